@@ -120,14 +120,20 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         admin=_admin(keyring, parts, cache_ports, inference, reception),
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
-        experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
-        ledger=LedgerServicer(parts.book.administration, actors_of(reception)),
+        for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
         prepare=prepare,
+    )
+
+
+def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:
+    actor_of = actors_of(reception)
+    return ExperimentServicer(parts.experiments.administration, actor_of), LedgerServicer(
+        parts.book.administration, actor_of
     )
 
 

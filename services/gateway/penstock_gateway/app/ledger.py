@@ -68,9 +68,9 @@ async def open_ledger_parts(
         watch = DriftWatch(counters, limits, SqlSpendHistory(engine, writer), own.drift_counters)
     parts = LedgerParts(LedgerAdministration(SqlEntryBook(engine), prices, SqlRegistry(engine), watch), prices)
     await parts.note(offers_of(settings.upstreams))
+    show_drift(registry, lambda: {} if watch is None else watch.by_scope)
     if watch is None or not own.drift_counters:
         yield parts
         return
-    show_drift(registry, lambda: watch.by_scope)
     async with running(watch.run(own.drift_every)):
         yield parts

@@ -47,8 +47,7 @@ class Surfaces:
     feedback: FeedbackServicer
     knowledge: KnowledgeServicer
     status: StatusServicer
-    experiments: ExperimentServicer
-    ledger: LedgerServicer
+    for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
     http_limits: HttpLimits
     grpc_limits: GrpcLimits
@@ -61,7 +60,7 @@ class Surfaces:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
         feedback = feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"]
-        servicers = (self.chat, self.embeddings, self.models, self.status, self.experiments, self.ledger)
+        servicers = (self.chat, self.embeddings, self.models, self.status, *self.for_operators)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
         knowledge = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]

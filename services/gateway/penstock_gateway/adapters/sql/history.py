@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, RowMapping, Table, and_, delete, literal, select, tuple_, update
+from sqlalchemy import Column, ColumnElement, DateTime, RowMapping, Table, and_, delete, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_gateway.adapters.sql.tables import audit_log, ledger
@@ -72,8 +72,7 @@ class SqlHistory:
 
     async def rows(self, span: Span) -> AsyncGenerator[Sequence[RowMapping], None]:
         """Yield the rows of a span, oldest first, a batch at a time; who writes meanwhile does not wait."""
-        columns = [column for column in self._table.c if column.name != "exported_at"]
-        query = select(*columns).order_by(self._moment, self._key).limit(READ_ROWS).where(*self._within(span))
+        query = select(*self.columns).order_by(self._moment, self._key).limit(READ_ROWS).where(*self._within(span))
         last: RowMapping | None = None
         while True:
             part = query
@@ -90,6 +89,11 @@ class SqlHistory:
             if len(found) < READ_ROWS:
                 return
             last = found[-1]
+
+    @property
+    def columns(self) -> list[Column[Any]]:
+        """What an export has of a row."""
+        return [column for column in self._table.columns if column.name != "exported_at"]
 
     async def mark_exported(self, keys: Sequence[Any], at: datetime) -> None:
         """Note that the rows of these keys were exported; the first time counts."""

@@ -34,6 +34,8 @@ _COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
 _PLACES = ", ".join("?" * len(_WRITTEN))
 # The last columns, which hold what the row has under their names.
 _LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version", "task", "cache_entry", "compressed_tokens")
+# Whose it is, and how it is known what it cost.
+_OF_ENTRY = ("team", "user_id", "usage_source", "stopped_by", "reserved_nano_usd", "price_revision", "operation")
 _last_of = attrgetter(*_LAST)
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 
@@ -133,14 +135,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
         *_last_of(row),
-        *astuple(row.part),
-        row.team,
-        row.user_id,
-        _usage_source(row),
-        row.stopped_by,
-        row.reserved_nano_usd,
-        _price_revision(row),
-        row.operation,
+        *(*astuple(row.part), *_entry_of(row)),
     )
 
 
@@ -220,14 +215,13 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         **dict(zip(_LAST, _last_of(row), strict=True)),
         **dict(zip(_OF_PART, astuple(row.part), strict=True)),
-        "team": row.team,
-        "user_id": row.user_id,
-        "usage_source": _usage_source(row),
-        "stopped_by": row.stopped_by,
-        "reserved_nano_usd": row.reserved_nano_usd,
-        "price_revision": _price_revision(row),
-        "operation": row.operation,
+        **dict(zip(_OF_ENTRY, _entry_of(row), strict=True)),
     }
+
+
+def _entry_of(row: LedgerRow) -> tuple[Any, ...]:
+    source, revision = _usage_source(row), _price_revision(row)
+    return row.team, row.user_id, source, row.stopped_by, row.reserved_nano_usd, revision, row.operation
 
 
 def _usage_source(row: LedgerRow) -> str:
