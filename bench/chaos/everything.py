@@ -168,6 +168,8 @@ class Judge:
             return
         counted = self.counted(answer)
         billed = row["input_tokens"], row["output_tokens"]
+        if row["cost_nano_usd"] != _cost_nano_usd(*billed):
+            yield f"{billed} tokens cost {_cost_nano_usd(*billed)} nano-dollars, the ledger has {row['cost_nano_usd']}"
         if counted is None:
             if not row["usage_estimated"] or min(billed) < 1:
                 yield f"the upstream counted nothing for it, and the ledger has {billed}, not as an estimate"
@@ -198,6 +200,8 @@ class Judge:
             "answers that were counted": len(exact),
             "upstreams' tokens": sum(map(sum, exact.values())),
             "their rows' tokens": sum(row["input_tokens"] + row["output_tokens"] for row in rows),
+            "upstreams' nano-dollars": sum(_cost_nano_usd(*each) for each in exact.values()),
+            "their rows' nano-dollars": sum(row["cost_nano_usd"] for row in rows),
             "answers estimated": len(counted) - len(exact),
         }
 
@@ -207,8 +211,14 @@ class Judge:
     def sum_faults(self, answers: Sequence[Answer]) -> Iterator[str]:
         """Yield where the sums are not equal."""
         sums = self.sums(answers)
-        if sums["upstreams' tokens"] != sums["their rows' tokens"]:
-            yield f"the sums of tokens differ: {sums}"
+        for what in ("tokens", "nano-dollars"):
+            if sums[f"upstreams' {what}"] != sums[f"their rows' {what}"]:
+                yield f"the sums of {what} differ: {sums}"
+
+
+def _cost_nano_usd(input_tokens: int, output_tokens: int) -> int:
+    """Return what an upstream's bill has for so many tokens, at 1 and 2 dollars for a million."""
+    return input_tokens * 1_000 + output_tokens * 2_000
 
 
 def _may_name_who_began(answer: Answer, parts: Sequence[Part]) -> bool:

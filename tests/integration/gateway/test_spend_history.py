@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.ledger_rows import ledger_table
 from penstock_gateway.adapters.sql.spend import COLUMN_OF, SqlSpendHistory
-from penstock_gateway.domain.life.settlement import LedgerRow
+from penstock_gateway.domain.life.settlement import NO_PART, LedgerRow, Part
 from penstock_gateway.domain.limits.limit import TENANT, Scope, ScopeKind
 from penstock_gateway.domain.limits.windows import EVER, Window, WindowKind, period_of
 
@@ -93,3 +94,15 @@ async def test_row_that_waits_counts_once_before_and_after_it_is_written(databas
     await writer.run()
     assert not writer.unwritten_rows()
     assert (await history.spent("acme", TENANT, EVER), await history.spent("acme", red, EVER)) == (30, 20)
+
+
+async def test_answers_of_shadows_are_in_no_sum(database):
+    writer = SqlLedger(database)
+    shadow = Part(experiment="e", variant="v", shadow=True)
+    await write(database, [row(1, cost_nano_usd=3), row(2, part=shadow)])
+    for number in (3, 4):
+        writer.append(row(number, cost_nano_usd=4, part=shadow if number == 4 else NO_PART))
+    history = SqlSpendHistory(database, writer)
+    assert await history.spent("acme", TENANT, EVER) == 7
+    await SqlHistory.of_ledger(database).cut(NOON + timedelta(days=1), 9, exported_only=False)
+    assert await history.spent("acme", TENANT, EVER) == 7

@@ -33,6 +33,7 @@ _SHARED = (
     "key_id",
     "surface",
     "operation",
+    "shadow",
     "requested_model",
     "upstream",
     "model",

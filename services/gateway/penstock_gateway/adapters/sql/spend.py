@@ -1,4 +1,7 @@
-"""What the ledger says was spent: its rows, what was kept of those that went, and those that wait to be written."""
+"""What the ledger says was spent: its rows, what was kept of those that went, and those that wait to be written.
+
+Answers of shadows are paid for, and in the ledger; they take no place among a tenant's limits, and are not in these sums.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,7 @@ def _sum(
     table: Table, tenant: str, scope: Scope, period: Period, *conditions: ColumnElement[bool]
 ) -> ScalarSelect[Any]:
     query = select(func.coalesce(func.sum(table.c.cost_nano_usd), literal(0))).where(
-        table.c.tenant == tenant, *conditions
+        table.c.tenant == tenant, table.c.shadow.is_(False), *conditions
     )
     if scope.kind in COLUMN_OF:
         query = query.where(table.c[COLUMN_OF[scope.kind]] == scope.name)
@@ -79,6 +82,7 @@ def _of(rows: Sequence[LedgerRow], tenant: str, scope: Scope, period: Period) ->
         row
         for row in rows
         if row.tenant == tenant
+        and not row.part.shadow
         and period.start <= row.created_at < period.end
         and (column is None or getattr(row, column) == scope.name)
     ]

@@ -187,6 +187,7 @@ ledger = Table(
         "key_id",
         "requested_model",
         "feature",
+        "shadow",
         "cost_nano_usd",
     ),
     Index(
@@ -215,6 +216,7 @@ ledger_totals = Table(
     Column("feature", String(64), nullable=False),
     Column("surface", String(32), nullable=False),
     Column("operation", String(16), nullable=False),
+    Column("shadow", Boolean, nullable=False),
     Column("requests", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("input_tokens", BigInteger, nullable=False),

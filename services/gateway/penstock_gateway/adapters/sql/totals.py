@@ -29,6 +29,7 @@ DIMENSIONS = (
     "feature",
     "surface",
     "operation",
+    "shadow",
 )
 """What rows are told apart by, beside the day."""
 AMOUNTS = (

@@ -23,7 +23,7 @@ _TEXTS = {
     "reason": 256,
     "corrected_by": 160,
 }
-_SPEND = ("tenant", "created_at", "team", "user_id", "key_id", "requested_model", "feature", "cost_nano_usd")
+_SPEND = ("tenant", "created_at", "team", "user_id", "key_id", "requested_model", "feature", "shadow", "cost_nano_usd")
 _WHOSE = (("tenant", 128), ("team", 128), ("user_id", 256), ("key_id", 160), ("requested_model", 128))
 _WHAT = (("upstream", 128), ("model", 256), ("feature", 64), ("surface", 32), ("operation", 16))
 _TOKENS = (
@@ -62,6 +62,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         *(sa.Column(name, sa.String(length), nullable=False) for name, length in (*_WHOSE, *_WHAT)),
+        sa.Column("shadow", sa.Boolean, nullable=False),
         *(_number(name) for name in _SUMS),
     )
     op.create_index("ix_ledger_totals_tenant", "ledger_totals", ["tenant", "created_at"])
