@@ -65,6 +65,8 @@ async def measured(url: str, kind: str, rows: int, rounds: int) -> list[dict[str
     found: list[dict[str, object]] = []
     async with open_database(url) as engine:
         async with engine.begin() as connection:
+            if kind == "postgresql":
+                await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
             await connection.execute(sa.text(_FILL[kind]), {"last": rows - 1})
         async with engine.connect() as connection:
             outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
