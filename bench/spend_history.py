@@ -36,6 +36,8 @@ SCOPES = (
     Scope(ScopeKind.KEY, "key-75"),
     Scope(ScopeKind.MODEL, "model-3"),
 )
+# Rows that PostgreSQL is given at once, within a statement's time.
+_STEP = 10_000
 _COLUMNS = """generation_id, request_id, created_at, tenant, key_id, surface, requested_model, upstream, model, outcome,
     finish_reason, cache_status, input_tokens, output_tokens, cached_input_tokens, cache_write_input_tokens,
     reasoning_tokens, usage_estimated, input_price_nano_usd, cached_input_price_nano_usd, output_price_nano_usd,
@@ -45,7 +47,7 @@ _VALUES = """'gen-' || n, 'req-' || n, {moment}, 'tenant-' || (n % 4), 'key-' ||
     'team-' || (n % 40), 'user-' || (n % 1000)"""
 _FILL = {
     "sqlite": (
-        f"INSERT INTO ledger ({_COLUMNS}) WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < :last) "
+        f"INSERT INTO ledger ({_COLUMNS}) WITH RECURSIVE c(n) AS (SELECT :first UNION ALL SELECT n + 1 FROM c WHERE n < :until) "
         "SELECT "
         + _VALUES.format(
             moment="strftime('%Y-%m-%d %H:%M:%S.000000', 1790812800 + (n * 5184000.0 / :last), 'unixepoch')", false="0"
@@ -55,7 +57,7 @@ _FILL = {
     "postgresql": (
         f"INSERT INTO ledger ({_COLUMNS}) SELECT "
         + _VALUES.format(moment="to_timestamp(1790812800 + n * 5184000.0 / :last)", false="false")
-        + " FROM generate_series(0, :last) AS c(n)"
+        + " FROM generate_series(CAST(:first AS INTEGER), CAST(:until AS INTEGER)) AS c(n)"
     ),
 }
 
@@ -65,9 +67,11 @@ async def measured(url: str, kind: str, rows: int, rounds: int) -> list[dict[str
     found: list[dict[str, object]] = []
     async with open_database(url) as engine:
         async with engine.begin() as connection:
-            if kind == "postgresql":
-                await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
-            await connection.execute(sa.text(_FILL[kind]), {"last": rows - 1})
+            step = rows if kind == "sqlite" else _STEP
+            for first in range(0, rows, step):
+                until = min(first + step, rows) - 1
+                given = {"first": first, "until": until, "last": rows - 1}
+                await connection.execute(sa.text(_FILL[kind]), given)
         async with engine.connect() as connection:
             outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await outside.execute(sa.text("VACUUM ANALYZE ledger" if kind == "postgresql" else "ANALYZE"))

@@ -299,7 +299,7 @@ def _lister(kind: str) -> str:
         return "penstock prompts list"
     if kind in ("document", "knowledge base", "index"):
         return "penstock knowledge list"
-    if kind == "answer":
+    if kind in ("answer", "entry"):
         return ""
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
