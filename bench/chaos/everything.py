@@ -168,6 +168,10 @@ class Judge:
             return
         counted = self.counted(answer)
         billed = row["input_tokens"], row["output_tokens"]
+        owed = row["cost_nano_usd"] - _cost_nano_usd(*billed)
+        if owed < 0 or (owed and len(parts) == 1):
+            # More than its tokens cost an answer only that somebody else had begun, who is owed for that.
+            yield f"{billed} tokens cost {_cost_nano_usd(*billed)} nano-dollars, the ledger has {row['cost_nano_usd']}"
         if counted is None:
             if not row["usage_estimated"] or min(billed) < 1:
                 yield f"the upstream counted nothing for it, and the ledger has {billed}, not as an estimate"
@@ -193,11 +197,15 @@ class Judge:
         counted = {each.asked.request_id: self.counted(each) for each in whole}
         exact = {name: each for name, each in counted.items() if each is not None and not self._is_estimated(name)}
         rows = [row for name in exact for row in self._bills.get(name, ())]
+        # Of others the cost is also of those who had begun the answer.
+        alone = {each.asked.request_id for each in whole if len(self._account.of(each.asked.serial)) == 1}
         return {
             "rows": sum(map(len, self._bills.values())),
             "answers that were counted": len(exact),
             "upstreams' tokens": sum(map(sum, exact.values())),
             "their rows' tokens": sum(row["input_tokens"] + row["output_tokens"] for row in rows),
+            "upstreams' nano-dollars": sum(_cost_nano_usd(*each) for name, each in exact.items() if name in alone),
+            "their rows' nano-dollars": sum(row["cost_nano_usd"] for row in rows if row["request_id"] in alone),
             "answers estimated": len(counted) - len(exact),
         }
 
@@ -207,8 +215,14 @@ class Judge:
     def sum_faults(self, answers: Sequence[Answer]) -> Iterator[str]:
         """Yield where the sums are not equal."""
         sums = self.sums(answers)
-        if sums["upstreams' tokens"] != sums["their rows' tokens"]:
-            yield f"the sums of tokens differ: {sums}"
+        for what in ("tokens", "nano-dollars"):
+            if sums[f"upstreams' {what}"] != sums[f"their rows' {what}"]:
+                yield f"the sums of {what} differ: {sums}"
+
+
+def _cost_nano_usd(input_tokens: int, output_tokens: int) -> int:
+    """Return what an upstream's bill has for so many tokens, at 1 and 2 dollars for a million."""
+    return input_tokens * 1_000 + output_tokens * 2_000
 
 
 def _may_name_who_began(answer: Answer, parts: Sequence[Part]) -> bool:

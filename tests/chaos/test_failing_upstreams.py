@@ -46,6 +46,7 @@ def test_among_all_faults_each_request_ends_in_one_way_and_is_billed_once(found)
     assert figures["faults met"] > 50
     assert figures["ended in"]["a whole answer"] > finding["requests"] / 2
     assert ledger["upstreams' tokens"] == ledger["their rows' tokens"] > 0
+    assert ledger["upstreams' nano-dollars"] == ledger["their rows' nano-dollars"] > 0
 
 
 @pytest.mark.timeout(PATIENCE_SECONDS + 10)

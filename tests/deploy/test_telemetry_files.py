@@ -128,6 +128,8 @@ def known() -> dict[str, set[str]]:
     return {
         **_of_services(),
         **{name: {"model", "version"} for name in of_model | of_triton},
+        # Described by what a look has found.
+        "penstock_ledger_drift_nano_usd": {"scope"},
         "up": set(),
     }
 

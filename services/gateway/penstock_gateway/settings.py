@@ -29,6 +29,8 @@ from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, Stal
 from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
+from penstock_gateway.ledger_settings import LedgerSettings
+from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
@@ -268,6 +270,8 @@ class Settings(ExperimentSections):
     gateway: GatewaySettings = GatewaySettings()
     admission: AdmissionSettings = AdmissionSettings()
     retention: RetentionSettings = RetentionSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    upstreams: Annotated[list[PricedUpstream], RELOADED] = []
     prompts: PromptSettings = PromptSettings()
     feedback: FeedbackSettings = FeedbackSettings()
 

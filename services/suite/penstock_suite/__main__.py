@@ -59,6 +59,9 @@ _ADMINISTERED = {
     "knowledge": "Knowledge bases and their documents.",
     "search": "Search a knowledge base.",
     "index": "Versions of a knowledge base's index.",
+    "experiments": "Experiments: what was found of the variants; ending and promoting.",
+    "ledger": "The ledger: corrections, and the counters of spend beside it.",
+    "prices": "What models cost, and cost before.",
 }
 """Groups of commands that ask an administration, each in a module of its name, and what stands beside the name."""
 
@@ -87,9 +90,6 @@ def main() -> None:
             "upstreams",
             "Upstreams as requests meet them: who is left out and why; leaving one out.",
             _asking("upstreams"),
-        ),
-        Entry(
-            "experiments", "Experiments: what was found of the variants; ending and promoting.", _asking("experiments")
         ),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),

@@ -55,6 +55,7 @@ class Document(BaseModel):
     operator: Any = None
     gateway: Any = None
     retention: Any = None
+    ledger: Any = None
     prompts: Any = None
     feedback: Any = None
     experiments: Any = None

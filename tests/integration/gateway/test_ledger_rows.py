@@ -14,7 +14,9 @@ import pytest
 from penstock.gateway.v1 import chat_service_pb2
 from penstock.gateway.v1.chat_service_pb2_grpc import ChatServiceStub
 from penstock.llm.v1 import message_pb2
+from penstock_common.llm.types import UnitPrices
 from penstock_common.testing.openai_upstream import Answer, End, Failure
+from penstock_gateway.domain.ledger.prices import revision_of
 
 USD = 1_000_000_000
 
@@ -73,6 +75,17 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "shadow": 0,
         "compressed_tokens": 0,
         "exported_at": None,
+        "team": "",
+        "user_id": "",
+        "usage_source": "reported",
+        "stopped_by": "",
+        "reserved_nano_usd": 0,
+        "price_revision": revision_of("first", "m1", UnitPrices(USD, USD, 2 * USD)),
+        "operation": "",
+        "kind": "charge",
+        "corrects": "",
+        "reason": "",
+        "corrected_by": "",
     }
 
 

@@ -116,7 +116,8 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
     assert {name: after[name] for name in before} == upgraded(before)
     assert {name: tables_after[name] for name in tables} == tables
     assert {name: len(after[name]) for name in set(after) - set(before)} == {
-        "experiments": 0, "prompts": 0, "prompt_versions": 0, "prompt_labels": 0,
+        "experiments": 0, "prompts": 0, "prompt_versions": 0, "prompt_labels": 0, "ledger_totals": 0,
+        "price_revisions": 0,
     }  # fmt: skip
     async with open_database(old_url) as engine:
         await require_current(engine, GATEWAY)
@@ -130,12 +131,16 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
     assert (kept[1]["user"], kept[1]["tags"], kept[2]["usage_estimated"]) == ("änn", {"team": "röd"}, True)
 
 
+# Nobody's, of no known source, with no price that has a name; a charge.
+ENTRY = (*("",) * 9, "charge", 0)
+
+
 def upgraded(contents):
     """Return what the newest version keeps of the first one's rows: all of it, exported by nobody yet, and never degraded."""
     marked = {
         # By revision: 3 to 6, prompts, experiments, compression, what was judged.
         "ledger": [
-            (*row, None, "", False, 0, 0, 0, 0, 0, *("", 0), *("", "", "", "", False), 0, *("", ""))
+            (*row, None, "", False, 0, 0, 0, 0, 0, *("", 0), *("", "", "", "", False), 0, *("", ""), *ENTRY)
             for row in contents["ledger"]
         ],
         "audit_log": [(*row, None) for row in contents["audit_log"]],

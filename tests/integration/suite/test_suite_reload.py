@@ -172,6 +172,13 @@ def test_a_price_is_billed_and_a_model_answers_as_soon_as_the_command_says_so(
     billed = costs(stack)
     assert billed[0] == 10_000 + 20_000
     assert {cost for cost in billed[1:] if cost} == {100_000 + 200_000}
+    told = penstock("prices", "history", "--model", "m", "--config", config, "--state", stack.state, "--json")
+    history = [(row["input_nano_usd"], row["output_nano_usd"], row["revision"]) for row in json.loads(told.stdout)]
+    assert [prices[:2] for prices in history] == [(10**9, 2 * 10**9), (10 * 10**9, 20 * 10**9)]
+    # Each row names the revision that it was billed by.
+    with closing(sqlite3.connect(stack.state / "penstock.db")) as database:
+        named = database.execute("SELECT DISTINCT cost_nano_usd, price_revision FROM ledger WHERE cost_nano_usd > 0")
+        assert dict(named.fetchall()) == {30_000: history[0][2], 300_000: history[1][2]}
 
 
 def test_a_ladder_comes_and_goes_in_gateway_router_and_cache(start, config, document, reload, written):

@@ -1,32 +1,17 @@
-"""A file of exported rows, a JSON object a line: there under its name once it is whole, and never over another."""
+"""A file of exported rows: there under its name once it is whole, and never over another."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import msgspec
+from typing import BinaryIO
 
 
 class ExportError(Exception):
     """Rows cannot be exported; the message is a sentence."""
-
-
-def line_of(row: Mapping[Any, Any]) -> bytes:
-    """Return a row as a line: times in RFC 3339 and UTC, money and tokens as whole numbers."""
-    return msgspec.json.encode({name: _portable(value) for name, value in row.items()}) + b"\n"
-
-
-def _portable(value: Any) -> Any:
-    if isinstance(value, datetime):
-        # SQLite keeps no time zone; everything is written in UTC.
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return value
 
 
 @contextmanager
@@ -69,16 +54,3 @@ def _publish(written: Path, path: Path) -> None:
 
 def _taken(path: Path) -> ExportError:
     return ExportError(f"{path} is there already, and may hold rows that are nowhere else: name another file")
-
-
-def keys_in(path: Path, name: str, size: int) -> Iterator[list[Any]]:
-    """Yield what the lines of a file have under a name, ``size`` at a time."""
-    keys: list[Any] = []
-    with path.open("rb") as file:
-        for line in file:
-            keys.append(msgspec.json.decode(line)[name])
-            if len(keys) == size:
-                yield keys
-                keys = []
-    if keys:
-        yield keys

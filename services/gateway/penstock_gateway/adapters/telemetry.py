@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
 from penstock_common.llm.types import UnitPrices, cost_nano_usd
@@ -133,6 +135,23 @@ def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None
     """Let the registry show how many rows the ledger has not yet committed."""
     gauge = Gauge(semconv.METRIC_LEDGER_WAITING, "Ledger rows that wait for the database.", registry=registry)
     gauge.set_function(waiting)
+
+
+def show_drift(registry: CollectorRegistry, by_scope: Callable[[], Mapping[str, int]]) -> None:
+    """Let the registry show how far counters of spend were from the ledger at the last look, by kind of scope."""
+    registry.register(_Drift(by_scope))
+
+
+class _Drift(Collector):
+    def __init__(self, by_scope: Callable[[], Mapping[str, int]]) -> None:
+        self._by_scope = by_scope
+
+    def collect(self) -> Iterable[Metric]:
+        about = "The most that a counter of spend is apart from the ledger, in nano-dollars."
+        family = GaugeMetricFamily(semconv.METRIC_LEDGER_DRIFT, about, labels=["scope"])
+        for scope, nano_usd in self._by_scope().items():
+            family.add_metric([scope], nano_usd)
+        yield family
 
 
 @asynccontextmanager

@@ -10,10 +10,12 @@ from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
 from penstock_gateway.adapters.feedback_metrics import NoFeedbackMetrics
 from penstock_gateway.adapters.services.knowledge import NoKnowledge
+from penstock_gateway.adapters.sql.entries import SqlEntryBook
 from penstock_gateway.adapters.sql.experiments import SqlFigures, SqlStandings
 from penstock_gateway.adapters.sql.feedback.answers import SqlAnswers
 from penstock_gateway.adapters.sql.feedback.scores import scores
 from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
+from penstock_gateway.adapters.sql.prices import SqlPriceHistory
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.domain.administration.actor import Actor
@@ -27,12 +29,14 @@ from penstock_gateway.domain.experiments.running import Experiments
 from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
+from penstock_gateway.domain.ledger.administration import LedgerAdministration
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
+from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 
 _NO_STACK = "Documents are kept by a stack that runs, and none does: start it with 'penstock up'."
@@ -47,6 +51,7 @@ class CommandLineServicers(NamedTuple):
     feedback: FeedbackServicer
     experiments: ExperimentServicer
     knowledge: KnowledgeServicer
+    ledger: LedgerServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -89,6 +94,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             FeedbackServicer(FeedbackBook(parts), FeedbackAdministration(store, registry), actor_of),
             ExperimentServicer(reports, actor_of),
             KnowledgeServicer(knowledge, actor_of),
+            LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
         )
 
 

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.sql.address import DatabaseLimits
 from penstock_common.sql.schema import open_current_database
-from penstock_gateway.adapters.exported_file import ExportError, keys_in, line_of, new_export
+from penstock_gateway.adapters.exported_file import ExportError, new_export
+from penstock_gateway.adapters.exported_rows import Format, rows_in
 from penstock_gateway.adapters.sql.history import READ_ROWS, Span, SqlHistory
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.settings import StorageSettings
@@ -42,7 +43,7 @@ class Exported:
 
 
 async def export(settings: StorageSettings, what: Exports, span: Span, path: Path, progress: Progress) -> Exported:
-    """Write rows to a new file at ``path``, and then note of each that it was exported.
+    """Write rows to a new file at ``path``, in the form that its name ends with, and then note of each that it was exported.
 
     Who is killed in between has the file, and the rows are exported again by the next who asks for new ones.
 
@@ -63,12 +64,13 @@ def _history(engine: AsyncEngine, what: Exports) -> SqlHistory:
 
 async def _export(history: SqlHistory, span: Span, path: Path, progress: Progress) -> Exported:
     began, count = datetime.now(UTC), 0
-    with new_export(path) as file:
+    kind = rows_in(Format.of(path))
+    with new_export(path) as file, kind(file, history.columns) as written:
         async for rows in history.rows(span):
-            file.writelines(line_of(row) for row in rows)
+            written.write(rows)
             count += len(rows)
             progress(history.name, count)
     # As they stand in the file, which is read once more by that.
-    for keys in keys_in(path, history.key, READ_ROWS):
+    for keys in kind.keys(path, history.key, READ_ROWS):
         await history.mark_exported(keys, began)
     return Exported(count, began)

@@ -50,6 +50,7 @@ from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
+from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
@@ -119,13 +120,20 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         admin=_admin(keyring, parts, cache_ports, inference, reception),
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
-        experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
+        for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
         prepare=prepare,
+    )
+
+
+def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:
+    actor_of = actors_of(reception)
+    return ExperimentServicer(parts.experiments.administration, actor_of), LedgerServicer(
+        parts.book.administration, actor_of
     )
 
 
@@ -223,6 +231,7 @@ def _reception(
     async def prepare(changed: Settings) -> Commit:
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
         take_experiments_over = await parts.experiments.prepare(changed)
+        note_prices = parts.book.prepare(changed, parts.in_background)
         compressed = terms_by_name(changed)
         rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
@@ -230,6 +239,7 @@ def _reception(
             authenticator.take_over(terms, configured)
             parts.ladders.take_over(by_name)
             take_experiments_over()
+            note_prices()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
             retrieval.take_over(searched)

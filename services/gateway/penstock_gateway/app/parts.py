@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
+from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import Forks
@@ -58,6 +59,8 @@ class Parts:
     """Of the revision that runs."""
     prompts: PromptLibrary
     experiments: ExperimentParts
+    book: LedgerParts
+    """The ledger as operators have it."""
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -90,6 +93,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         ladders=Ladders(settings.ladders()),
         prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
         experiments=await opened(open_experiments(settings, engine, ledger)),
+        book=await opened(open_ledger_parts(settings, engine, registry)),
         forks=Forks(settings.forks()),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

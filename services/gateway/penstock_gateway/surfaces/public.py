@@ -21,6 +21,7 @@ from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
+from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -46,7 +47,7 @@ class Surfaces:
     feedback: FeedbackServicer
     knowledge: KnowledgeServicer
     status: StatusServicer
-    experiments: ExperimentServicer
+    for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
     http_limits: HttpLimits
     grpc_limits: GrpcLimits
@@ -59,7 +60,7 @@ class Surfaces:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
         feedback = feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"]
-        servicers = (self.chat, self.embeddings, self.models, self.status, self.experiments)
+        servicers = (self.chat, self.embeddings, self.models, self.status, *self.for_operators)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
         knowledge = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]

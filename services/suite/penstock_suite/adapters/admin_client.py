@@ -16,6 +16,7 @@ from penstock.gateway.v1 import (
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
     knowledge_service_pb2_grpc,
+    ledger_service_pb2_grpc,
     prompt_service_pb2_grpc,
 )
 from penstock_common.errors import (
@@ -36,6 +37,7 @@ from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
+from penstock_suite.adapters.ledger_client import LedgerClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.domain.administration import (
@@ -101,6 +103,10 @@ _OPTIONS = {
     "since": "--since",
     "until": "--until",
     "variant": "VARIANT",
+    "cost_nano_usd": "--cost",
+    "input_tokens": "--input-tokens",
+    "output_tokens": "--output-tokens",
+    "cached_input_tokens": "--cached-input-tokens",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -115,6 +121,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         feedback_service_pb2_grpc.FeedbackServiceStub(channel),
         experiment_service_pb2_grpc.ExperimentServiceStub(channel),
         knowledge_service_pb2_grpc.KnowledgeServiceStub(channel),
+        ledger_service_pb2_grpc.LedgerServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -146,7 +153,9 @@ def administration_over(ask: Ask, follow: Follow | None = None) -> Administratio
     return _AdminClient(ask, follow)
 
 
-class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient):
+class _AdminClient(
+    CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient, LedgerClient
+):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask, follow: Follow | None) -> None:
@@ -290,7 +299,7 @@ def _lister(kind: str) -> str:
         return "penstock prompts list"
     if kind in ("document", "knowledge base", "index"):
         return "penstock knowledge list"
-    if kind == "answer":
+    if kind in ("answer", "entry"):
         return ""
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 

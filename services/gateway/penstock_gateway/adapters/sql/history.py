@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, DateTime, RowMapping, Table, and_, delete, literal, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Column, ColumnElement, DateTime, RowMapping, Table, and_, delete, literal, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_gateway.adapters.sql.tables import audit_log, ledger
+from penstock_gateway.adapters.sql.totals import SUMMED, keep_totals
 
 READ_ROWS = 500
+
+Keep = tuple[Sequence[ColumnElement[Any]], Callable[[AsyncConnection, Sequence[RowMapping]], Awaitable[None]]]
+"""The columns of rows that go which something is kept of, and what keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Span:
 class SqlHistory:
     """Implements ``retention.History``."""
 
-    def __init__(self, engine: AsyncEngine, table: Table, moment: str, key: str) -> None:
+    def __init__(self, engine: AsyncEngine, table: Table, moment: str, key: str, keep: Keep | None = None) -> None:
         self._engine = engine
         self._table = table
         self._moment: ColumnElement[Any] = table.c[moment]
@@ -37,11 +41,12 @@ class SqlHistory:
         self.key = key
         self._key: ColumnElement[Any] = table.c[key]
         self.name = table.name
+        self._keep = keep
 
     @classmethod
     def of_ledger(cls, engine: AsyncEngine) -> SqlHistory:
-        """Return the ledger."""
-        return cls(engine, ledger, "created_at", "generation_id")
+        """Return the ledger, whose totals are kept."""
+        return cls(engine, ledger, "created_at", "generation_id", (SUMMED, keep_totals))
 
     @classmethod
     def of_audit_log(cls, engine: AsyncEngine) -> SqlHistory:
@@ -49,19 +54,25 @@ class SqlHistory:
         return cls(engine, audit_log, "occurred_at", "id")
 
     async def cut(self, before: datetime, limit: int, *, exported_only: bool) -> int:
-        """Delete the oldest rows; return how many there were."""
+        """Delete the oldest rows, keeping what is kept of them in the same transaction; return how many there were."""
         old = select(self._key).where(self._moment < before).order_by(self._moment).limit(limit)
         if exported_only:
             old = old.where(self._table.c.exported_at.is_not(None))
         # Those that another process is deleting are its own.
         condition = self._key.in_(old.with_for_update(skip_locked=True))
+        gone = delete(self._table).where(condition)
         async with self._engine.begin() as connection:
-            return (await connection.execute(delete(self._table).where(condition))).rowcount
+            if self._keep is None:
+                return (await connection.execute(gone)).rowcount
+            columns, keep = self._keep
+            rows = (await connection.execute(gone.returning(*columns))).mappings().all()
+            if rows:
+                await keep(connection, rows)
+            return len(rows)
 
     async def rows(self, span: Span) -> AsyncGenerator[Sequence[RowMapping], None]:
         """Yield the rows of a span, oldest first, a batch at a time; who writes meanwhile does not wait."""
-        columns = [column for column in self._table.c if column.name != "exported_at"]
-        query = select(*columns).order_by(self._moment, self._key).limit(READ_ROWS).where(*self._within(span))
+        query = select(*self.columns).order_by(self._moment, self._key).limit(READ_ROWS).where(*self._within(span))
         last: RowMapping | None = None
         while True:
             part = query
@@ -78,6 +89,11 @@ class SqlHistory:
             if len(found) < READ_ROWS:
                 return
             last = found[-1]
+
+    @property
+    def columns(self) -> list[Column[Any]]:
+        """What an export has of a row."""
+        return [column for column in self._table.columns if column.name != "exported_at"]
 
     async def mark_exported(self, keys: Sequence[Any], at: datetime) -> None:
         """Note that the rows of these keys were exported; the first time counts."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -88,6 +88,10 @@ class SqlLedger:
     def waiting(self) -> int:
         """Rows that are taken and not committed."""
         return len(self._queue) + len(self._in_hand)
+
+    def unwritten_rows(self) -> Sequence[LedgerRow]:
+        """Return the rows that are taken and not committed."""
+        return (*self._in_hand, *self._queue)
 
     def unwritten(self, tenant: str, answer_id: str) -> LedgerRow | None:
         """Return a tenant's row that is taken and not committed, the latest of its generation or request id."""

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.sql.sqlite import SqliteThread
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.life.settlement import LedgerRow
+from penstock_gateway.domain.ledger.prices import revision_of
+from penstock_gateway.domain.life.settlement import ESTIMATED, REPORTED, LedgerRow
 
 _SQLSTATES_OF_ROWS = ("22", "23")
 # What a row has no form for, and what a table does not let in.
@@ -26,11 +27,15 @@ _REFUSED_BY_SQLITE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.Interfa
 
 # The columns of a part, as it has them.
 _OF_PART = ("experiment", "variant", "experiment_phase", "experiment_unit", "shadow")
-_WRITTEN = [column.name for column in ledger.columns if column.name != "exported_at"]
+# What exports and corrections write.
+_OF_OTHERS = {"exported_at", "kind", "corrects", "reason", "corrected_by"}
+_WRITTEN = [column.name for column in ledger.columns if column.name not in _OF_OTHERS]
 _COLUMNS = ", ".join(f'"{name}"' for name in _WRITTEN)
 _PLACES = ", ".join("?" * len(_WRITTEN))
 # The last columns, which hold what the row has under their names.
 _LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version", "task", "cache_entry", "compressed_tokens")
+# Whose it is, and how it is known what it cost.
+_OF_ENTRY = ("team", "user_id", "usage_source", "stopped_by", "reserved_nano_usd", "price_revision", "operation")
 _last_of = attrgetter(*_LAST)
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 
@@ -130,7 +135,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
         *_last_of(row),
-        *astuple(row.part),
+        *(*astuple(row.part), *_entry_of(row)),
     )
 
 
@@ -210,4 +215,21 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         **dict(zip(_LAST, _last_of(row), strict=True)),
         **dict(zip(_OF_PART, astuple(row.part), strict=True)),
+        **dict(zip(_OF_ENTRY, _entry_of(row), strict=True)),
     }
+
+
+def _entry_of(row: LedgerRow) -> tuple[Any, ...]:
+    source, revision = _usage_source(row), _price_revision(row)
+    return row.team, row.user_id, source, row.stopped_by, row.reserved_nano_usd, revision, row.operation
+
+
+def _usage_source(row: LedgerRow) -> str:
+    return row.usage_source or (ESTIMATED if row.usage.estimated else REPORTED)
+
+
+def _price_revision(row: LedgerRow) -> str:
+    """Return what the row was billed by; empty where nobody was to be paid, or nobody knows how much."""
+    if not row.upstream or row.cache_status == "hit" or row.unit_prices.is_unknown:
+        return ""
+    return revision_of(row.upstream, row.model, row.unit_prices)

@@ -120,7 +120,7 @@ ledger = Table(
     Column("generation_id", String(64), primary_key=True),
     Column("request_id", String(128), nullable=False, index=True),
     Column("created_at", DateTime(timezone=True), nullable=False, index=True),
-    Column("tenant", String(128), nullable=False, index=True),
+    Column("tenant", String(128), nullable=False),
     Column("key_id", String(160), nullable=False),
     Column("surface", String(32), nullable=False),
     Column("requested_model", String(128), nullable=False),
@@ -165,6 +165,31 @@ ledger = Table(
     Column("shadow", Boolean, nullable=False, server_default=false()),
     # Not the writer's: an export sets it.
     Column("exported_at", DateTime(timezone=True)),
+    Column("team", String(128), nullable=False, server_default=""),
+    Column("user_id", String(256), nullable=False, server_default=""),
+    Column("usage_source", String(16), nullable=False, server_default=""),
+    Column("stopped_by", String(16), nullable=False, server_default=""),
+    Column("reserved_nano_usd", BigInteger, nullable=False, server_default="0"),
+    Column("price_revision", String(16), nullable=False, server_default=""),
+    Column("operation", String(16), nullable=False, server_default=""),
+    # Not the writer's either: what corrects a row is a row, written by administration.
+    Column("kind", String(16), nullable=False, server_default="charge"),
+    Column("corrects", String(64), nullable=False, server_default=""),
+    Column("reason", String(256), nullable=False, server_default=""),
+    Column("corrected_by", String(160), nullable=False, server_default=""),
+    # All that a scope's spend is summed from, so that the rows themselves are not read.
+    Index(
+        "ix_ledger_spend",
+        "tenant",
+        "created_at",
+        "team",
+        "user_id",
+        "key_id",
+        "requested_model",
+        "feature",
+        "shadow",
+        "cost_nano_usd",
+    ),
     Index(
         "ix_ledger_experiment",
         "experiment",
@@ -172,6 +197,60 @@ ledger = Table(
         sqlite_where=text("experiment <> ''"),
         postgresql_where=text("experiment <> ''"),
     ),
+)
+
+ledger_totals = Table(
+    "ledger_totals",
+    metadata,
+    # A digest of the day, and of whose and what it was: together they are too long for an index.
+    Column("id", String(64), primary_key=True),
+    # When the day begins, in UTC.
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("tenant", String(128), nullable=False),
+    Column("team", String(128), nullable=False),
+    Column("user_id", String(256), nullable=False),
+    Column("key_id", String(160), nullable=False),
+    Column("requested_model", String(128), nullable=False),
+    Column("upstream", String(128), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("feature", String(64), nullable=False),
+    Column("surface", String(32), nullable=False),
+    Column("operation", String(16), nullable=False),
+    Column("shadow", Boolean, nullable=False),
+    Column("requests", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cached_input_tokens", BigInteger, nullable=False),
+    Column("cache_write_input_tokens", BigInteger, nullable=False),
+    Column("cache_write_1h_input_tokens", BigInteger, nullable=False),
+    Column("reasoning_tokens", BigInteger, nullable=False),
+    Column("cost_nano_usd", BigInteger, nullable=False),
+    Column("saved_tokens", BigInteger, nullable=False),
+    Column("saved_nano_usd", BigInteger, nullable=False),
+    Index("ix_ledger_totals_tenant", "tenant", "created_at"),
+)
+
+price_revisions = Table(
+    "price_revisions",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # A digest of the model and its prices: those that come back have it again, from another time on.
+    Column("revision", String(16), nullable=False, index=True),
+    Column("effective_at", DateTime(timezone=True), nullable=False),
+    Column("upstream", String(128), nullable=False),
+    Column("model", String(256), nullable=False),
+    # Of service; empty is the standard one.
+    Column("tier", String(64), nullable=False),
+    # Of a request with more tokens of input than this.
+    Column("above_input_tokens", BigInteger, nullable=False),
+    Column("input_price_nano_usd", BigInteger, nullable=False),
+    Column("cached_input_price_nano_usd", BigInteger, nullable=False),
+    Column("output_price_nano_usd", BigInteger, nullable=False),
+    Column("cache_write_price_nano_usd", BigInteger, nullable=False),
+    Column("cache_write_1h_price_nano_usd", BigInteger, nullable=False),
+    Column("cost_unknown", Boolean, nullable=False),
+    Column("source", String(32), nullable=False),
 )
 
 experiments = Table(

@@ -141,6 +141,13 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             StartExperiment=_OPERATE,
             PromoteVariant=_OPERATE,
         ),
+        **_rpcs(
+            "LedgerService",
+            CorrectEntry=_OPERATE,
+            ListDrift=_OPERATE,
+            RebuildCounters=_OPERATE,
+            ListPriceRevisions=_OPERATE,
+        ),
         "POST /v1/chat/completions": INFERENCE,
         "POST /v1/messages": INFERENCE,
         "POST /v1/messages/count_tokens": INFERENCE,

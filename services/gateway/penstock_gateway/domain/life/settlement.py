@@ -15,6 +15,9 @@ OK = "ok"
 CANCELLED = "cancelled"
 OVERLOADED = "overloaded"
 
+REPORTED, COUNTED, ESTIMATED = "reported", "counted", "estimated"
+"""How the tokens of a row are known: the upstream said so, they were counted by the model's own tokenizer, or guessed."""
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What part a request has in an experiment; none where ``experiment`` is empty.
@@ -42,7 +45,10 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``outcome`` is ok, cancelled, or the snake-case name of the error. ``degraded`` is the kind of what was given in the
     place of the model's own answer, empty where it was that. What a hit ``saved`` is what the answer cost when it was made.
     ``task`` is what the router took the request for, and ``cache_entry`` what a hit was given from, by meaning.
-    ``compressed_tokens`` is by how much less of its context the model was to read.
+    ``compressed_tokens`` is by how much less of its context the model was to read. ``user_id`` is the key's or the token's,
+    where ``user`` is what the request said. ``usage_source`` is reported, counted or estimated; empty: as the usage has it.
+    ``stopped_by`` is what cut an answer short, such as ``budget``. ``reserved_nano_usd`` is what was expected of it,
+    and ``operation`` what was asked for: chat, embeddings or search.
     """
 
     generation_id: str
@@ -76,6 +82,12 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cache_entry: str = ""
     part: Part = NO_PART
     compressed_tokens: int = 0
+    team: str = ""
+    user_id: str = ""
+    usage_source: str = ""
+    stopped_by: str = ""
+    reserved_nano_usd: int = 0
+    operation: str = ""
 
 
 class Ledger(Protocol):

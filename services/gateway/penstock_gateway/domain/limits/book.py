@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from penstock_gateway.domain.access.identity import Caller, Tenant
-from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Scope, ScopeKind
+from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Measure, Scope, ScopeKind
 from penstock_gateway.domain.limits.rules import NO_RULES, Rules
 
 _MAX_KNOWN = 4096
@@ -31,6 +31,13 @@ class LimitBook:
     def take_over_budgets(self, budgets: Mapping[str, tuple[Limit, ...]]) -> None:
         """Know these from now on, by tenant."""
         self._budgets = budgets
+
+    def spend_limits(self) -> tuple[Limit, ...]:
+        """Return the limits of spend that are known: budgets, and what requests have met; each counter once."""
+        met = (limit for known in self._known.values() for limit in known.limits)
+        budgets = (limit for limits in self._budgets.values() for limit in limits)
+        spend = (limit for limit in (*budgets, *met) if limit.allowance.measure is Measure.SPEND)
+        return tuple({(limit.tenant, limit.counter): limit for limit in spend}.values())
 
     def limits_of(self, caller: Caller, model: str, feature: str = "") -> tuple[Limit, ...]:
         """Return what binds a request of ``caller`` for a public model, each counter once, by the strictest that it has."""

@@ -18,12 +18,12 @@ ShowRows = Callable[[str, int], None]
 ExportRows = Callable[[Selection, ExportRequest, ShowRows], Exported]
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-_LEDGER_HELP = """Write the ledger, a JSON object a line: a request's tenant, model, tokens, prices and cost.
+_LEDGER_HELP = """Write the ledger as JSON lines, CSV or Parquet: a request's tenant, model, tokens, prices and cost.
 
 A running stack goes on. Rows that are in a file may be cut by 'retention' from then on; --new leaves out those that an
 earlier export has taken.
 """
-_AUDIT_HELP = """Write the audit log, a JSON object a line: who changed which tenant, user or key.
+_AUDIT_HELP = """Write the audit log as JSON lines, CSV or Parquet: who changed which tenant, user or key.
 
 A running stack goes on. Entries that are in a file may be cut by 'retention' from then on; --new leaves out those that
 an earlier export has taken.
@@ -48,7 +48,9 @@ def add_export(cli: typer.Typer, export_rows: ExportRows, what: Exports, about: 
     @cli.command("export", help=about)
     def export(
         *,
-        to: Annotated[Path, typer.Option("--to", metavar="FILE", help="A new file.")],
+        to: Annotated[
+            Path, typer.Option("--to", metavar="FILE", help="A new file; its name ends with .jsonl, .csv or .parquet.")
+        ],
         since: Annotated[
             datetime | None,
             typer.Option(formats=_FORMATS, metavar="TIME", help="From this time on, UTC; else from the oldest."),

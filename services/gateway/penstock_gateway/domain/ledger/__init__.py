@@ -1,0 +1,1 @@
+"""The ledger as a book: corrections, totals, prices and drift."""
