@@ -59,7 +59,7 @@ def methods(*names):
 ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService")
 PUBLIC = {
     **ADMINISTRATIVE,
-    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService"),
+    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService"),
 }
 
 

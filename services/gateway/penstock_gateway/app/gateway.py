@@ -20,6 +20,7 @@ from penstock_gateway.adapters.services.inference import InferenceClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
@@ -42,6 +43,7 @@ from penstock_gateway.domain.life.retrieval import Retrieval
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
+from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
@@ -53,6 +55,7 @@ from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
+from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
@@ -96,6 +99,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
+    usage = UsageReading(SqlUsage(parts.engine))
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
         _reception(settings, keyring, store, parts, (compression, retrieval)),
@@ -107,6 +111,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         embeddings=embeddings,
         models=models,
         stores=stores_parts(settings, channels, knowledge, visits),
+        usage=usage,
         observer=observer,
         timing=StreamTiming(own.hold_back, own.keep_alive),
         started_at=int(time.time()),
@@ -119,6 +124,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         admin=_admin(keyring, parts, cache_ports, inference, reception),
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
+        usage=UsageServicer(usage, actors_of(reception)),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),

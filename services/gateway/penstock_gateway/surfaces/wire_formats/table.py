@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from penstock_gateway.surfaces.wire_formats.format import Family, Format
-from penstock_gateway.surfaces.wire_formats.openai import chat, completions, embeddings, models, vector_stores
+from penstock_gateway.surfaces.wire_formats.openai import (
+    chat,
+    completions,
+    embeddings,
+    models,
+    organization,
+    vector_stores,
+)
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 
-FORMATS: tuple[Format, ...] = (chat.FORMAT, completions.FORMAT, embeddings.FORMAT, models.FORMAT, vector_stores.FORMAT)
+FORMATS: tuple[Format, ...] = (
+    chat.FORMAT,
+    completions.FORMAT,
+    embeddings.FORMAT,
+    models.FORMAT,
+    vector_stores.FORMAT,
+    organization.FORMAT,
+)
 
 DEFAULT_FAMILY: Family = OPENAI
 """Tells the errors of requests that no format knows."""
