@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, literal, select
+from sqlalchemy import ColumnElement, RowMapping, func, literal, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -43,7 +43,7 @@ class SqlUsage:
         rows = select(turn.label("turn"), *names, *figures()).where(*conditions(query.filter)).subquery("rows")
         groups = [rows.c.turn, *[self._by_bytes(rows.c[f"name_{at}"]) for at in range(len(names))]]
         sums = [func.sum(rows.c[name]).label(name) for name in _FIGURES]
-        wanted: Select[Any] = select(rows.c.turn, *[rows.c[f"name_{at}"] for at in range(len(names))], *sums)
+        wanted = select(rows.c.turn, *[rows.c[f"name_{at}"] for at in range(len(names))], *sums)
         if after is not None:
             wanted = wanted.where(behind(groups, (after.turn, *after.names)))
         wanted = wanted.group_by(rows.c.turn, *[rows.c[f"name_{at}"] for at in range(len(names))])
