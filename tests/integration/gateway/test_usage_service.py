@@ -118,7 +118,7 @@ async def test_days_have_their_bounds_and_rows_nothing_of_what_was_said(billed):
     assert (row.generation_id, row.key, dict(row.tags), row.sums.cost_nano_usd) == (
         "g2", "k2", {"env": "prod"}, 1_500_000_001,
     )  # fmt: skip
-    assert (row.kind, row.operation, listed.next_page_token) == ("request", "chat", "")
+    assert (row.kind, row.operation, listed.next_page_token) == ("charge", "chat", "")
 
 
 async def test_rest_says_the_same_in_json(billed):

@@ -16,6 +16,7 @@ from penstock_gateway.adapters.sql.feedback.scores import scores
 from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
+from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -28,12 +29,14 @@ from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.prompts.administration import PromptAdministration
+from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.usage import UsageServicer
 
 _NO_STACK = "Documents are kept by a stack that runs, and none does: start it with 'penstock up'."
 _BY_SIGNAL = "signal"
@@ -47,6 +50,7 @@ class CommandLineServicers(NamedTuple):
     feedback: FeedbackServicer
     experiments: ExperimentServicer
     knowledge: KnowledgeServicer
+    usage: UsageServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -89,6 +93,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             FeedbackServicer(FeedbackBook(parts), FeedbackAdministration(store, registry), actor_of),
             ExperimentServicer(reports, actor_of),
             KnowledgeServicer(knowledge, actor_of),
+            UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
         )
 
 

@@ -17,6 +17,7 @@ from penstock.gateway.v1 import (
     feedback_service_pb2_grpc,
     knowledge_service_pb2_grpc,
     prompt_service_pb2_grpc,
+    usage_service_pb2_grpc,
 )
 from penstock_common.errors import (
     AddressNotPermitted,
@@ -38,6 +39,7 @@ from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
+from penstock_suite.adapters.usage_client import UsageClient
 from penstock_suite.domain.administration import (
     Administration,
     EjectionRequest,
@@ -101,6 +103,8 @@ _OPTIONS = {
     "since": "--since",
     "until": "--until",
     "variant": "VARIANT",
+    "by": "--by",
+    "time_zone": "--tz",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -115,6 +119,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         feedback_service_pb2_grpc.FeedbackServiceStub(channel),
         experiment_service_pb2_grpc.ExperimentServiceStub(channel),
         knowledge_service_pb2_grpc.KnowledgeServiceStub(channel),
+        usage_service_pb2_grpc.UsageServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -146,7 +151,9 @@ def administration_over(ask: Ask, follow: Follow | None = None) -> Administratio
     return _AdminClient(ask, follow)
 
 
-class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient):
+class _AdminClient(
+    CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient, UsageClient
+):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask, follow: Follow | None) -> None:

@@ -36,27 +36,26 @@ type UsageFilter struct {
 	EndUser []string `protobuf:"bytes,4,rep,name=end_user,json=endUser,proto3" json:"end_user,omitempty"`
 	Key     []string `protobuf:"bytes,5,rep,name=key,proto3" json:"key,omitempty"`
 	Feature []string `protobuf:"bytes,6,rep,name=feature,proto3" json:"feature,omitempty"`
-	Session []string `protobuf:"bytes,7,rep,name=session,proto3" json:"session,omitempty"`
 	// Upstreams' own names of models.
-	Model []string `protobuf:"bytes,8,rep,name=model,proto3" json:"model,omitempty"`
+	Model []string `protobuf:"bytes,7,rep,name=model,proto3" json:"model,omitempty"`
 	// Public names of models.
-	RequestedModel []string `protobuf:"bytes,9,rep,name=requested_model,json=requestedModel,proto3" json:"requested_model,omitempty"`
-	Upstream       []string `protobuf:"bytes,10,rep,name=upstream,proto3" json:"upstream,omitempty"`
-	Surface        []string `protobuf:"bytes,11,rep,name=surface,proto3" json:"surface,omitempty"`
-	Prompt         []string `protobuf:"bytes,12,rep,name=prompt,proto3" json:"prompt,omitempty"`
-	Experiment     []string `protobuf:"bytes,13,rep,name=experiment,proto3" json:"experiment,omitempty"`
-	Variant        []string `protobuf:"bytes,14,rep,name=variant,proto3" json:"variant,omitempty"`
-	Task           []string `protobuf:"bytes,15,rep,name=task,proto3" json:"task,omitempty"`
+	RequestedModel []string `protobuf:"bytes,8,rep,name=requested_model,json=requestedModel,proto3" json:"requested_model,omitempty"`
+	Upstream       []string `protobuf:"bytes,9,rep,name=upstream,proto3" json:"upstream,omitempty"`
+	Surface        []string `protobuf:"bytes,10,rep,name=surface,proto3" json:"surface,omitempty"`
+	Prompt         []string `protobuf:"bytes,11,rep,name=prompt,proto3" json:"prompt,omitempty"`
+	Experiment     []string `protobuf:"bytes,12,rep,name=experiment,proto3" json:"experiment,omitempty"`
+	Variant        []string `protobuf:"bytes,13,rep,name=variant,proto3" json:"variant,omitempty"`
+	Task           []string `protobuf:"bytes,14,rep,name=task,proto3" json:"task,omitempty"`
 	// ok, cancelled, or the name of an error, such as upstream_failed.
-	Outcome []string `protobuf:"bytes,16,rep,name=outcome,proto3" json:"outcome,omitempty"`
+	Outcome []string `protobuf:"bytes,15,rep,name=outcome,proto3" json:"outcome,omitempty"`
 	// Each with this value.
-	Tags map[string]string `protobuf:"bytes,17,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Tags map[string]string `protobuf:"bytes,16,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Admitted from then on; unset means from the first.
-	Since *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=since,proto3" json:"since,omitempty"`
 	// Admitted before then; unset means up to now.
-	Until *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=until,proto3" json:"until,omitempty"`
+	Until *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=until,proto3" json:"until,omitempty"`
 	// chat or embeddings.
-	Operation     []string `protobuf:"bytes,20,rep,name=operation,proto3" json:"operation,omitempty"`
+	Operation     []string `protobuf:"bytes,19,rep,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -129,13 +128,6 @@ func (x *UsageFilter) GetKey() []string {
 func (x *UsageFilter) GetFeature() []string {
 	if x != nil {
 		return x.Feature
-	}
-	return nil
-}
-
-func (x *UsageFilter) GetSession() []string {
-	if x != nil {
-		return x.Session
 	}
 	return nil
 }
@@ -236,7 +228,7 @@ type QueryUsageRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Filter *UsageFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// What lines are told apart by: tenant, team, user, end_user, key, feature,
-	// session, model, requested_model, upstream, surface, prompt, prompt_version,
+	// model, requested_model, upstream, surface, prompt, prompt_version,
 	// experiment, variant, task, operation, outcome, cache, usage_source, tag:KEY,
 	// and one of minute, hour, day, week, month. None means one line of all.
 	By []string `protobuf:"bytes,2,rep,name=by,proto3" json:"by,omitempty"`
@@ -769,28 +761,27 @@ type UsedRequest struct {
 	EndUser        string                 `protobuf:"bytes,7,opt,name=end_user,json=endUser,proto3" json:"end_user,omitempty"`
 	Key            string                 `protobuf:"bytes,8,opt,name=key,proto3" json:"key,omitempty"`
 	Feature        string                 `protobuf:"bytes,9,opt,name=feature,proto3" json:"feature,omitempty"`
-	Session        string                 `protobuf:"bytes,10,opt,name=session,proto3" json:"session,omitempty"`
-	Model          string                 `protobuf:"bytes,11,opt,name=model,proto3" json:"model,omitempty"`
-	RequestedModel string                 `protobuf:"bytes,12,opt,name=requested_model,json=requestedModel,proto3" json:"requested_model,omitempty"`
-	Upstream       string                 `protobuf:"bytes,13,opt,name=upstream,proto3" json:"upstream,omitempty"`
-	Surface        string                 `protobuf:"bytes,14,opt,name=surface,proto3" json:"surface,omitempty"`
-	Prompt         string                 `protobuf:"bytes,15,opt,name=prompt,proto3" json:"prompt,omitempty"`
-	PromptVersion  string                 `protobuf:"bytes,16,opt,name=prompt_version,json=promptVersion,proto3" json:"prompt_version,omitempty"`
-	Experiment     string                 `protobuf:"bytes,17,opt,name=experiment,proto3" json:"experiment,omitempty"`
-	Variant        string                 `protobuf:"bytes,18,opt,name=variant,proto3" json:"variant,omitempty"`
-	Task           string                 `protobuf:"bytes,19,opt,name=task,proto3" json:"task,omitempty"`
-	Outcome        string                 `protobuf:"bytes,20,opt,name=outcome,proto3" json:"outcome,omitempty"`
+	Model          string                 `protobuf:"bytes,10,opt,name=model,proto3" json:"model,omitempty"`
+	RequestedModel string                 `protobuf:"bytes,11,opt,name=requested_model,json=requestedModel,proto3" json:"requested_model,omitempty"`
+	Upstream       string                 `protobuf:"bytes,12,opt,name=upstream,proto3" json:"upstream,omitempty"`
+	Surface        string                 `protobuf:"bytes,13,opt,name=surface,proto3" json:"surface,omitempty"`
+	Prompt         string                 `protobuf:"bytes,14,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	PromptVersion  string                 `protobuf:"bytes,15,opt,name=prompt_version,json=promptVersion,proto3" json:"prompt_version,omitempty"`
+	Experiment     string                 `protobuf:"bytes,16,opt,name=experiment,proto3" json:"experiment,omitempty"`
+	Variant        string                 `protobuf:"bytes,17,opt,name=variant,proto3" json:"variant,omitempty"`
+	Task           string                 `protobuf:"bytes,18,opt,name=task,proto3" json:"task,omitempty"`
+	Outcome        string                 `protobuf:"bytes,19,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// hit, miss, or why it was not asked.
-	Cache       string            `protobuf:"bytes,21,opt,name=cache,proto3" json:"cache,omitempty"`
-	UsageSource string            `protobuf:"bytes,22,opt,name=usage_source,json=usageSource,proto3" json:"usage_source,omitempty"`
-	Tags        map[string]string `protobuf:"bytes,23,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// request, or what kind of correction.
-	Kind               string     `protobuf:"bytes,24,opt,name=kind,proto3" json:"kind,omitempty"`
-	FinishReason       string     `protobuf:"bytes,25,opt,name=finish_reason,json=finishReason,proto3" json:"finish_reason,omitempty"`
-	TimeToFirstTokenMs *float64   `protobuf:"fixed64,26,opt,name=time_to_first_token_ms,json=timeToFirstTokenMs,proto3,oneof" json:"time_to_first_token_ms,omitempty"`
-	Sums               *UsageSums `protobuf:"bytes,27,opt,name=sums,proto3" json:"sums,omitempty"`
+	Cache       string            `protobuf:"bytes,20,opt,name=cache,proto3" json:"cache,omitempty"`
+	UsageSource string            `protobuf:"bytes,21,opt,name=usage_source,json=usageSource,proto3" json:"usage_source,omitempty"`
+	Tags        map[string]string `protobuf:"bytes,22,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// charge, or correction.
+	Kind               string     `protobuf:"bytes,23,opt,name=kind,proto3" json:"kind,omitempty"`
+	FinishReason       string     `protobuf:"bytes,24,opt,name=finish_reason,json=finishReason,proto3" json:"finish_reason,omitempty"`
+	TimeToFirstTokenMs *float64   `protobuf:"fixed64,25,opt,name=time_to_first_token_ms,json=timeToFirstTokenMs,proto3,oneof" json:"time_to_first_token_ms,omitempty"`
+	Sums               *UsageSums `protobuf:"bytes,26,opt,name=sums,proto3" json:"sums,omitempty"`
 	// chat or embeddings.
-	Operation     string `protobuf:"bytes,28,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation     string `protobuf:"bytes,27,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -884,13 +875,6 @@ func (x *UsedRequest) GetKey() string {
 func (x *UsedRequest) GetFeature() string {
 	if x != nil {
 		return x.Feature
-	}
-	return ""
-}
-
-func (x *UsedRequest) GetSession() string {
-	if x != nil {
-		return x.Session
 	}
 	return ""
 }
@@ -1025,31 +1009,30 @@ var File_penstock_gateway_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"'penstock/gateway/v1/usage_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x05\n" +
+	"'penstock/gateway/v1/usage_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
 	"\vUsageFilter\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04team\x18\x02 \x03(\tR\x04team\x12\x12\n" +
 	"\x04user\x18\x03 \x03(\tR\x04user\x12\x19\n" +
 	"\bend_user\x18\x04 \x03(\tR\aendUser\x12\x10\n" +
 	"\x03key\x18\x05 \x03(\tR\x03key\x12\x18\n" +
-	"\afeature\x18\x06 \x03(\tR\afeature\x12\x18\n" +
-	"\asession\x18\a \x03(\tR\asession\x12\x14\n" +
-	"\x05model\x18\b \x03(\tR\x05model\x12'\n" +
-	"\x0frequested_model\x18\t \x03(\tR\x0erequestedModel\x12\x1a\n" +
-	"\bupstream\x18\n" +
-	" \x03(\tR\bupstream\x12\x18\n" +
-	"\asurface\x18\v \x03(\tR\asurface\x12\x16\n" +
-	"\x06prompt\x18\f \x03(\tR\x06prompt\x12\x1e\n" +
+	"\afeature\x18\x06 \x03(\tR\afeature\x12\x14\n" +
+	"\x05model\x18\a \x03(\tR\x05model\x12'\n" +
+	"\x0frequested_model\x18\b \x03(\tR\x0erequestedModel\x12\x1a\n" +
+	"\bupstream\x18\t \x03(\tR\bupstream\x12\x18\n" +
+	"\asurface\x18\n" +
+	" \x03(\tR\asurface\x12\x16\n" +
+	"\x06prompt\x18\v \x03(\tR\x06prompt\x12\x1e\n" +
 	"\n" +
-	"experiment\x18\r \x03(\tR\n" +
+	"experiment\x18\f \x03(\tR\n" +
 	"experiment\x12\x18\n" +
-	"\avariant\x18\x0e \x03(\tR\avariant\x12\x12\n" +
-	"\x04task\x18\x0f \x03(\tR\x04task\x12\x18\n" +
-	"\aoutcome\x18\x10 \x03(\tR\aoutcome\x12>\n" +
-	"\x04tags\x18\x11 \x03(\v2*.penstock.gateway.v1.UsageFilter.TagsEntryR\x04tags\x120\n" +
-	"\x05since\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
-	"\x05until\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1c\n" +
-	"\toperation\x18\x14 \x03(\tR\toperation\x1a7\n" +
+	"\avariant\x18\r \x03(\tR\avariant\x12\x12\n" +
+	"\x04task\x18\x0e \x03(\tR\x04task\x12\x18\n" +
+	"\aoutcome\x18\x0f \x03(\tR\aoutcome\x12>\n" +
+	"\x04tags\x18\x10 \x03(\v2*.penstock.gateway.v1.UsageFilter.TagsEntryR\x04tags\x120\n" +
+	"\x05since\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1c\n" +
+	"\toperation\x18\x13 \x03(\tR\toperation\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
@@ -1100,7 +1083,7 @@ const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"|\n" +
 	"\x14ListRequestsResponse\x12<\n" +
 	"\brequests\x18\x01 \x03(\v2 .penstock.gateway.v1.UsedRequestR\brequests\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xda\a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\a\n" +
 	"\vUsedRequest\x12#\n" +
 	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x12\x1d\n" +
 	"\n" +
@@ -1112,29 +1095,28 @@ const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"\x04user\x18\x06 \x01(\tR\x04user\x12\x19\n" +
 	"\bend_user\x18\a \x01(\tR\aendUser\x12\x10\n" +
 	"\x03key\x18\b \x01(\tR\x03key\x12\x18\n" +
-	"\afeature\x18\t \x01(\tR\afeature\x12\x18\n" +
-	"\asession\x18\n" +
-	" \x01(\tR\asession\x12\x14\n" +
-	"\x05model\x18\v \x01(\tR\x05model\x12'\n" +
-	"\x0frequested_model\x18\f \x01(\tR\x0erequestedModel\x12\x1a\n" +
-	"\bupstream\x18\r \x01(\tR\bupstream\x12\x18\n" +
-	"\asurface\x18\x0e \x01(\tR\asurface\x12\x16\n" +
-	"\x06prompt\x18\x0f \x01(\tR\x06prompt\x12%\n" +
-	"\x0eprompt_version\x18\x10 \x01(\tR\rpromptVersion\x12\x1e\n" +
+	"\afeature\x18\t \x01(\tR\afeature\x12\x14\n" +
+	"\x05model\x18\n" +
+	" \x01(\tR\x05model\x12'\n" +
+	"\x0frequested_model\x18\v \x01(\tR\x0erequestedModel\x12\x1a\n" +
+	"\bupstream\x18\f \x01(\tR\bupstream\x12\x18\n" +
+	"\asurface\x18\r \x01(\tR\asurface\x12\x16\n" +
+	"\x06prompt\x18\x0e \x01(\tR\x06prompt\x12%\n" +
+	"\x0eprompt_version\x18\x0f \x01(\tR\rpromptVersion\x12\x1e\n" +
 	"\n" +
-	"experiment\x18\x11 \x01(\tR\n" +
+	"experiment\x18\x10 \x01(\tR\n" +
 	"experiment\x12\x18\n" +
-	"\avariant\x18\x12 \x01(\tR\avariant\x12\x12\n" +
-	"\x04task\x18\x13 \x01(\tR\x04task\x12\x18\n" +
-	"\aoutcome\x18\x14 \x01(\tR\aoutcome\x12\x14\n" +
-	"\x05cache\x18\x15 \x01(\tR\x05cache\x12!\n" +
-	"\fusage_source\x18\x16 \x01(\tR\vusageSource\x12>\n" +
-	"\x04tags\x18\x17 \x03(\v2*.penstock.gateway.v1.UsedRequest.TagsEntryR\x04tags\x12\x12\n" +
-	"\x04kind\x18\x18 \x01(\tR\x04kind\x12#\n" +
-	"\rfinish_reason\x18\x19 \x01(\tR\ffinishReason\x127\n" +
-	"\x16time_to_first_token_ms\x18\x1a \x01(\x01H\x00R\x12timeToFirstTokenMs\x88\x01\x01\x122\n" +
-	"\x04sums\x18\x1b \x01(\v2\x1e.penstock.gateway.v1.UsageSumsR\x04sums\x12\x1c\n" +
-	"\toperation\x18\x1c \x01(\tR\toperation\x1a7\n" +
+	"\avariant\x18\x11 \x01(\tR\avariant\x12\x12\n" +
+	"\x04task\x18\x12 \x01(\tR\x04task\x12\x18\n" +
+	"\aoutcome\x18\x13 \x01(\tR\aoutcome\x12\x14\n" +
+	"\x05cache\x18\x14 \x01(\tR\x05cache\x12!\n" +
+	"\fusage_source\x18\x15 \x01(\tR\vusageSource\x12>\n" +
+	"\x04tags\x18\x16 \x03(\v2*.penstock.gateway.v1.UsedRequest.TagsEntryR\x04tags\x12\x12\n" +
+	"\x04kind\x18\x17 \x01(\tR\x04kind\x12#\n" +
+	"\rfinish_reason\x18\x18 \x01(\tR\ffinishReason\x127\n" +
+	"\x16time_to_first_token_ms\x18\x19 \x01(\x01H\x00R\x12timeToFirstTokenMs\x88\x01\x01\x122\n" +
+	"\x04sums\x18\x1a \x01(\v2\x1e.penstock.gateway.v1.UsageSumsR\x04sums\x12\x1c\n" +
+	"\toperation\x18\x1b \x01(\tR\toperation\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x19\n" +

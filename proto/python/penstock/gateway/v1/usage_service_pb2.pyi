@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class UsageFilter(_message.Message):
-    __slots__ = ("tenant", "team", "user", "end_user", "key", "feature", "session", "model", "requested_model", "upstream", "surface", "prompt", "experiment", "variant", "task", "outcome", "tags", "since", "until", "operation")
+    __slots__ = ("tenant", "team", "user", "end_user", "key", "feature", "model", "requested_model", "upstream", "surface", "prompt", "experiment", "variant", "task", "outcome", "tags", "since", "until", "operation")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -23,7 +23,6 @@ class UsageFilter(_message.Message):
     END_USER_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     FEATURE_FIELD_NUMBER: _ClassVar[int]
-    SESSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_MODEL_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
@@ -43,7 +42,6 @@ class UsageFilter(_message.Message):
     end_user: _containers.RepeatedScalarFieldContainer[str]
     key: _containers.RepeatedScalarFieldContainer[str]
     feature: _containers.RepeatedScalarFieldContainer[str]
-    session: _containers.RepeatedScalarFieldContainer[str]
     model: _containers.RepeatedScalarFieldContainer[str]
     requested_model: _containers.RepeatedScalarFieldContainer[str]
     upstream: _containers.RepeatedScalarFieldContainer[str]
@@ -57,7 +55,7 @@ class UsageFilter(_message.Message):
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
     operation: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tenant: _Optional[str] = ..., team: _Optional[_Iterable[str]] = ..., user: _Optional[_Iterable[str]] = ..., end_user: _Optional[_Iterable[str]] = ..., key: _Optional[_Iterable[str]] = ..., feature: _Optional[_Iterable[str]] = ..., session: _Optional[_Iterable[str]] = ..., model: _Optional[_Iterable[str]] = ..., requested_model: _Optional[_Iterable[str]] = ..., upstream: _Optional[_Iterable[str]] = ..., surface: _Optional[_Iterable[str]] = ..., prompt: _Optional[_Iterable[str]] = ..., experiment: _Optional[_Iterable[str]] = ..., variant: _Optional[_Iterable[str]] = ..., task: _Optional[_Iterable[str]] = ..., outcome: _Optional[_Iterable[str]] = ..., tags: _Optional[_Mapping[str, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, tenant: _Optional[str] = ..., team: _Optional[_Iterable[str]] = ..., user: _Optional[_Iterable[str]] = ..., end_user: _Optional[_Iterable[str]] = ..., key: _Optional[_Iterable[str]] = ..., feature: _Optional[_Iterable[str]] = ..., model: _Optional[_Iterable[str]] = ..., requested_model: _Optional[_Iterable[str]] = ..., upstream: _Optional[_Iterable[str]] = ..., surface: _Optional[_Iterable[str]] = ..., prompt: _Optional[_Iterable[str]] = ..., experiment: _Optional[_Iterable[str]] = ..., variant: _Optional[_Iterable[str]] = ..., task: _Optional[_Iterable[str]] = ..., outcome: _Optional[_Iterable[str]] = ..., tags: _Optional[_Mapping[str, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueryUsageRequest(_message.Message):
     __slots__ = ("filter", "by", "time_zone", "page_size", "page_token")
@@ -159,7 +157,7 @@ class ListRequestsResponse(_message.Message):
     def __init__(self, requests: _Optional[_Iterable[_Union[UsedRequest, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UsedRequest(_message.Message):
-    __slots__ = ("generation_id", "request_id", "created_at", "tenant", "team", "user", "end_user", "key", "feature", "session", "model", "requested_model", "upstream", "surface", "prompt", "prompt_version", "experiment", "variant", "task", "outcome", "cache", "usage_source", "tags", "kind", "finish_reason", "time_to_first_token_ms", "sums", "operation")
+    __slots__ = ("generation_id", "request_id", "created_at", "tenant", "team", "user", "end_user", "key", "feature", "model", "requested_model", "upstream", "surface", "prompt", "prompt_version", "experiment", "variant", "task", "outcome", "cache", "usage_source", "tags", "kind", "finish_reason", "time_to_first_token_ms", "sums", "operation")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -176,7 +174,6 @@ class UsedRequest(_message.Message):
     END_USER_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     FEATURE_FIELD_NUMBER: _ClassVar[int]
-    SESSION_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_MODEL_FIELD_NUMBER: _ClassVar[int]
     UPSTREAM_FIELD_NUMBER: _ClassVar[int]
@@ -204,7 +201,6 @@ class UsedRequest(_message.Message):
     end_user: str
     key: str
     feature: str
-    session: str
     model: str
     requested_model: str
     upstream: str
@@ -223,4 +219,4 @@ class UsedRequest(_message.Message):
     time_to_first_token_ms: float
     sums: UsageSums
     operation: str
-    def __init__(self, generation_id: _Optional[str] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., team: _Optional[str] = ..., user: _Optional[str] = ..., end_user: _Optional[str] = ..., key: _Optional[str] = ..., feature: _Optional[str] = ..., session: _Optional[str] = ..., model: _Optional[str] = ..., requested_model: _Optional[str] = ..., upstream: _Optional[str] = ..., surface: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_version: _Optional[str] = ..., experiment: _Optional[str] = ..., variant: _Optional[str] = ..., task: _Optional[str] = ..., outcome: _Optional[str] = ..., cache: _Optional[str] = ..., usage_source: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., kind: _Optional[str] = ..., finish_reason: _Optional[str] = ..., time_to_first_token_ms: _Optional[float] = ..., sums: _Optional[_Union[UsageSums, _Mapping]] = ..., operation: _Optional[str] = ...) -> None: ...
+    def __init__(self, generation_id: _Optional[str] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., team: _Optional[str] = ..., user: _Optional[str] = ..., end_user: _Optional[str] = ..., key: _Optional[str] = ..., feature: _Optional[str] = ..., model: _Optional[str] = ..., requested_model: _Optional[str] = ..., upstream: _Optional[str] = ..., surface: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_version: _Optional[str] = ..., experiment: _Optional[str] = ..., variant: _Optional[str] = ..., task: _Optional[str] = ..., outcome: _Optional[str] = ..., cache: _Optional[str] = ..., usage_source: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., kind: _Optional[str] = ..., finish_reason: _Optional[str] = ..., time_to_first_token_ms: _Optional[float] = ..., sums: _Optional[_Union[UsageSums, _Mapping]] = ..., operation: _Optional[str] = ...) -> None: ...

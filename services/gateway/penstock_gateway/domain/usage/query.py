@@ -30,7 +30,6 @@ class Dimension(StrEnum):
     """Whom the request's body names."""
     KEY = "key"
     FEATURE = "feature"
-    SESSION = "session"
     MODEL = "model"
     """The upstream's own name of the model that answered."""
     REQUESTED_MODEL = "requested_model"

@@ -13,8 +13,8 @@ from penstock_gateway.domain.life.settlement import CANCELLED, OK
 from penstock_gateway.domain.usage.query import CHAT, EMBEDDINGS, Dimension, Filter, Group
 
 _ROW = ledger.c
-REQUEST = "request"
-"""The kind of an entry that is a request's own, and corrects none."""
+CHARGE = "charge"
+"""The kind of an entry that is a request's own; others correct one."""
 SUMMED = (
     "attempts",
     "input_tokens",
@@ -29,7 +29,7 @@ SUMMED = (
 )
 
 
-_USUAL = {"kind": REQUEST}
+_USUAL = {"kind": CHARGE}
 
 
 def column(name: str) -> ColumnElement[Any]:
@@ -47,7 +47,6 @@ _DIMENSIONS: dict[Dimension, ColumnElement[Any]] = {
     Dimension.END_USER: column("user"),
     Dimension.KEY: column("key_id"),
     Dimension.FEATURE: column("feature"),
-    Dimension.SESSION: column("session"),
     Dimension.MODEL: column("model"),
     Dimension.REQUESTED_MODEL: column("requested_model"),
     Dimension.UPSTREAM: column("upstream"),
@@ -104,7 +103,7 @@ def turn_of(starts: Sequence[datetime]) -> ColumnElement[int]:
 
 def figures() -> list[ColumnElement[Any]]:
     """Return what a row counts in a report, under the names of ``Sums``."""
-    is_request = column("kind") == REQUEST
+    is_request = column("kind") == CHARGE
     failed = and_(is_request, _ROW.outcome != OK, _ROW.outcome != CANCELLED)
     return [
         _one(is_request, "requests"),
