@@ -119,7 +119,7 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ListFeedback": {"tenant": "app", "page_size": 2},
     "SummarizeFeedback": {"by": ["DIMENSION_MODEL", "DIMENSION_DAY"]},
     "DeleteFeedback": {"tenant": _NAME, "user": "a"},
-    "QueryUsage": {"filter": {"tags": {"env": "prod"}}, "by": ["team", "tag:env", "day"], "time_zone": "Europe/Berlin"},
+    "QueryUsage": {"filter": {"tag": ["env=prod"]}, "by": ["team", "tag:env", "day"], "time_zone": "Europe/Berlin"},
     "ListRequests": {"filter": {"tenant": "app", "outcome": ["ok"]}, "page_size": 2},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
     "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},

@@ -81,7 +81,12 @@ def main() -> None:
         *(Entry(name, about, _asking(name)) for name, about in _ADMINISTERED.items()),
         Entry("ingest", "Take files and folders into a knowledge base.", _asking("ingest", "app")),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
-        Entry("usage", "What was used and what it cost, by whom and by when.", _usage),
+        Entry("usage", "What was used and what it cost, by whom and by when.", _asking("usage", "app")),
+        Entry(
+            "estimate",
+            "Project what a load would cost, from the ledger or from what is assumed.",
+            _asking("estimate", "app"),
+        ),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
         Entry(
             "upstreams",
@@ -190,12 +195,6 @@ def _audit() -> typer.Typer:
     from penstock_suite.surfaces.cli.audit import audit
 
     return audit(_administration, _export_rows)
-
-
-def _usage() -> typer.Typer:
-    from penstock_suite.surfaces.cli.usage import usage
-
-    return usage(_administration, _export_rows)
 
 
 def _export_rows(selection: Selection, wanted: ExportRequest, show: ShowRows) -> Exported:

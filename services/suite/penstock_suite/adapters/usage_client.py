@@ -22,7 +22,7 @@ class UsageClient:
         """Return every line of a report, page after page."""
         request = pb.QueryUsageRequest(by=wanted.by, time_zone=wanted.zone, page_size=_PAGE)
         request.filter.tenant = wanted.tenant
-        request.filter.tags.update(wanted.tags)
+        request.filter.tag.extend(f"{key}={value}" for key, value in wanted.tags.items())
         for name, values in wanted.where.items():
             getattr(request.filter, name).extend(values)
         for name in ("since", "until"):

@@ -48,8 +48,8 @@ type UsageFilter struct {
 	Task           []string `protobuf:"bytes,14,rep,name=task,proto3" json:"task,omitempty"`
 	// ok, cancelled, or the name of an error, such as upstream_failed.
 	Outcome []string `protobuf:"bytes,15,rep,name=outcome,proto3" json:"outcome,omitempty"`
-	// Each with this value.
-	Tags map[string]string `protobuf:"bytes,16,rep,name=tags,proto3" json:"tags,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// KEY=VALUE, all of them.
+	Tag []string `protobuf:"bytes,16,rep,name=tag,proto3" json:"tag,omitempty"`
 	// Admitted from then on; unset means from the first.
 	Since *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=since,proto3" json:"since,omitempty"`
 	// Admitted before then; unset means up to now.
@@ -195,9 +195,9 @@ func (x *UsageFilter) GetOutcome() []string {
 	return nil
 }
 
-func (x *UsageFilter) GetTags() map[string]string {
+func (x *UsageFilter) GetTag() []string {
 	if x != nil {
-		return x.Tags
+		return x.Tag
 	}
 	return nil
 }
@@ -1009,7 +1009,7 @@ var File_penstock_gateway_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"\n" +
-	"'penstock/gateway/v1/usage_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x84\x05\n" +
+	"'penstock/gateway/v1/usage_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9d\x04\n" +
 	"\vUsageFilter\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x12\n" +
 	"\x04team\x18\x02 \x03(\tR\x04team\x12\x12\n" +
@@ -1028,14 +1028,11 @@ const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"experiment\x12\x18\n" +
 	"\avariant\x18\r \x03(\tR\avariant\x12\x12\n" +
 	"\x04task\x18\x0e \x03(\tR\x04task\x12\x18\n" +
-	"\aoutcome\x18\x0f \x03(\tR\aoutcome\x12>\n" +
-	"\x04tags\x18\x10 \x03(\v2*.penstock.gateway.v1.UsageFilter.TagsEntryR\x04tags\x120\n" +
+	"\aoutcome\x18\x0f \x03(\tR\aoutcome\x12\x10\n" +
+	"\x03tag\x18\x10 \x03(\tR\x03tag\x120\n" +
 	"\x05since\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
 	"\x05until\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1c\n" +
-	"\toperation\x18\x13 \x03(\tR\toperation\x1a7\n" +
-	"\tTagsEntry\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xb6\x01\n" +
+	"\toperation\x18\x13 \x03(\tR\toperation\"\xb6\x01\n" +
 	"\x11QueryUsageRequest\x128\n" +
 	"\x06filter\x18\x01 \x01(\v2 .penstock.gateway.v1.UsageFilterR\x06filter\x12\x0e\n" +
 	"\x02by\x18\x02 \x03(\tR\x02by\x12\x1b\n" +
@@ -1138,7 +1135,7 @@ func file_penstock_gateway_v1_usage_service_proto_rawDescGZIP() []byte {
 	return file_penstock_gateway_v1_usage_service_proto_rawDescData
 }
 
-var file_penstock_gateway_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_penstock_gateway_v1_usage_service_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_penstock_gateway_v1_usage_service_proto_goTypes = []any{
 	(*UsageFilter)(nil),           // 0: penstock.gateway.v1.UsageFilter
 	(*QueryUsageRequest)(nil),     // 1: penstock.gateway.v1.QueryUsageRequest
@@ -1148,35 +1145,33 @@ var file_penstock_gateway_v1_usage_service_proto_goTypes = []any{
 	(*ListRequestsRequest)(nil),   // 5: penstock.gateway.v1.ListRequestsRequest
 	(*ListRequestsResponse)(nil),  // 6: penstock.gateway.v1.ListRequestsResponse
 	(*UsedRequest)(nil),           // 7: penstock.gateway.v1.UsedRequest
-	nil,                           // 8: penstock.gateway.v1.UsageFilter.TagsEntry
-	nil,                           // 9: penstock.gateway.v1.UsageLine.GroupsEntry
-	nil,                           // 10: penstock.gateway.v1.UsedRequest.TagsEntry
-	(*timestamppb.Timestamp)(nil), // 11: google.protobuf.Timestamp
+	nil,                           // 8: penstock.gateway.v1.UsageLine.GroupsEntry
+	nil,                           // 9: penstock.gateway.v1.UsedRequest.TagsEntry
+	(*timestamppb.Timestamp)(nil), // 10: google.protobuf.Timestamp
 }
 var file_penstock_gateway_v1_usage_service_proto_depIdxs = []int32{
-	8,  // 0: penstock.gateway.v1.UsageFilter.tags:type_name -> penstock.gateway.v1.UsageFilter.TagsEntry
-	11, // 1: penstock.gateway.v1.UsageFilter.since:type_name -> google.protobuf.Timestamp
-	11, // 2: penstock.gateway.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
-	0,  // 3: penstock.gateway.v1.QueryUsageRequest.filter:type_name -> penstock.gateway.v1.UsageFilter
-	3,  // 4: penstock.gateway.v1.QueryUsageResponse.lines:type_name -> penstock.gateway.v1.UsageLine
-	9,  // 5: penstock.gateway.v1.UsageLine.groups:type_name -> penstock.gateway.v1.UsageLine.GroupsEntry
-	11, // 6: penstock.gateway.v1.UsageLine.start:type_name -> google.protobuf.Timestamp
-	11, // 7: penstock.gateway.v1.UsageLine.end:type_name -> google.protobuf.Timestamp
-	4,  // 8: penstock.gateway.v1.UsageLine.sums:type_name -> penstock.gateway.v1.UsageSums
-	0,  // 9: penstock.gateway.v1.ListRequestsRequest.filter:type_name -> penstock.gateway.v1.UsageFilter
-	7,  // 10: penstock.gateway.v1.ListRequestsResponse.requests:type_name -> penstock.gateway.v1.UsedRequest
-	11, // 11: penstock.gateway.v1.UsedRequest.created_at:type_name -> google.protobuf.Timestamp
-	10, // 12: penstock.gateway.v1.UsedRequest.tags:type_name -> penstock.gateway.v1.UsedRequest.TagsEntry
-	4,  // 13: penstock.gateway.v1.UsedRequest.sums:type_name -> penstock.gateway.v1.UsageSums
-	1,  // 14: penstock.gateway.v1.UsageService.QueryUsage:input_type -> penstock.gateway.v1.QueryUsageRequest
-	5,  // 15: penstock.gateway.v1.UsageService.ListRequests:input_type -> penstock.gateway.v1.ListRequestsRequest
-	2,  // 16: penstock.gateway.v1.UsageService.QueryUsage:output_type -> penstock.gateway.v1.QueryUsageResponse
-	6,  // 17: penstock.gateway.v1.UsageService.ListRequests:output_type -> penstock.gateway.v1.ListRequestsResponse
-	16, // [16:18] is the sub-list for method output_type
-	14, // [14:16] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	10, // 0: penstock.gateway.v1.UsageFilter.since:type_name -> google.protobuf.Timestamp
+	10, // 1: penstock.gateway.v1.UsageFilter.until:type_name -> google.protobuf.Timestamp
+	0,  // 2: penstock.gateway.v1.QueryUsageRequest.filter:type_name -> penstock.gateway.v1.UsageFilter
+	3,  // 3: penstock.gateway.v1.QueryUsageResponse.lines:type_name -> penstock.gateway.v1.UsageLine
+	8,  // 4: penstock.gateway.v1.UsageLine.groups:type_name -> penstock.gateway.v1.UsageLine.GroupsEntry
+	10, // 5: penstock.gateway.v1.UsageLine.start:type_name -> google.protobuf.Timestamp
+	10, // 6: penstock.gateway.v1.UsageLine.end:type_name -> google.protobuf.Timestamp
+	4,  // 7: penstock.gateway.v1.UsageLine.sums:type_name -> penstock.gateway.v1.UsageSums
+	0,  // 8: penstock.gateway.v1.ListRequestsRequest.filter:type_name -> penstock.gateway.v1.UsageFilter
+	7,  // 9: penstock.gateway.v1.ListRequestsResponse.requests:type_name -> penstock.gateway.v1.UsedRequest
+	10, // 10: penstock.gateway.v1.UsedRequest.created_at:type_name -> google.protobuf.Timestamp
+	9,  // 11: penstock.gateway.v1.UsedRequest.tags:type_name -> penstock.gateway.v1.UsedRequest.TagsEntry
+	4,  // 12: penstock.gateway.v1.UsedRequest.sums:type_name -> penstock.gateway.v1.UsageSums
+	1,  // 13: penstock.gateway.v1.UsageService.QueryUsage:input_type -> penstock.gateway.v1.QueryUsageRequest
+	5,  // 14: penstock.gateway.v1.UsageService.ListRequests:input_type -> penstock.gateway.v1.ListRequestsRequest
+	2,  // 15: penstock.gateway.v1.UsageService.QueryUsage:output_type -> penstock.gateway.v1.QueryUsageResponse
+	6,  // 16: penstock.gateway.v1.UsageService.ListRequests:output_type -> penstock.gateway.v1.ListRequestsResponse
+	15, // [15:17] is the sub-list for method output_type
+	13, // [13:15] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_usage_service_proto_init() }
@@ -1191,7 +1186,7 @@ func file_penstock_gateway_v1_usage_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_usage_service_proto_rawDesc), len(file_penstock_gateway_v1_usage_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/usage_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd8\x03\n\x0bUsageFilter\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x03(\t\x12\x0c\n\x04user\x18\x03 \x03(\t\x12\x10\n\x08\x65nd_user\x18\x04 \x03(\t\x12\x0b\n\x03key\x18\x05 \x03(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x06 \x03(\t\x12\r\n\x05model\x18\x07 \x03(\t\x12\x17\n\x0frequested_model\x18\x08 \x03(\t\x12\x10\n\x08upstream\x18\t \x03(\t\x12\x0f\n\x07surface\x18\n \x03(\t\x12\x0e\n\x06prompt\x18\x0b \x03(\t\x12\x12\n\nexperiment\x18\x0c \x03(\t\x12\x0f\n\x07variant\x18\r \x03(\t\x12\x0c\n\x04task\x18\x0e \x03(\t\x12\x0f\n\x07outcome\x18\x0f \x03(\t\x12\x38\n\x04tags\x18\x10 \x03(\x0b\x32*.penstock.gateway.v1.UsageFilter.TagsEntry\x12)\n\x05since\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\toperation\x18\x13 \x03(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x8b\x01\n\x11QueryUsageRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .penstock.gateway.v1.UsageFilter\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\\\n\x12QueryUsageResponse\x12-\n\x05lines\x18\x01 \x03(\x0b\x32\x1e.penstock.gateway.v1.UsageLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf8\x01\n\tUsageLine\x12:\n\x06groups\x18\x01 \x03(\x0b\x32*.penstock.gateway.v1.UsageLine.GroupsEntry\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04sums\x18\x04 \x01(\x0b\x32\x1e.penstock.gateway.v1.UsageSums\x1a-\n\x0bGroupsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x98\x03\n\tUsageSums\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x02 \x01(\x03\x12\x11\n\tcancelled\x18\x03 \x01(\x03\x12\x12\n\ncache_hits\x18\x04 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x05 \x01(\x03\x12\x10\n\x08unpriced\x18\x06 \x01(\x03\x12\x11\n\testimated\x18\x07 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\t \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\n \x01(\x03\x12 \n\x18\x63\x61\x63he_write_input_tokens\x18\x0b \x01(\x03\x12\x15\n\routput_tokens\x18\x0c \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\r \x01(\x03\x12\x14\n\x0csaved_tokens\x18\x0e \x01(\x03\x12\x19\n\x11\x63ompressed_tokens\x18\x0f \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x10 \x01(\x03\x12\x16\n\x0esaved_nano_usd\x18\x11 \x01(\x03\x12\x13\n\x0b\x64uration_ms\x18\x12 \x01(\x01\"n\n\x13ListRequestsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .penstock.gateway.v1.UsageFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x14ListRequestsResponse\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .penstock.gateway.v1.UsedRequest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xad\x05\n\x0bUsedRequest\x12\x15\n\rgeneration_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12\x0c\n\x04user\x18\x06 \x01(\t\x12\x10\n\x08\x65nd_user\x18\x07 \x01(\t\x12\x0b\n\x03key\x18\x08 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12\x17\n\x0frequested_model\x18\x0b \x01(\t\x12\x10\n\x08upstream\x18\x0c \x01(\t\x12\x0f\n\x07surface\x18\r \x01(\t\x12\x0e\n\x06prompt\x18\x0e \x01(\t\x12\x16\n\x0eprompt_version\x18\x0f \x01(\t\x12\x12\n\nexperiment\x18\x10 \x01(\t\x12\x0f\n\x07variant\x18\x11 \x01(\t\x12\x0c\n\x04task\x18\x12 \x01(\t\x12\x0f\n\x07outcome\x18\x13 \x01(\t\x12\r\n\x05\x63\x61\x63he\x18\x14 \x01(\t\x12\x14\n\x0cusage_source\x18\x15 \x01(\t\x12\x38\n\x04tags\x18\x16 \x03(\x0b\x32*.penstock.gateway.v1.UsedRequest.TagsEntry\x12\x0c\n\x04kind\x18\x17 \x01(\t\x12\x15\n\rfinish_reason\x18\x18 \x01(\t\x12#\n\x16time_to_first_token_ms\x18\x19 \x01(\x01H\x00\x88\x01\x01\x12,\n\x04sums\x18\x1a \x01(\x0b\x32\x1e.penstock.gateway.v1.UsageSums\x12\x11\n\toperation\x18\x1b \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x19\n\x17_time_to_first_token_ms2\x8a\x02\n\x0cUsageService\x12t\n\nQueryUsage\x12&.penstock.gateway.v1.QueryUsageRequest\x1a\'.penstock.gateway.v1.QueryUsageResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/usage\x12\x83\x01\n\x0cListRequests\x12(.penstock.gateway.v1.ListRequestsRequest\x1a).penstock.gateway.v1.ListRequestsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/usage/requestsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/usage_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfe\x02\n\x0bUsageFilter\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x0c\n\x04team\x18\x02 \x03(\t\x12\x0c\n\x04user\x18\x03 \x03(\t\x12\x10\n\x08\x65nd_user\x18\x04 \x03(\t\x12\x0b\n\x03key\x18\x05 \x03(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\x06 \x03(\t\x12\r\n\x05model\x18\x07 \x03(\t\x12\x17\n\x0frequested_model\x18\x08 \x03(\t\x12\x10\n\x08upstream\x18\t \x03(\t\x12\x0f\n\x07surface\x18\n \x03(\t\x12\x0e\n\x06prompt\x18\x0b \x03(\t\x12\x12\n\nexperiment\x18\x0c \x03(\t\x12\x0f\n\x07variant\x18\r \x03(\t\x12\x0c\n\x04task\x18\x0e \x03(\t\x12\x0f\n\x07outcome\x18\x0f \x03(\t\x12\x0b\n\x03tag\x18\x10 \x03(\t\x12)\n\x05since\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\toperation\x18\x13 \x03(\t\"\x8b\x01\n\x11QueryUsageRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .penstock.gateway.v1.UsageFilter\x12\n\n\x02\x62y\x18\x02 \x03(\t\x12\x11\n\ttime_zone\x18\x03 \x01(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"\\\n\x12QueryUsageResponse\x12-\n\x05lines\x18\x01 \x03(\x0b\x32\x1e.penstock.gateway.v1.UsageLine\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xf8\x01\n\tUsageLine\x12:\n\x06groups\x18\x01 \x03(\x0b\x32*.penstock.gateway.v1.UsageLine.GroupsEntry\x12)\n\x05start\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x04sums\x18\x04 \x01(\x0b\x32\x1e.penstock.gateway.v1.UsageSums\x1a-\n\x0bGroupsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x98\x03\n\tUsageSums\x12\x10\n\x08requests\x18\x01 \x01(\x03\x12\x0e\n\x06\x65rrors\x18\x02 \x01(\x03\x12\x11\n\tcancelled\x18\x03 \x01(\x03\x12\x12\n\ncache_hits\x18\x04 \x01(\x03\x12\x10\n\x08\x64\x65graded\x18\x05 \x01(\x03\x12\x10\n\x08unpriced\x18\x06 \x01(\x03\x12\x11\n\testimated\x18\x07 \x01(\x03\x12\x10\n\x08\x61ttempts\x18\x08 \x01(\x03\x12\x14\n\x0cinput_tokens\x18\t \x01(\x03\x12\x1b\n\x13\x63\x61\x63hed_input_tokens\x18\n \x01(\x03\x12 \n\x18\x63\x61\x63he_write_input_tokens\x18\x0b \x01(\x03\x12\x15\n\routput_tokens\x18\x0c \x01(\x03\x12\x18\n\x10reasoning_tokens\x18\r \x01(\x03\x12\x14\n\x0csaved_tokens\x18\x0e \x01(\x03\x12\x19\n\x11\x63ompressed_tokens\x18\x0f \x01(\x03\x12\x15\n\rcost_nano_usd\x18\x10 \x01(\x03\x12\x16\n\x0esaved_nano_usd\x18\x11 \x01(\x03\x12\x13\n\x0b\x64uration_ms\x18\x12 \x01(\x01\"n\n\x13ListRequestsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .penstock.gateway.v1.UsageFilter\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"c\n\x14ListRequestsResponse\x12\x32\n\x08requests\x18\x01 \x03(\x0b\x32 .penstock.gateway.v1.UsedRequest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xad\x05\n\x0bUsedRequest\x12\x15\n\rgeneration_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06tenant\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12\x0c\n\x04user\x18\x06 \x01(\t\x12\x10\n\x08\x65nd_user\x18\x07 \x01(\t\x12\x0b\n\x03key\x18\x08 \x01(\t\x12\x0f\n\x07\x66\x65\x61ture\x18\t \x01(\t\x12\r\n\x05model\x18\n \x01(\t\x12\x17\n\x0frequested_model\x18\x0b \x01(\t\x12\x10\n\x08upstream\x18\x0c \x01(\t\x12\x0f\n\x07surface\x18\r \x01(\t\x12\x0e\n\x06prompt\x18\x0e \x01(\t\x12\x16\n\x0eprompt_version\x18\x0f \x01(\t\x12\x12\n\nexperiment\x18\x10 \x01(\t\x12\x0f\n\x07variant\x18\x11 \x01(\t\x12\x0c\n\x04task\x18\x12 \x01(\t\x12\x0f\n\x07outcome\x18\x13 \x01(\t\x12\r\n\x05\x63\x61\x63he\x18\x14 \x01(\t\x12\x14\n\x0cusage_source\x18\x15 \x01(\t\x12\x38\n\x04tags\x18\x16 \x03(\x0b\x32*.penstock.gateway.v1.UsedRequest.TagsEntry\x12\x0c\n\x04kind\x18\x17 \x01(\t\x12\x15\n\rfinish_reason\x18\x18 \x01(\t\x12#\n\x16time_to_first_token_ms\x18\x19 \x01(\x01H\x00\x88\x01\x01\x12,\n\x04sums\x18\x1a \x01(\x0b\x32\x1e.penstock.gateway.v1.UsageSums\x12\x11\n\toperation\x18\x1b \x01(\t\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x19\n\x17_time_to_first_token_ms2\x8a\x02\n\x0cUsageService\x12t\n\nQueryUsage\x12&.penstock.gateway.v1.QueryUsageRequest\x1a\'.penstock.gateway.v1.QueryUsageResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/usage\x12\x83\x01\n\x0cListRequests\x12(.penstock.gateway.v1.ListRequestsRequest\x1a).penstock.gateway.v1.ListRequestsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/usage/requestsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,8 +34,6 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.gateway.v1.usage_s
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1'
-  _globals['_USAGEFILTER_TAGSENTRY']._loaded_options = None
-  _globals['_USAGEFILTER_TAGSENTRY']._serialized_options = b'8\001'
   _globals['_USAGELINE_GROUPSENTRY']._loaded_options = None
   _globals['_USAGELINE_GROUPSENTRY']._serialized_options = b'8\001'
   _globals['_USEDREQUEST_TAGSENTRY']._loaded_options = None
@@ -45,27 +43,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USAGESERVICE'].methods_by_name['ListRequests']._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['ListRequests']._serialized_options = b'\202\323\344\223\002\030\022\026/api/v1/usage/requests'
   _globals['_USAGEFILTER']._serialized_start=128
-  _globals['_USAGEFILTER']._serialized_end=600
-  _globals['_USAGEFILTER_TAGSENTRY']._serialized_start=557
-  _globals['_USAGEFILTER_TAGSENTRY']._serialized_end=600
-  _globals['_QUERYUSAGEREQUEST']._serialized_start=603
-  _globals['_QUERYUSAGEREQUEST']._serialized_end=742
-  _globals['_QUERYUSAGERESPONSE']._serialized_start=744
-  _globals['_QUERYUSAGERESPONSE']._serialized_end=836
-  _globals['_USAGELINE']._serialized_start=839
-  _globals['_USAGELINE']._serialized_end=1087
-  _globals['_USAGELINE_GROUPSENTRY']._serialized_start=1042
-  _globals['_USAGELINE_GROUPSENTRY']._serialized_end=1087
-  _globals['_USAGESUMS']._serialized_start=1090
-  _globals['_USAGESUMS']._serialized_end=1498
-  _globals['_LISTREQUESTSREQUEST']._serialized_start=1500
-  _globals['_LISTREQUESTSREQUEST']._serialized_end=1610
-  _globals['_LISTREQUESTSRESPONSE']._serialized_start=1612
-  _globals['_LISTREQUESTSRESPONSE']._serialized_end=1711
-  _globals['_USEDREQUEST']._serialized_start=1714
-  _globals['_USEDREQUEST']._serialized_end=2399
-  _globals['_USEDREQUEST_TAGSENTRY']._serialized_start=557
-  _globals['_USEDREQUEST_TAGSENTRY']._serialized_end=600
-  _globals['_USAGESERVICE']._serialized_start=2402
-  _globals['_USAGESERVICE']._serialized_end=2668
+  _globals['_USAGEFILTER']._serialized_end=510
+  _globals['_QUERYUSAGEREQUEST']._serialized_start=513
+  _globals['_QUERYUSAGEREQUEST']._serialized_end=652
+  _globals['_QUERYUSAGERESPONSE']._serialized_start=654
+  _globals['_QUERYUSAGERESPONSE']._serialized_end=746
+  _globals['_USAGELINE']._serialized_start=749
+  _globals['_USAGELINE']._serialized_end=997
+  _globals['_USAGELINE_GROUPSENTRY']._serialized_start=952
+  _globals['_USAGELINE_GROUPSENTRY']._serialized_end=997
+  _globals['_USAGESUMS']._serialized_start=1000
+  _globals['_USAGESUMS']._serialized_end=1408
+  _globals['_LISTREQUESTSREQUEST']._serialized_start=1410
+  _globals['_LISTREQUESTSREQUEST']._serialized_end=1520
+  _globals['_LISTREQUESTSRESPONSE']._serialized_start=1522
+  _globals['_LISTREQUESTSRESPONSE']._serialized_end=1621
+  _globals['_USEDREQUEST']._serialized_start=1624
+  _globals['_USEDREQUEST']._serialized_end=2309
+  _globals['_USEDREQUEST_TAGSENTRY']._serialized_start=2239
+  _globals['_USEDREQUEST_TAGSENTRY']._serialized_end=2282
+  _globals['_USAGESERVICE']._serialized_start=2312
+  _globals['_USAGESERVICE']._serialized_end=2578
 # @@protoc_insertion_point(module_scope)

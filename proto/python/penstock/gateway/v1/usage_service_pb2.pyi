@@ -9,14 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class UsageFilter(_message.Message):
-    __slots__ = ("tenant", "team", "user", "end_user", "key", "feature", "model", "requested_model", "upstream", "surface", "prompt", "experiment", "variant", "task", "outcome", "tags", "since", "until", "operation")
-    class TagsEntry(_message.Message):
-        __slots__ = ("key", "value")
-        KEY_FIELD_NUMBER: _ClassVar[int]
-        VALUE_FIELD_NUMBER: _ClassVar[int]
-        key: str
-        value: str
-        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    __slots__ = ("tenant", "team", "user", "end_user", "key", "feature", "model", "requested_model", "upstream", "surface", "prompt", "experiment", "variant", "task", "outcome", "tag", "since", "until", "operation")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     TEAM_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -32,7 +25,7 @@ class UsageFilter(_message.Message):
     VARIANT_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_FIELD_NUMBER: _ClassVar[int]
-    TAGS_FIELD_NUMBER: _ClassVar[int]
+    TAG_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
@@ -51,11 +44,11 @@ class UsageFilter(_message.Message):
     variant: _containers.RepeatedScalarFieldContainer[str]
     task: _containers.RepeatedScalarFieldContainer[str]
     outcome: _containers.RepeatedScalarFieldContainer[str]
-    tags: _containers.ScalarMap[str, str]
+    tag: _containers.RepeatedScalarFieldContainer[str]
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
     operation: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tenant: _Optional[str] = ..., team: _Optional[_Iterable[str]] = ..., user: _Optional[_Iterable[str]] = ..., end_user: _Optional[_Iterable[str]] = ..., key: _Optional[_Iterable[str]] = ..., feature: _Optional[_Iterable[str]] = ..., model: _Optional[_Iterable[str]] = ..., requested_model: _Optional[_Iterable[str]] = ..., upstream: _Optional[_Iterable[str]] = ..., surface: _Optional[_Iterable[str]] = ..., prompt: _Optional[_Iterable[str]] = ..., experiment: _Optional[_Iterable[str]] = ..., variant: _Optional[_Iterable[str]] = ..., task: _Optional[_Iterable[str]] = ..., outcome: _Optional[_Iterable[str]] = ..., tags: _Optional[_Mapping[str, str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, tenant: _Optional[str] = ..., team: _Optional[_Iterable[str]] = ..., user: _Optional[_Iterable[str]] = ..., end_user: _Optional[_Iterable[str]] = ..., key: _Optional[_Iterable[str]] = ..., feature: _Optional[_Iterable[str]] = ..., model: _Optional[_Iterable[str]] = ..., requested_model: _Optional[_Iterable[str]] = ..., upstream: _Optional[_Iterable[str]] = ..., surface: _Optional[_Iterable[str]] = ..., prompt: _Optional[_Iterable[str]] = ..., experiment: _Optional[_Iterable[str]] = ..., variant: _Optional[_Iterable[str]] = ..., task: _Optional[_Iterable[str]] = ..., outcome: _Optional[_Iterable[str]] = ..., tag: _Optional[_Iterable[str]] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., operation: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class QueryUsageRequest(_message.Message):
     __slots__ = ("filter", "by", "time_zone", "page_size", "page_token")

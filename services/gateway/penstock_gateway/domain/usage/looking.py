@@ -102,7 +102,7 @@ def _meant(actor: Actor, wanted: Filter) -> Filter:
     tenant = bounds.named_tenant(actor.meant(wanted.tenant or ""))
     for name, values in wanted.where.items():
         _check_values(name, values)
-    tags = {tag_key(key, "filter.tags"): _value("filter.tags", value) for key, value in wanted.tags.items()}
+    tags = {tag_key(key, "filter.tag"): _value("filter.tag", value) for key, value in wanted.tags.items()}
     where = _within_models(actor, wanted.where)
     return replace(wanted, tenant=tenant or None, where=where, tags=tags)
 

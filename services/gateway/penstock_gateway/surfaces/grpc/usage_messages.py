@@ -21,12 +21,12 @@ def filter_from(message: pb.UsageFilter) -> Filter:
     """Return what is asked for.
 
     Raises:
-        InvalidRequest: if a time is none.
+        InvalidRequest: if a time or a tag is none.
     """
     return Filter(
         tenant=message.tenant,
         where={name: tuple(values) for name in _FILTERED if (values := getattr(message, name.value))},
-        tags=dict(message.tags),
+        tags=_tags(message.tag),
         since=_moment(message, "since"),
         until=_moment(message, "until"),
     )
@@ -61,6 +61,13 @@ def request_message(row: UsedRequest) -> pb.UsedRequest:
 def sums_message(sums: Sums) -> pb.UsageSums:
     """Return what entries add up to."""
     return pb.UsageSums(**{name: getattr(sums, name) for name in Sums.__struct_fields__})
+
+
+def _tags(texts: Sequence[str]) -> dict[str, str]:
+    parted = [text.partition("=") for text in texts]
+    if not all(equals for _, equals, _ in parted):
+        raise InvalidRequest("filter.tag: KEY=VALUE is expected.", field="filter.tag")
+    return {key: value for key, _, value in parted}
 
 
 def _moment(message: pb.UsageFilter, field: Any) -> datetime | None:
