@@ -61,6 +61,12 @@ _ADMINISTERED = {
     "index": "Versions of a knowledge base's index.",
 }
 """Groups of commands that ask an administration, each in a module of its name, and what stands beside the name."""
+_COMPOSED = {
+    "ingest": "Take files and folders into a knowledge base.",
+    "usage": "What was used and what it cost, by whom and by when.",
+    "estimate": "Project what a load would cost, from the ledger or from what is assumed.",
+}
+"""Those that need more than that."""
 
 
 def main() -> None:
@@ -79,14 +85,8 @@ def main() -> None:
         Entry("route", "Which model answers which prompt, and why.", _route),
         Entry("router", "The router's classifier: training it on prompts of your own.", _router),
         *(Entry(name, about, _asking(name)) for name, about in _ADMINISTERED.items()),
-        Entry("ingest", "Take files and folders into a knowledge base.", _asking("ingest", "app")),
+        *(Entry(name, about, _asking(name, "app")) for name, about in _COMPOSED.items()),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
-        Entry("usage", "What was used and what it cost, by whom and by when.", _asking("usage", "app")),
-        Entry(
-            "estimate",
-            "Project what a load would cost, from the ledger or from what is assumed.",
-            _asking("estimate", "app"),
-        ),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
         Entry(
             "upstreams",

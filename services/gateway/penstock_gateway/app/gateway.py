@@ -44,7 +44,7 @@ from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.domain.usage.looking import UsageReading
-from penstock_gateway.settings import Settings
+from penstock_gateway.settings import GatewaySettings, Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
@@ -60,6 +60,7 @@ from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
+from penstock_gateway.surfaces.wire_formats.stores import StoresParts
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
 __all__ = ["ROLE", "Channels", "ConfigurationRevision", "Listen", "RunningGateway", "running"]
@@ -104,18 +105,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         ModelDirectory(router, embedder, parts.forks),
         _reception(settings, keyring, store, parts, (compression, retrieval)),
     )
-    wire_formats = WireFormatsParts(
-        reception=reception,
-        bodies=Bodies(own.body_bounds, parts.readers),
-        life=life,
-        embeddings=embeddings,
-        models=models,
-        stores=stores_parts(settings, channels, knowledge, visits),
-        usage=usage,
-        observer=observer,
-        timing=StreamTiming(own.hold_back, own.keep_alive),
-        started_at=int(time.time()),
-    )
+    stores = stores_parts(settings, channels, knowledge, visits)
+    wire_formats = _wire_formats(own, parts, reception, (life, embeddings, models, stores, usage))
     return Surfaces(
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
@@ -127,11 +118,34 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         usage=UsageServicer(usage, actors_of(reception)),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
-        wire_formats=WireFormats(wire_formats),
+        wire_formats=wire_formats,
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
         prepare=prepare,
+    )
+
+
+def _wire_formats(
+    own: GatewaySettings,
+    parts: Parts,
+    reception: Reception,
+    served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
+) -> WireFormats:
+    life, embeddings, models, stores, usage = served
+    return WireFormats(
+        WireFormatsParts(
+            reception=reception,
+            bodies=Bodies(own.body_bounds, parts.readers),
+            life=life,
+            embeddings=embeddings,
+            models=models,
+            stores=stores,
+            usage=usage,
+            observer=parts.observer,
+            timing=StreamTiming(own.hold_back, own.keep_alive),
+            started_at=int(time.time()),
+        )
     )
 
 
