@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 
 from penstock_common.errors import InvalidRequest, ScopeMissing
 from penstock_common.llm.types import UnitPrices, Usage
@@ -245,6 +246,35 @@ async def test_a_token_of_another_list_is_refused(reading, token):
     query = Query(filter=Filter(), by=(Group("model"),))
     with pytest.raises(InvalidRequest, match="page_token"):
         await reading.query(OPERATOR, query, Page.of(5, token))
+
+
+KEPT = sa.Table(
+    "ledger_totals",
+    sa.MetaData(),
+    sa.Column("created_at", sa.DateTime(timezone=True)),
+    *[sa.Column(name, sa.String(64)) for name in ("tenant", "team", "key_id", "requested_model", "operation")],
+    *[sa.Column(name, sa.BigInteger) for name in ("requests", "errors", "input_tokens", "cost_nano_usd")],
+)
+
+
+async def test_what_retention_leaves_counts_as_its_rows_did(database, rows):
+    day = {"created_at": BEGIN, "tenant": "acme", "team": "search", "key_id": "k1", "requested_model": "fast"}
+    async with database.begin() as connection:
+        await connection.execute(sa.text("DROP TABLE IF EXISTS ledger_totals"))
+        await connection.run_sync(KEPT.create)
+        kept = {"operation": "", "requests": 7, "errors": 2, "input_tokens": 70, "cost_nano_usd": 10**15 + 1}
+        await connection.execute(KEPT.insert(), [{**day, **kept}])
+    reading = UsageReading(SqlUsage(database, KEPT), now=lambda: NOW)
+    ((_, whole),) = await lines(reading)
+    assert whole == plain(rows) + Sums(requests=7, errors=2, input_tokens=70, cost_nano_usd=10**15 + 1)
+    groups = "team", "tag:env", "prompt_version", "operation", "day"
+    found = dict(await lines(reading, *groups, where={Dimension.KEY: ("k1",)}))
+    assert found[BEGIN, "search", "", "", "chat"].cost_nano_usd == 10**15 + 1
+    total = Sums()
+    for sums in found.values():
+        total += sums
+    assert total.requests == 7 + sum(one.key_id == "k1" for one in rows)
+    assert await lines(reading, "team", tags={"env": "prod"}, where={Dimension.TEAM: ("search",)}) == []
 
 
 async def test_an_empty_ledger_has_an_empty_report(reading):

@@ -7,48 +7,43 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, literal, select
+from sqlalchemy import ColumnElement, RowMapping, Table, func, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_common.errors import ServiceUnavailable
 from penstock_gateway.adapters.sql.collation import by_bytes
-from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.adapters.sql.usage.columns import (
-    behind,
-    column,
-    conditions,
-    dimension_columns,
-    figures,
-    turn_of,
-    value_of,
-)
+from penstock_gateway.adapters.sql.tables import ledger, metadata
+from penstock_gateway.adapters.sql.usage.source import Source, behind
 from penstock_gateway.domain.usage.lines import Line, Sums, UsedRequest
 from penstock_gateway.domain.usage.ports import LineEnd, RowEnd
 from penstock_gateway.domain.usage.query import Dimension, Filter, Query
 
 _FIGURES = Sums.__struct_fields__
+_TOTALS = metadata.tables.get("ledger_totals")
+_LEDGER = Source(ledger)
 
 
 class SqlUsage:
-    """Implements ``UsageStore``."""
+    """Implements ``UsageStore``. ``totals`` is what retention leaves of days whose rows it has cut; None: it leaves nothing."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, totals: Table | None = _TOTALS) -> None:
         self._engine = engine
+        self._sources = (_LEDGER,) if totals is None else (_LEDGER, Source(totals))
 
     async def lines(self, query: Query, starts: Sequence[datetime], after: LineEnd | None, limit: int) -> list[Line]:
         """Return the lines behind one, by turn and by name."""
-        turn = turn_of(starts) if starts else literal(0, literal_execute=True)
-        names = [value_of(group).label(f"name_{at}") for at, group in enumerate(query.by)]
-        rows = select(turn.label("turn"), *names, *figures()).where(*conditions(query.filter)).subquery("rows")
-        groups = [rows.c.turn, *[self._by_bytes(rows.c[f"name_{at}"]) for at in range(len(names))]]
+        chosen = [source.rows(query.by, starts, query.filter) for source in self._sources]
+        rows = (chosen[0] if len(chosen) == 1 else union_all(*chosen)).subquery("rows")
+        names = [rows.c[f"name_{at}"] for at in range(len(query.by))]
+        groups = [rows.c.turn, *map(self._by_bytes, names)]
         sums = [func.sum(rows.c[name]).label(name) for name in _FIGURES]
-        wanted = select(rows.c.turn, *[rows.c[f"name_{at}"] for at in range(len(names))], *sums)
+        wanted = select(rows.c.turn, *names, *sums)
         if after is not None:
             wanted = wanted.where(behind(groups, (after.turn, *after.names)))
-        wanted = wanted.group_by(rows.c.turn, *[rows.c[f"name_{at}"] for at in range(len(names))])
+        wanted = wanted.group_by(rows.c.turn, *names).order_by(*groups).limit(limit)
         async with self._connected() as connection:
-            found = (await connection.execute(wanted.order_by(*groups).limit(limit))).mappings().all()
+            found = (await connection.execute(wanted)).mappings().all()
         return [_line(row, len(names)) for row in found]
 
     async def requests(self, wanted: Filter, after: RowEnd | None, limit: int) -> list[UsedRequest]:
@@ -59,12 +54,12 @@ class SqlUsage:
             ledger.c.request_id,
             moment,
             ledger.c.tags,
-            column("kind").label("kind"),
+            _LEDGER.text("kind").label("kind"),
             ledger.c.finish_reason,
             ledger.c.time_to_first_token_ms,
-            *dimension_columns(),
-            *figures(),
-        ).where(*conditions(wanted))
+            *_LEDGER.dimensions(),
+            *_LEDGER.figures(),
+        ).where(*_LEDGER.conditions(wanted))
         if after is not None:
             query = query.where(
                 (moment < after.created_at) | ((moment == after.created_at) & (name < after.generation_id))
@@ -74,12 +69,14 @@ class SqlUsage:
             return [_request(row) for row in found.mappings()]
 
     async def oldest(self, wanted: Filter) -> datetime | None:
-        """Return when the oldest row of those was made."""
+        """Return when the oldest row of those was made, or the day of the oldest that were cut began."""
+        found: list[datetime] = []
         async with self._connected() as connection:
-            found = (
-                await connection.execute(select(func.min(ledger.c.created_at)).where(*conditions(wanted)))
-            ).scalar()
-        return None if found is None else _in_utc(found)
+            for source in self._sources:
+                query = select(func.min(source.moment)).where(*source.conditions(wanted))
+                moment = (await connection.execute(query)).scalar()
+                found += [] if moment is None else [_in_utc(moment)]
+        return min(found, default=None)
 
     def _by_bytes(self, text: ColumnElement[Any]) -> ColumnElement[Any]:
         return by_bytes(text, self._engine.dialect.name)
