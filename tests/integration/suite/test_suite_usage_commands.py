@@ -24,7 +24,9 @@ from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_gateway.settings import Settings
 from penstock_suite.adapters.admin_client import administration_over, method_of
+from penstock_suite.domain.estimate.costs import Sizes, UnitCosts
 from penstock_suite.domain.failure import NotThere
+from penstock_suite.surfaces.cli.estimate import Known
 from penstock_suite.surfaces.cli.estimate import estimate as estimate_command
 from penstock_suite.surfaces.cli.usage import usage as usage_commands
 
@@ -128,7 +130,7 @@ def estimate(opened):
             raise NotThere(f"nothing is known of a model '{name}'")
         return 0.15, 0.6
 
-    return running(estimate_command(opened, prices_of))
+    return running(estimate_command(opened, Known(prices_of, lambda _selection: (UnitCosts(), Sizes()))))
 
 
 def cost(rows):

@@ -12,6 +12,7 @@ from penstock_suite.domain.estimate.observed import Day, Observed, assumed
 from penstock_suite.domain.estimate.projection import DRAWS, Load, Machines, estimate
 from penstock_suite.domain.estimate.what_if import AS_IT_WAS, Prices, WhatIf, applied, read_what_if
 from penstock_suite.domain.times import moment_of, month_before, month_of, zone_named
+from penstock_suite.estimate_settings import EstimateSettings
 
 BENCH = Path(__file__).parents[3] / "bench" / "results" / "overhead_other_shapes.json"
 
@@ -141,6 +142,14 @@ def test_what_a_request_takes_is_what_the_bench_has_found():
         assert sum(known.values()) / 2 < sum(found.values()) < sum(known.values()) * 2
     with pytest.raises(ValueError, match="no 'stream of 100 tokens'"):
         cpu_of_bench({"shapes": []})
+
+
+def test_the_configuration_says_what_the_command_knows_by_itself():
+    said = EstimateSettings()
+    for known in (UnitCosts(), Sizes()):
+        for name in known.__struct_fields__:
+            assert getattr(said, name) == getattr(known, name), name
+    assert set(EstimateSettings.model_fields) == {*UnitCosts.__struct_fields__, *Sizes.__struct_fields__}
 
 
 def test_times_are_those_of_the_zone():

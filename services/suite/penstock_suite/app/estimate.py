@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from penstock_suite.domain.administration import OpenAdministration
+from penstock_suite.domain.estimate.costs import Sizes, UnitCosts
 from penstock_suite.domain.requests import Selection
 from penstock_suite.surfaces.cli import estimate as surface
 
@@ -17,4 +18,14 @@ def estimate(opened: OpenAdministration) -> typer.Typer:
 
         return prices_of(selection, name)
 
-    return surface.estimate(opened, prices)
+    def configured(selection: Selection) -> tuple[UnitCosts, Sizes]:
+        from penstock_suite.app.plan import load_alone
+        from penstock_suite.estimate_settings import EstimateSection
+
+        said = load_alone(selection).settings(EstimateSection).estimate
+        return (
+            UnitCosts(**{name: getattr(said, name) for name in UnitCosts.__struct_fields__}),
+            Sizes(**{name: getattr(said, name) for name in Sizes.__struct_fields__}),
+        )
+
+    return surface.estimate(opened, surface.Known(prices, configured))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,12 +21,20 @@ from penstock_suite.surfaces.cli.usage import Format, PlotOption, ZoneOption, ch
 
 if TYPE_CHECKING:
     from penstock_suite.domain.estimate.backtest import Backtest
+    from penstock_suite.domain.estimate.costs import Cpu, Sizes, UnitCosts
     from penstock_suite.domain.estimate.observed import Observed
     from penstock_suite.domain.estimate.projection import Estimate, Figure, Machines
     from penstock_suite.domain.estimate.what_if import WhatIf
 
-PricesOf = Callable[[Selection, str], "tuple[float, float]"]
-"""Returns what a model costs, in dollars for a million tokens of input and of output."""
+
+class Known(NamedTuple):
+    """What the configuration says."""
+
+    prices_of: Callable[[Selection, str], tuple[float, float]]
+    """Returns what a model costs, in dollars for a million tokens of input and of output."""
+    machines_of: Callable[[Selection], tuple[UnitCosts, Sizes]]
+    """Returns what machines cost and take."""
+
 
 _HELP = """Project what a load would cost: models, vCPUs, whole GPUs, Redis, storage, operations; with ranges.
 
@@ -37,8 +45,8 @@ _ASSUMED = ("tokens_in", "tokens_out", "hit_rate", "price", "seconds", "peak")
 _USUAL_PEAK = 3.0
 
 
-def estimate(opened: OpenAdministration, prices_of: PricesOf) -> typer.Typer:
-    """Return the command; ``prices_of`` knows what models cost."""
+def estimate(opened: OpenAdministration, known: Known) -> typer.Typer:
+    """Return the command."""
     cli = command()
 
     @cli.command(help=_HELP)
@@ -103,8 +111,10 @@ def estimate(opened: OpenAdministration, prices_of: PricesOf) -> typer.Typer:
                 _show_backtest(_sayable(lambda: _backtest(reading, backtest)), chosen)
                 return
             observed = _sayable(lambda: _assumed(assume)) if assume else reading.observed(*span("", since, until, zone))
-            wanted = _sayable(lambda: _what_if(what_if, prices_of, ask.selection))
-            machines = _sayable(lambda: _machines(unit_cost or (), size or (), cpu, bench))
+            wanted = _sayable(lambda: _what_if(what_if, known, ask.selection))
+            machines = _sayable(
+                lambda: _machines(known.machines_of(ask.selection), (unit_cost or (), size or ()), cpu, bench)
+            )
             found = _sayable(lambda: _estimate(observed, wanted, (per_day, rps, days), machines))
             _show(found, wanted, chosen)
             if plot is not None:
@@ -180,37 +190,45 @@ def _assumed(words: str) -> Observed:
     )
 
 
-def _what_if(words: str, prices_of: PricesOf, selection: Selection) -> WhatIf:
+def _what_if(words: str, known: Known, selection: Selection) -> WhatIf:
     import msgspec
 
     from penstock_suite.domain.estimate.what_if import Prices, read_what_if
 
     wanted = read_what_if(_pairs(read_words(words), "--what-if"))
     if wanted.model and wanted.prices is None:
-        known = Prices(*prices_of(selection, wanted.model))
-        return msgspec.structs.replace(wanted, prices=known)
+        return msgspec.structs.replace(wanted, prices=Prices(*known.prices_of(selection, wanted.model)))
     return wanted
 
 
-def _machines(unit_costs: Sequence[str], sizes: Sequence[str], cpu: str, bench: Path | None) -> Machines:
-    from penstock_suite.domain.estimate.costs import Cpu, Sizes, UnitCosts, cpu_of_bench
+def _machines(
+    said: tuple[UnitCosts, Sizes], typed: tuple[Sequence[str], Sequence[str]], cpu: str, bench: Path | None
+) -> Machines:
+    import msgspec
+
+    from penstock_suite.domain.estimate.costs import Sizes, UnitCosts
     from penstock_suite.domain.estimate.projection import Machines
+
+    costs = msgspec.structs.replace(said[0], **_numbers(typed[0], "--unit-cost", UnitCosts.__struct_fields__))
+    sizes = msgspec.structs.replace(said[1], **_numbers(typed[1], "--size", Sizes.__struct_fields__))
+    if min(sizes.cpu_utilisation, sizes.gpu_utilisation, sizes.gpu_streams) <= 0:
+        raise ValueError("--size: utilisations and gpu_streams must be above 0")
+    return Machines(costs=costs, sizes=sizes, cpu=_cpu(cpu, bench))
+
+
+def _cpu(seconds: str, bench: Path | None) -> Cpu:
+    from penstock_suite.domain.estimate.costs import Cpu, cpu_of_bench
     from penstock_suite.domain.estimate.what_if import number
 
-    used = Cpu()
-    if bench is not None:
-        try:
-            used = cpu_of_bench(json.loads(bench.read_text(encoding="utf-8")))
-        except OSError as error:
-            raise ValueError(f"cannot read '{bench}': {error.strerror}") from None
-    if cpu:
-        seconds = number(cpu, "--cpu-per-request")
-        used = Cpu({"all": seconds}, {"all": seconds})
-    costs = UnitCosts(**_numbers(unit_costs, "--unit-cost", UnitCosts.__struct_fields__))
-    sized = Sizes(**_numbers(sizes, "--size", Sizes.__struct_fields__))
-    if min(sized.cpu_utilisation, sized.gpu_utilisation, sized.gpu_streams) <= 0:
-        raise ValueError("--size: utilisations and gpu_streams must be above 0")
-    return Machines(costs=costs, sizes=sized, cpu=used)
+    if seconds:
+        measured = {"all": number(seconds, "--cpu-per-request")}
+        return Cpu(measured, measured)
+    if bench is None:
+        return Cpu()
+    try:
+        return cpu_of_bench(json.loads(bench.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ValueError(f"cannot read '{bench}': {error.strerror}") from None
 
 
 def _numbers(texts: Sequence[str], option: str, known: Sequence[str]) -> Mapping[str, float]:
