@@ -21,6 +21,7 @@ class Client:
 
 CLIENTS = (
     Client("openai (Python)", "pip", ("openai==3.57.0",), "openai_python.py"),
+    Client("anthropic (Python)", "pip", ("anthropic==2.14.0",), "anthropic_python.py"),
     Client("LangChain", "pip", ("langchain-openai==1.7.4",), "langchain.py"),
     Client(
         "LlamaIndex",
@@ -32,6 +33,7 @@ CLIENTS = (
     Client("instructor", "pip", ("instructor==1.17.0",), "instructing.py"),
     Client("llm", "pip", ("llm==0.36",), "llm_command.py"),
     Client("llm-comply (openai-chat)", "pip", ("llm-comply==0.5.0",), "comply.py"),
+    Client("llm-comply (anthropic)", "pip", ("llm-comply==0.5.0",), "comply_anthropic.py"),
     Client("schemathesis", "pip", ("schemathesis==4.32.5",), "schema.py"),
     Client("openai (Node)", "npm", ("openai@7.59.0", "zod@4.6.7"), "openai_node.mjs"),
     Client("Vercel AI SDK, openai", "npm", ("@ai-sdk/openai@4.0.118", "ai@7.0.173", "zod@4.6.7"), "ai_openai.mjs"),

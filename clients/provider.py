@@ -1,7 +1,7 @@
 """A provider that speaks OpenAI's formats over a socket and answers by what it is asked, as a model would.
 
 Tools are called once, all of them that a sentence names; their results are said back. A schema is filled in. Whatever
-else is asked gets a sentence. A stream comes in small pieces.
+else is asked gets a sentence, and where an effort is named, a thought before it. A stream comes in small pieces.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from aiohttp import web
 
 SENTENCE = "The water is let through where it is needed."
+REASONING = "Where is it needed?"
 DIMENSIONS = 8
 _USAGE = {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21}
 _PIECE = 7
@@ -44,6 +45,8 @@ async def _chat(request: web.Request) -> web.StreamResponse:
     if "patience" in json.dumps(asked.get("messages", "")):
         await asyncio.sleep(60)
     message, reason = _message(asked)
+    if asked.get("reasoning_effort"):
+        message["reasoning_content"] = REASONING
     usage = {**_USAGE, "completion_tokens_details": {"reasoning_tokens": 4 if asked.get("reasoning_effort") else 0}}
     head = {"id": "chatcmpl-1", "created": 1_790_000_000, "model": asked["model"]}
     if not asked.get("stream"):
@@ -67,6 +70,8 @@ def _event(chunk: dict[str, Any]) -> bytes:
 
 def _deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    if "reasoning_content" in message:
+        deltas.append({"reasoning_content": message["reasoning_content"]})
     content = message["content"] or ""
     deltas += [{"content": content[at : at + _PIECE]} for at in range(0, len(content), _PIECE)]
     for index, call in enumerate(message.get("tool_calls", ())):

@@ -72,6 +72,7 @@ async def stack(upstream: str) -> AsyncGenerator[dict[str, str]]:
             "PENSTOCK_MODEL": "fast",
             # Some clients try reasoning where a name promises it, and nowhere else.
             "PENSTOCK_REASONING_MODEL": "gpt-5-mini",
+            "PENSTOCK_CLAUDE_MODEL": "claude-opus-demo",
             "PENSTOCK_EMBEDDING_MODEL": "vectors",
             "PENSTOCK_SENTENCE": SENTENCE,
             "PENSTOCK_DESCRIPTORS": str(ROOT / "proto" / "python" / "penstock" / "descriptors.binpb"),
@@ -104,7 +105,11 @@ def _configuration(upstream: str, http: int, grpc: int) -> dict[str, Any]:
             {"name": "u", "provider": "openai_compatible", "base_url": upstream, "api_key": "k", "models": [model]},
             {"name": "o", "provider": "openai", "base_url": upstream, "api_key": "k", "models": [model]},
         ],
-        "models": [{"name": "fast", "candidates": ["u/m"]}, {"name": "gpt-5-mini", "candidates": ["o/m"]}],
+        "models": [
+            {"name": "fast", "candidates": ["u/m"]},
+            {"name": "gpt-5-mini", "candidates": ["o/m"]},
+            {"name": "claude-opus-demo", "candidates": ["u/m"]},
+        ],
         "embedding": {
             "model": "vectors",
             "runtime": "provider",

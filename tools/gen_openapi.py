@@ -13,7 +13,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -22,13 +21,7 @@ import msgspec
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from msgspec import _json_schema
-
-from penstock_gateway.surfaces.wire_formats.openai.chat.request_wire import ChatCompletionRequest
-from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import ChatCompletion
-from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
-from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
-from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire as stores
+from wire_operations import ANTHROPIC, OPENAI, WIRE_OPERATIONS, WireOperation
 
 Json = dict[str, Any]
 
@@ -36,9 +29,9 @@ DESCRIPTORS = Path(__file__).parent.parent / "proto/python/penstock/descriptors.
 
 TITLE = "Penstock"
 DESCRIPTION = (
-    "Two APIs on one port. **Typed**, under `/api/v1/`: the gRPC contract as JSON. Streams are newline-delimited JSON, "
+    "Three APIs on one port. **Typed**, under `/api/v1/`: the gRPC contract as JSON. Streams are newline-delimited JSON, "
     'each line `{"result": …}` or, last, `{"error": …}`; with `Accept: text/event-stream` they are server-sent events '
-    "that carry the bare message. **OpenAI's**, under `/v1/`: as that vendor's SDKs send and read it."
+    "that carry the bare message. **OpenAI's and Anthropic's**, under `/v1/`: as those vendors' SDKs send and read it."
 )
 DURATION = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?s$", "examples": ["30s", "1.5s"]}
 SECURITY_SCHEMES = {
@@ -47,119 +40,8 @@ SECURITY_SCHEMES = {
 }
 NDJSON = "application/x-ndjson"
 EVENT_STREAM = "text/event-stream"
-OPENAI_TAG = "OpenAI"
 
 
-@dataclass(frozen=True)
-class WireOperation:
-    """One route of a wire format. ``chunk`` names what a stream's events carry, "" where it has no stream.
-
-    Without ``answer`` it answers with bytes; ``form``: the request is a form that uploads a file.
-    """
-
-    method: str
-    path: str
-    summary: str
-    answer: type[msgspec.Struct] | None
-    request: type[msgspec.Struct] | None = None
-    chunk: str = ""
-    form: bool = False
-
-
-WIRE_OPERATIONS = (
-    WireOperation(
-        "post",
-        "/v1/chat/completions",
-        "Answers a conversation, in OpenAI's chat-completions format.",
-        ChatCompletion,
-        ChatCompletionRequest,
-        "chat.completion.chunk",
-    ),
-    WireOperation(
-        "post",
-        "/v1/completions",
-        "Continues a text, in OpenAI's older completions format.",
-        TextCompletion,
-        CompletionRequest,
-        "text_completion",
-    ),
-    WireOperation(
-        "post", "/v1/embeddings", "Turns texts into vectors, in OpenAI's format.", EmbeddingList, EmbeddingsRequest
-    ),
-    WireOperation("get", "/v1/models", "Lists the models that the key may ask for.", ModelList),
-    WireOperation("get", "/v1/models/{id}", "Says whether the key may ask for a model.", Model),
-    WireOperation("post", "/v1/files", "Keeps a file.", stores.FileObject, form=True),
-    WireOperation("get", "/v1/files", "Lists files.", stores.ObjectList),
-    WireOperation("get", "/v1/files/{file}", "Returns a file.", stores.FileObject),
-    WireOperation("delete", "/v1/files/{file}", "Deletes a file, from every vector store, too.", stores.Deleted),
-    WireOperation("get", "/v1/files/{file}/content", "Returns a file's bytes.", None),
-    WireOperation("post", "/v1/vector_stores", "Makes a vector store.", stores.VectorStore, stores.StoreCreation),
-    WireOperation("get", "/v1/vector_stores", "Lists vector stores.", stores.ObjectList),
-    WireOperation("get", "/v1/vector_stores/{store}", "Returns a vector store.", stores.VectorStore),
-    WireOperation(
-        "post", "/v1/vector_stores/{store}", "Changes a vector store.", stores.VectorStore, stores.StoreChange
-    ),
-    WireOperation("delete", "/v1/vector_stores/{store}", "Deletes a vector store.", stores.Deleted),
-    WireOperation(
-        "post",
-        "/v1/vector_stores/{store}/search",
-        "Finds what the key may find in a vector store.",
-        stores.SearchPage,
-        stores.SearchBody,
-    ),
-    WireOperation(
-        "post",
-        "/v1/vector_stores/{store}/files",
-        "Has a file taken in.",
-        stores.VectorStoreFile,
-        stores.FileAttachment,
-    ),
-    WireOperation("get", "/v1/vector_stores/{store}/files", "Lists a vector store's files.", stores.ObjectList),
-    WireOperation(
-        "get", "/v1/vector_stores/{store}/files/{file}", "Returns a vector store's file.", stores.VectorStoreFile
-    ),
-    WireOperation(
-        "post",
-        "/v1/vector_stores/{store}/files/{file}",
-        "Changes a file's attributes.",
-        stores.VectorStoreFile,
-        stores.FileChange,
-    ),
-    WireOperation(
-        "delete", "/v1/vector_stores/{store}/files/{file}", "Takes a file out of a vector store.", stores.Deleted
-    ),
-    WireOperation(
-        "get",
-        "/v1/vector_stores/{store}/files/{file}/content",
-        "Returns the text that was read out of a file.",
-        stores.ContentPage,
-    ),
-    WireOperation(
-        "post",
-        "/v1/vector_stores/{store}/file_batches",
-        "Has files taken in together.",
-        stores.FileBatchObject,
-        stores.BatchCreation,
-    ),
-    WireOperation(
-        "get",
-        "/v1/vector_stores/{store}/file_batches/{batch}",
-        "Says how far a batch is.",
-        stores.FileBatchObject,
-    ),
-    WireOperation(
-        "post",
-        "/v1/vector_stores/{store}/file_batches/{batch}/cancel",
-        "Ends the taking in of a batch.",
-        stores.FileBatchObject,
-    ),
-    WireOperation(
-        "get",
-        "/v1/vector_stores/{store}/file_batches/{batch}/files",
-        "Lists a batch's files.",
-        stores.ObjectList,
-    ),
-)
 _UPLOAD: Json = {
     "type": "object",
     "required": ["file", "purpose"],
@@ -183,6 +65,22 @@ _OPENAI_ERROR: Json = {
                 "code": {"type": ["string", "null"], "description": "What a program decides by."},
             },
         }
+    },
+}
+
+_ANTHROPIC_ERROR: Json = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"type": "string", "enum": ["error"]},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {
+                "type": {"type": "string", "description": "What a program decides by."},
+                "message": {"type": "string", "description": "What to change."},
+            },
+        },
     },
 }
 
@@ -214,10 +112,13 @@ def finished(merged: Json) -> Json:
         "info": {"title": TITLE, "version": "v1", "description": DESCRIPTION},
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"api_key": []}],
-        "tags": [*merged["tags"], {"name": OPENAI_TAG, "description": "The wire formats of OpenAI."}],
+        "tags": [
+            *merged["tags"],
+            *({"name": vendor, "description": f"The wire formats of {vendor}."} for vendor in (OPENAI, ANTHROPIC)),
+        ],
         "paths": {**typed_paths(merged["paths"]), **wire_paths},
         "components": {
-            "schemas": {**schemas, **wire_schemas, "OpenAIError": _OPENAI_ERROR},
+            "schemas": {**schemas, **wire_schemas, "OpenAIError": _OPENAI_ERROR, "AnthropicError": _ANTHROPIC_ERROR},
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
@@ -322,20 +223,28 @@ def error(description: str, schema: Json) -> Json:
 
 def wire_formats() -> tuple[Json, Json]:
     """Return the paths of the wire formats, and the schemas that they refer to."""
-    named = [kind for each in WIRE_OPERATIONS for kind in (each.answer, each.request) if kind is not None]
+    paths: Json = {}
+    schemas: Json = {}
+    for vendor in (OPENAI, ANTHROPIC):
+        operations = [each for each in WIRE_OPERATIONS if each.vendor == vendor]
+        by_type, components = vendor_schemas(vendor, operations)
+        schemas |= components
+        for operation in operations:
+            paths.setdefault(operation.path, {})[operation.method] = wire_operation(operation, by_type)
+    return paths, schemas
+
+
+def vendor_schemas(vendor: str, operations: list[WireOperation]) -> tuple[dict[type[msgspec.Struct], Json], Json]:
+    """Return what refers to the schema of each type of a vendor's operations, and the schemas under their names."""
+    named = [kind for each in operations for kind in (each.answer, each.request) if kind is not None]
     types = list(dict.fromkeys(named))
     with patch.object(_json_schema, "to_builtins", default_value):
-        references, components = msgspec.json.schema_components(
-            types, ref_template="#/components/schemas/OpenAI.{name}"
-        )
-    by_type = dict(zip(types, references, strict=True))
-    paths: Json = {}
-    for operation in WIRE_OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method] = wire_operation(operation, by_type)
+        template = f"#/components/schemas/{vendor}.{{name}}"
+        references, components = msgspec.json.schema_components(types, ref_template=template)
     for schema in components.values():
         if "description" in schema:
             schema["description"] = inspect.cleandoc(schema["description"]).replace("``", "`")
-    return paths, {f"OpenAI.{name}": schema for name, schema in components.items()}
+    return dict(zip(types, references, strict=True)), {f"{vendor}.{name}": one for name, one in components.items()}
 
 
 def default_value(value: object, **options: Any) -> object:
@@ -352,14 +261,16 @@ def wire_operation(operation: WireOperation, schemas: dict[type[msgspec.Struct],
         content = {"application/json": {"schema": schemas[operation.answer]}}
     if operation.chunk:
         said = f"With `stream: true`: events of `{operation.chunk}` objects, then `data: [DONE]`."
+        if operation.vendor == ANTHROPIC:
+            said = f"With `stream: true`: the events {operation.chunk}, each with its name."
         content[EVENT_STREAM] = {"schema": {"type": "string", "description": said}}
     described: Json = {
-        "tags": [OPENAI_TAG],
+        "tags": [operation.vendor],
         "summary": operation.summary,
-        "operationId": f"OpenAI_{'_'.join(name_parts(operation))}",
+        "operationId": f"{operation.vendor}_{'_'.join(name_parts(operation))}",
         "responses": {
             "200": {"description": "The answer.", "content": content},
-            "default": error("What went wrong.", {"$ref": "#/components/schemas/OpenAIError"}),
+            "default": error("What went wrong.", {"$ref": f"#/components/schemas/{operation.vendor}Error"}),
         },
     }
     if names := re.findall(r"\{(\w+)\}", operation.path):

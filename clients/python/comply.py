@@ -1,4 +1,4 @@
-"""llm-comply: a public suite that holds answers against OpenAI's published schema. Each of its tests is a check."""
+"""llm-comply: a public suite that holds answers against vendors' published schemas. Each of its tests is a check."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from checks import BASE_URL, KEY, REASONING_MODEL, tell
 _PASSED = "passed"
 
 
-def main() -> int:
-    """Tell of every test of openai-chat; return 1 where one has not passed."""
+def main(form: str = "openai-chat", model: str = REASONING_MODEL) -> int:
+    """Tell of every test of a format; return 1 where one has not passed."""
     program = str(Path(sys.executable).parent / "llm-comply")
-    arguments = ["--format", "openai-chat", "-u", BASE_URL, "-k", KEY, "-m", REASONING_MODEL, "--json"]
+    arguments = ["--format", form, "-u", BASE_URL, "-k", KEY, "-m", model, "--json"]
     done = subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=300)
     print(done.stderr, file=sys.stderr)
     results = json.loads(done.stdout[done.stdout.index("{") :])["results"]
@@ -25,4 +25,5 @@ def main() -> int:
     return int(bool(done.returncode) or any(test["status"] != _PASSED for test in results))
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

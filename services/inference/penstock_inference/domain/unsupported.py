@@ -9,6 +9,9 @@ from penstock_inference.domain.failure import unsupported
 
 _SHOWN_CHARACTERS = 64
 _MOST_SHOWN = 20
+# What callers of Anthropic's format say with nearly every request, and only its own providers can follow: how they keep a
+# long conversation short or cheap. Another upstream answers as well without.
+_ADVICE = frozenset({"anthropic_beta", "cache_control", "context_management", "diagnostics"})
 
 
 class FieldPolicy(msgspec.Struct):
@@ -20,9 +23,14 @@ class FieldPolicy(msgspec.Struct):
     def sends(self, name: str, path: str, why: str = "is not supported") -> bool:
         """Return whether a field is sent all the same; ``name`` is the provider's, ``path`` the contract's.
 
+        What is only advice, and another format's, is left out whatever the mode.
+
         Raises:
             AttemptFailed: UNSUPPORTED, where the field may not be left out.
         """
+        if name in _ADVICE:
+            self.drop(name)
+            return False
         if self.mode is UnsupportedFields.REFUSE:
             raise unsupported(path, why, may_be_dropped=True)
         if self.mode is UnsupportedFields.PASS:

@@ -143,6 +143,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             PromoteVariant=_OPERATE,
         ),
         "POST /v1/chat/completions": INFERENCE,
+        "POST /v1/messages": INFERENCE,
+        "POST /v1/messages/count_tokens": INFERENCE,
         "POST /v1/completions": INFERENCE,
         "POST /v1/embeddings": INFERENCE,
         "GET /v1/models": INFERENCE,

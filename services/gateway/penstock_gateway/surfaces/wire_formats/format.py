@@ -7,7 +7,7 @@ module of its name; what serves it knows no format.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -44,17 +44,21 @@ class Family:
     error_response: Callable[[PenstockError], ErrorResponse]
     error_event: Callable[[PenstockError], bytes]
     """Returns the frame that ends a stream which failed after its head was sent."""
+    request_id_line: Callable[[str], bytes] | None = None
+    """Returns the line in which the vendor's SDK looks for the request's id, where that is not ``x-request-id``."""
 
 
 class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer is to be written, where a format has more ways than one.
 
     ``functions``: calls in the form that was there before tools. ``echo``: texts that
-    stand before the answers, one for each input, or none.
+    stand before the answers, one for each input, or none. ``input_tokens``: about how many the input has, for formats that
+    tell so before the answer.
     """
 
     functions: bool = False
     echo: tuple[str, ...] = ()
+    input_tokens: int = 0
 
 
 USUAL_FORM = AnswerForm()
@@ -111,6 +115,7 @@ class GenerationFormat:
 
     ``renderer`` also takes, before the form, whether the stream ends with its usage. Where there
     are several inputs, their answers come one after another. ``with_knowledge`` adds to a whole answer what was found for it.
+    ``with_headers`` adds to a request what its headers say in the format's words.
     """
 
     family: Family
@@ -122,6 +127,7 @@ class GenerationFormat:
     renderer: Callable[[str, int, bool, AnswerForm], StreamRenderer]
     whole: Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
     with_knowledge: Callable[[bytes, KnowledgeTold], bytes]
+    with_headers: Callable[[ReadRequest, Mapping[str, str]], ReadRequest] | None = None
 
 
 class ReadEmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,6 +158,18 @@ class ModelsFormat:
     path: str
     render_list: Callable[[Iterable[ModelInfo], int], bytes]
     render_one: Callable[[ModelInfo, int], bytes]
+    others: Mapping[str, ModelsFormat] = field(default_factory=dict[str, "ModelsFormat"])
+    """Other vendors' answers at the same path, by the header that asks for them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountingFormat:
+    """Asks how many tokens a request for text has."""
+
+    family: Family
+    path: str
+    parse: Callable[[bytes], GenerationInput]
+    render: Callable[[int], bytes]
 
 
 class StoresCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -214,4 +232,4 @@ class UsageFormat:
     actions: Mapping[str, UsageAction]
 
 
-Format = GenerationFormat | EmbeddingFormat | ModelsFormat | StoresFormat | UsageFormat
+Format = GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat | UsageFormat

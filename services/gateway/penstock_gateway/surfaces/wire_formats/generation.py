@@ -13,7 +13,7 @@ from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, attemp
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
-from penstock_gateway.surfaces.wire_formats.refusals import known, refuse
+from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
 
 _STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
@@ -31,12 +31,15 @@ class GenerationServer:
         self._life = life
         self._bodies = bodies
         self._silences = silences
+        self._lines = exchange_lines if wire_format.family.request_id_line is None else self._lines_of_family
         self._several = SeveralServer(wire_format, reception, life, silences)
 
     async def serve(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
         wire_format = self._format
         read = await self._bodies.read(request, place, wire_format.parse)
+        if wire_format.with_headers is not None:
+            read = wire_format.with_headers(read, arrival.headers)
         if read.more_inputs:
             await self._several.serve(arrival, place, read, response)
             return
@@ -59,17 +62,21 @@ class GenerationServer:
             # Settled first: who has the answer may ask again at once, and needs the place.
             finished = exchange.finished
             cost_nano_usd = finished.known_cost_nano_usd if finished else 0
-            lines = JSON_LINE + exchange_lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
+            lines = JSON_LINE + self._lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
             if finished is not None and finished.attempts > 1:
                 lines += attempts_line(finished.attempts)
             response.whole(200, lines, body)
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            refuse(response, wire_format.family, error, exchange_lines(exchange))
+            refuse(response, wire_format.family, error, self._lines(exchange))
+
+    def _lines_of_family(self, exchange: ChatExchange) -> bytes:
+        """Return what is known of a request so far, its id where the vendor's SDK looks for it as well."""
+        return exchange_lines(exchange) + id_lines(self._format.family, exchange.call.order.request_id)
 
     async def _stream(self, exchange: ChatExchange, renderer: StreamRenderer, response: HttpResponse) -> None:
         family = self._format.family
-        stream = EventStream(response, lambda: exchange_lines(exchange), self._silences, self._format.keep_alive)
+        stream = EventStream(response, lambda: self._lines(exchange), self._silences, self._format.keep_alive)
         try:
             async with exchange:
                 async for batch in exchange.batches():
@@ -83,7 +90,7 @@ class GenerationServer:
             elif stream.begun and not response.is_complete:
                 stream.end(family.error_event(known(error)))
             else:
-                refuse(response, family, error, exchange_lines(exchange))
+                refuse(response, family, error, self._lines(exchange))
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:
                 # To one that has not left: this process ends.

@@ -21,13 +21,18 @@ class ModelsServer:
     async def serve_list(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve the list."""
         models = await self._models.visible_to(place.caller)
-        _send(response, arrival, self._format.render_list(models, self._created))
+        _send(response, arrival, self._spoken(arrival).render_list(models, self._created))
 
     async def serve_one(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one, by its name in the path."""
         name = request.path.removeprefix(f"{self._format.path}/")
         model = await self._models.find(place.caller, name)
-        _send(response, arrival, self._format.render_one(model, self._created))
+        _send(response, arrival, self._spoken(arrival).render_one(model, self._created))
+
+    def _spoken(self, arrival: Arrival) -> ModelsFormat:
+        """Return the format that a request wants to be answered in."""
+        others = self._format.others
+        return next((others[name] for name in others if name in arrival.headers), self._format)
 
 
 def _send(response: HttpResponse, arrival: Arrival, body: bytes) -> None:

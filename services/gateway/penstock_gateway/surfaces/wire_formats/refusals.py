@@ -24,6 +24,11 @@ def known(error: Exception) -> PenstockError:
     return InternalError()
 
 
+def id_lines(family: Family, request_id: str) -> bytes:
+    """Return the line in which a vendor's SDK looks for a request's id, where it has one of its own."""
+    return b"" if family.request_id_line is None else family.request_id_line(request_id)
+
+
 def refuse(response: HttpResponse, family: Family, error: Exception, lines: bytes) -> PenstockError:
     """Answer with the error, ``lines`` under its own headers, and return what was told of it.
 

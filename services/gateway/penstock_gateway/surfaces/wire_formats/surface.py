@@ -17,9 +17,11 @@ from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.counting import CountingServer
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
 from penstock_gateway.surfaces.wire_formats.format import (
+    CountingFormat,
     EmbeddingFormat,
     Family,
     Format,
@@ -30,7 +32,7 @@ from penstock_gateway.surfaces.wire_formats.format import (
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
-from penstock_gateway.surfaces.wire_formats.refusals import refuse
+from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts, StoresServer
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
@@ -106,7 +108,8 @@ class WireFormats:
 
     def _refuse(self, response: HttpResponse, family: Family, error: Exception, arrival: Arrival) -> None:
         # Not where the error was caught: it knows that frame, and would live on with all that it holds, large bodies too.
-        told = refuse(response, family, error, request_id_line(arrival.request_id))
+        lines = request_id_line(arrival.request_id) + id_lines(family, arrival.request_id)
+        told = refuse(response, family, error, lines)
         self._parts.observer.turned_away(family.name, told)
 
     def _turn_away(self, request: HttpRequest, response: HttpResponse, found: Found | None, request_id: str) -> None:
@@ -127,6 +130,8 @@ class WireFormats:
         if isinstance(wire_format, GenerationFormat):
             generation = GenerationServer(wire_format, parts.reception, parts.life, parts.bodies, self._silences)
             routes.add("POST", path, family, generation.serve)
+        elif isinstance(wire_format, CountingFormat):
+            routes.add("POST", path, family, CountingServer(wire_format, parts.models, parts.bodies).serve)
         elif isinstance(wire_format, EmbeddingFormat):
             embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
             routes.add("POST", path, family, embedding.serve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
 from penstock_gateway.surfaces.wire_formats.format import Family, Format
 from penstock_gateway.surfaces.wire_formats.openai import (
     chat,
@@ -20,6 +21,8 @@ FORMATS: tuple[Format, ...] = (
     models.FORMAT,
     vector_stores.FORMAT,
     organization.FORMAT,
+    messages.FORMAT,
+    count_tokens.FORMAT,
 )
 
 DEFAULT_FAMILY: Family = OPENAI

@@ -11,12 +11,10 @@ import msgspec
 
 from penstock_common.contract.knowledge import AttributeValue, Comparison, ComparisonOperator, Filter, SearchOptions
 from penstock_common.errors import InvalidRequest
-from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 from penstock_gateway.surfaces.wire_formats.openai.wire import ABSENT, WireObject
 
-_encode = msgspec.json.Encoder().encode
 _OPERATORS: dict[str, ComparisonOperator] = {
     "eq": "eq", "ne": "ne", "gt": "gt", "gte": "gte", "lt": "lt", "lte": "lte", "in": "in", "nin": "nin",
 }  # fmt: skip
@@ -75,16 +73,6 @@ def use_of(asked: Knowledge) -> KnowledgeUse:
         when_unavailable=asked.when_unavailable or "",
         cite=asked.cite or "",
     )
-
-
-def told_json(told: KnowledgeTold) -> bytes:
-    """Return what ``x_penstock.knowledge`` says."""
-    return _encode({name: getattr(told, name) for name in told.__struct_fields__})
-
-
-def with_knowledge(body: bytes, told: KnowledgeTold) -> bytes:
-    """Return a whole answer that says beside all else what was found for it."""
-    return b'%b,"x_penstock":{"knowledge":%b}}' % (body[:-1], told_json(told))
 
 
 def _filter(given: object, path: str, depth: int = 1) -> Filter:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from penstock_gateway.surfaces.wire_formats.extension import with_knowledge
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat
 from penstock_gateway.surfaces.wire_formats.openai.chat.parse import parse_chat_request
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import ChunkRenderer, render_whole
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
-from penstock_gateway.surfaces.wire_formats.openai.knowledge import with_knowledge
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
 
 FORMAT = GenerationFormat(

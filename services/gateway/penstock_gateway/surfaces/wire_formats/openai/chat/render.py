@@ -26,11 +26,11 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
+from penstock_gateway.surfaces.wire_formats.extension import extension_json, told_json
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.chat.thinking import Sealed, block_json, blocks_json, wrapped_extras
-from penstock_gateway.surfaces.wire_formats.openai.knowledge import told_json
-from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
+from penstock_gateway.surfaces.wire_formats.openai.usage import usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode

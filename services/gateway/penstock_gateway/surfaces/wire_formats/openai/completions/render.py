@@ -21,11 +21,12 @@ from penstock_common.llm.types import (
     TextDelta,
     Usage,
 )
+from penstock_gateway.surfaces.wire_formats.extension import extension_json
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat.render import DONE
 from penstock_gateway.surfaces.wire_formats.openai.completions import wire
 from penstock_gateway.surfaces.wire_formats.openai.completions.logprobs import text_logprobs
-from penstock_gateway.surfaces.wire_formats.openai.usage import extension_json, usage_json, usage_of
+from penstock_gateway.surfaces.wire_formats.openai.usage import usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 
@@ -21,6 +20,15 @@ from penstock_gateway.surfaces.wire_formats.openai.organization.query import (
     Limits,
     read_query,
 )
+from penstock_gateway.surfaces.wire_formats.openai.organization.wire import (
+    Amount,
+    Bucket,
+    CompletionsResult,
+    CostsResult,
+    EmbeddingsResult,
+    Result,
+    UsagePage,
+)
 
 _NANO = 1_000_000_000
 _PAGE_LINES = 500
@@ -35,7 +43,8 @@ _COSTS = Endpoint(
     filters=frozenset({"project_ids", "user_ids", "api_key_ids", "line_items"}),
     widths={"1d": Limits(7, 180)},
 )
-Told = Callable[[Sums], dict[str, Any]]
+Names = Mapping[str, str | None]
+Told = Callable[[Sums, Names], Result]
 
 
 async def completions(reading: UsageReading, actor: Actor, query: str) -> bytes:
@@ -61,21 +70,16 @@ async def _page(reading: UsageReading, actor: Actor, asked: BucketQuery, told: T
     end = more[0] if more else until
     results = await _results(reading, actor, asked, (shown, end), operation) if shown else {}
     ends = (*shown[1:], end)
-    page = {
-        "object": "page",
-        "data": [
-            {
-                "object": "bucket",
-                "start_time": int(start.timestamp()),
-                "end_time": int(after.timestamp()),
-                "results": [_result(line, asked.groups, told) for line in results.get(start, ())],
-            }
-            for start, after in zip(shown, ends, strict=True)
-        ],
-        "has_more": bool(more),
-        "next_page": f"page_{int(more[0].timestamp())}" if more else None,
-    }
-    return msgspec.json.encode(page)
+    buckets = [
+        Bucket(
+            start_time=int(start.timestamp()),
+            end_time=int(after.timestamp()),
+            results=[told(line.sums, _names(line, asked.groups)) for line in results.get(start, ())],
+        )
+        for start, after in zip(shown, ends, strict=True)
+    ]
+    following = f"page_{int(more[0].timestamp())}" if more else None
+    return msgspec.json.encode(UsagePage(data=buckets, has_more=bool(more), next_page=following))
 
 
 def _latest(asked: BucketQuery, until: datetime) -> datetime:
@@ -105,42 +109,27 @@ async def _results(
             return found
 
 
-def _result(line: Line, groups: tuple[str, ...], told: Told) -> dict[str, Any]:
-    names = dict(zip(groups, line.names, strict=True))
-    usual = dict.fromkeys(("project_id", "user_id", "api_key_id"))
-    return {**told(line.sums), **usual, **{name: value or None for name, value in names.items()}}
+def _names(line: Line, groups: tuple[str, ...]) -> dict[str, str | None]:
+    """Return what a line is about; null stands for what has no name, as for what was not asked by."""
+    return {name: value or None for name, value in zip(groups, line.names, strict=True)}
 
 
-def _completions_told(sums: Sums) -> dict[str, Any]:
+def _completions_told(sums: Sums, names: Names) -> CompletionsResult:
     uncached = sums.input_tokens - sums.cached_input_tokens - sums.cache_write_input_tokens
-    return {
-        "object": "organization.usage.completions.result",
-        "input_tokens": sums.input_tokens,
-        "input_cached_tokens": sums.cached_input_tokens,
-        "input_cache_write_tokens": sums.cache_write_input_tokens,
-        "input_uncached_tokens": max(0, uncached),
-        "output_tokens": sums.output_tokens,
-        "input_audio_tokens": 0,
-        "output_audio_tokens": 0,
-        "num_model_requests": sums.requests,
-        "model": None,
-        "batch": None,
-        "service_tier": None,
-    }
+    return CompletionsResult(
+        input_tokens=sums.input_tokens,
+        input_cached_tokens=sums.cached_input_tokens,
+        input_cache_write_tokens=sums.cache_write_input_tokens,
+        input_uncached_tokens=max(0, uncached),
+        output_tokens=sums.output_tokens,
+        num_model_requests=sums.requests,
+        **names,
+    )
 
 
-def _embeddings_told(sums: Sums) -> dict[str, Any]:
-    return {
-        "object": "organization.usage.embeddings.result",
-        "input_tokens": sums.input_tokens,
-        "num_model_requests": sums.requests,
-        "model": None,
-    }
+def _embeddings_told(sums: Sums, names: Names) -> EmbeddingsResult:
+    return EmbeddingsResult(input_tokens=sums.input_tokens, num_model_requests=sums.requests, **names)
 
 
-def _costs_told(sums: Sums) -> dict[str, Any]:
-    return {
-        "object": "organization.costs.result",
-        "amount": {"value": sums.cost_nano_usd / _NANO, "currency": "usd"},
-        "line_item": None,
-    }
+def _costs_told(sums: Sums, names: Names) -> CostsResult:
+    return CostsResult(amount=Amount(value=sums.cost_nano_usd / _NANO), **names)

@@ -1,0 +1,1 @@
+"""Anthropic's formats: Messages, the counting of their tokens, and the models."""
