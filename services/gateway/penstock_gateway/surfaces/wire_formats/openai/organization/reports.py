@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -43,7 +44,7 @@ _COSTS = Endpoint(
     filters=frozenset({"project_ids", "user_ids", "api_key_ids", "line_items"}),
     widths={"1d": Limits(7, 180)},
 )
-Names = Mapping[str, str | None]
+Names = Mapping[str, Any]
 Told = Callable[[Sums, Names], Result]
 
 
