@@ -108,7 +108,7 @@ async def lines(reading, *by, page_size=500, actor=OPERATOR, zone="", between=No
     groups, step = groups_of(by)
     query = Query(filter=Filter(**wanted), by=groups, step=step, zone=zone)
     found, token = [], ""
-    while True:
+    for _ in range(1000):
         report = await reading.query(actor, query, Page.of(page_size, token))
         found += [((report.starts[line.turn] if step else None, *line.names), line.sums) for line in report.lines]
         token = report.next_token
@@ -117,6 +117,7 @@ async def lines(reading, *by, page_size=500, actor=OPERATOR, zone="", between=No
             between = None
         if not token:
             return found
+    raise AssertionError("the pages of a report never end")
 
 
 def grouped(rows, *values):
@@ -178,6 +179,14 @@ async def test_the_25_hours_of_a_day_are_one_day(database, reading):
     ((names, sums),) = await lines(reading, "day", zone="Europe/Berlin")
     assert sums.requests == 2
     assert names[0] == datetime(2026, 10, 24, 22, tzinfo=UTC)
+
+
+async def test_a_turn_begins_with_its_first_moment(database, reading):
+    zone = ZoneInfo("America/New_York")
+    midnights = [datetime(2026, 10, day, tzinfo=zone).astimezone(UTC) for day in range(25, 29)]
+    await written(database, [row(number, created_at=moment) for number, moment in enumerate(midnights)])
+    found = await lines(reading, "day", zone="America/New_York")
+    assert [(names[0], sums.requests) for names, sums in found] == [(moment, 1) for moment in midnights]
 
 
 async def test_bounds_take_the_first_moment_and_leave_the_last(database, reading):
