@@ -40,7 +40,14 @@ class Method:
     @property
     def is_of_admins(self) -> bool:
         """Whether it is for those who administer."""
-        services = "AdminService", "PromptService", "StatusService", "FeedbackService", "KnowledgeService"
+        services = (
+            "AdminService",
+            "PromptService",
+            "StatusService",
+            "FeedbackService",
+            "KnowledgeService",
+            "UsageService",
+        )
         return any(service in self.path for service in services)
 
 
@@ -112,6 +119,8 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ListFeedback": {"tenant": "app", "page_size": 2},
     "SummarizeFeedback": {"by": ["DIMENSION_MODEL", "DIMENSION_DAY"]},
     "DeleteFeedback": {"tenant": _NAME, "user": "a"},
+    "QueryUsage": {"filter": {"tag": ["env=prod"]}, "by": ["team", "tag:env", "day"], "time_zone": "Europe/Berlin"},
+    "ListRequests": {"filter": {"tenant": "app", "outcome": ["ok"]}, "page_size": 2},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
     "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},
     "RestoreUpstream": {"upstream": SPARE_UPSTREAM, "model": "m"},

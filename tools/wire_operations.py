@@ -13,6 +13,7 @@ from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import Cha
 from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
 from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
 from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
+from penstock_gateway.surfaces.wire_formats.openai.organization.wire import UsagePage
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire as stores
 
 OPENAI, ANTHROPIC = "OpenAI", "Anthropic"
@@ -57,6 +58,11 @@ WIRE_OPERATIONS = (
     ),
     WireOperation("get", "/v1/models", "Lists the models that the key may ask for.", ModelList),
     WireOperation("get", "/v1/models/{id}", "Says whether the key may ask for a model.", Model),
+    WireOperation("get", "/v1/organization/usage/completions", "Tells what chats used, in buckets of time.", UsagePage),
+    WireOperation(
+        "get", "/v1/organization/usage/embeddings", "Tells what embeddings used, in buckets of time.", UsagePage
+    ),
+    WireOperation("get", "/v1/organization/costs", "Tells what everything cost, in buckets of days.", UsagePage),
     WireOperation("post", "/v1/files", "Keeps a file.", stores.FileObject, form=True),
     WireOperation("get", "/v1/files", "Lists files.", stores.ObjectList),
     WireOperation("get", "/v1/files/{file}", "Returns a file.", stores.FileObject),

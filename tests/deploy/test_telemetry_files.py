@@ -23,8 +23,10 @@ from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
+from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
+from penstock_gateway.domain.limits.sight import BudgetSeen
 from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
@@ -38,7 +40,7 @@ from penstock_suite.adapters.revision_metrics import RevisionMetrics
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 SCRAPES = DEPLOY / "prometheus" / "prometheus.yaml"
-DASHBOARD = DEPLOY / "grafana" / "dashboards" / "penstock.json"
+DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.py"
 
 # What Prometheus itself puts on every series, and what deploy/prometheus/prometheus.yaml adds.
@@ -46,7 +48,7 @@ ADDED_LABELS = {"job", "instance", "role", "le"}
 _WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LANGUAGE = {
     "sum", "max", "rate", "increase", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
-    "__rate_interval", "model",
+    "__rate_interval", "model", "tenant",
 }  # fmt: skip
 
 
@@ -55,6 +57,7 @@ def _of_services() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     Metrics(registry, lambda: 0)
     show_ledger(registry, lambda: 0)
+    LimitRefusals(registry)
     CallTelemetry(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
@@ -93,6 +96,7 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     sight = Sight(DriftRules(), float)
     unsure = Decision("m", "routes.default", task="faq", complexity="low", abstains=True, passed_over=("n (is away)",))
     sight.note(Fork("auto", (), {"faq": "n", "default": "m"}), unsure)
+    budget = BudgetSeen(tenant="t", name="b", scope="team", limit=2, spent=1, reserved=0, elapsed=0.5)
     collectors = (
         HealthMetrics(health),
         LimitMetrics(lambda: [("u", gate)]),
@@ -100,9 +104,20 @@ def _made_when_asked_for() -> dict[str, set[str]]:
         attempts,
         CacheMetrics(cache, counts),
         RouterMetrics(sight),
+        LimitsCollector(Uncounted()),
+        BudgetsCollector(lambda: [budget]),
     )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
+
+
+class Uncounted:
+    """A limiter that holds nothing."""
+
+    mode = "exact"
+
+    def outstanding(self) -> list[tuple[str, int]]:
+        return []
 
 
 class CacheCounts:
@@ -135,7 +150,7 @@ def known() -> dict[str, set[str]]:
 
 
 def _panels() -> list[dict[str, Any]]:
-    return json.loads(DASHBOARD.read_text())["panels"]
+    return [panel for dashboard in DASHBOARDS for panel in json.loads(dashboard.read_text())["panels"]]
 
 
 def _expressions() -> Iterator[tuple[str, str]]:
@@ -146,8 +161,9 @@ def _expressions() -> Iterator[tuple[str, str]]:
     for panel in _panels():
         for target in panel.get("targets", []):
             yield panel["title"], target["expr"]
-    for variable in json.loads(DASHBOARD.read_text())["templating"]["list"]:
-        yield variable["name"], variable["query"]["query"]
+    for dashboard in DASHBOARDS:
+        for variable in json.loads(dashboard.read_text())["templating"]["list"]:
+            yield variable["name"], variable["query"]["query"]
 
 
 EXPRESSIONS = list(_expressions())
@@ -185,6 +201,15 @@ def test_all_that_the_cache_counts_can_be_seen(known):
     measured = {name for name in known if name.startswith("penstock_cache_") and not name.endswith(("_sum", "_count"))}
     assert len(measured) > 12
     assert {name for name in measured if name not in shown} == set()
+
+
+def test_all_that_limits_and_budgets_tell_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    measured = {name for name in known if name.startswith(("penstock_limits_", "penstock_budget_"))}
+    assert len(measured) == 9
+    assert {name for name in measured if name not in shown} == set()
+    labels = {label for name in measured for label in known[name]}
+    assert labels.isdisjoint({"key", "user", "key_id", "user_id"})
 
 
 def test_all_that_the_router_counts_can_be_seen(known):
@@ -227,18 +252,21 @@ def test_grafana_finds_its_data_and_its_dashboard():
     assert {source["uid"]: source["url"] for source in sources} == {
         "prometheus": "http://prometheus:9090", "jaeger": "http://jaeger:16686",
     }  # fmt: skip
-    dashboard = json.loads(DASHBOARD.read_text())
-    used = {target["datasource"]["uid"] for panel in dashboard["panels"] for target in panel.get("targets", [])}
+    used = {target["datasource"]["uid"] for panel in _panels() for target in panel.get("targets", [])}
     assert used == {"prometheus"}
-    identities = [panel["id"] for panel in dashboard["panels"]]
-    assert len(set(identities)) == len(identities)
+    dashboards = [json.loads(dashboard.read_text()) for dashboard in DASHBOARDS]
+    assert {dashboard["uid"] for dashboard in dashboards} == {"penstock", "penstock-money"}
+    for dashboard in dashboards:
+        identities = [panel["id"] for panel in dashboard["panels"]]
+        assert len(set(identities)) == len(identities)
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "dashboards.yaml").read_text())["providers"]
     assert provider["options"]["path"] == "/etc/dashboards"
 
 
-def test_panels_do_not_lie_on_one_another():
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_do_not_lie_on_one_another(dashboard):
     taken: set[tuple[int, int]] = set()
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+    for panel in json.loads(dashboard.read_text())["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         cells = {

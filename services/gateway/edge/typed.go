@@ -70,6 +70,9 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterFeedbackServiceHandlerClient(ctx, mux, gatewayv1.NewFeedbackServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterUsageServiceHandlerClient(ctx, mux, gatewayv1.NewUsageServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	if err := gatewayv1.RegisterExperimentServiceHandlerClient(ctx, mux, gatewayv1.NewExperimentServiceClient(gateway)); err != nil {
 		return nil, err
 	}

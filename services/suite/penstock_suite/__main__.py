@@ -64,6 +64,12 @@ _ADMINISTERED = {
     "prices": "What models cost, and cost before.",
 }
 """Groups of commands that ask an administration, each in a module of its name, and what stands beside the name."""
+_COMPOSED = {
+    "ingest": "Take files and folders into a knowledge base.",
+    "usage": "What was used and what it cost, by whom and by when.",
+    "estimate": "Project what a load would cost, from the ledger or from what is assumed.",
+}
+"""Those that need more than that."""
 
 
 def main() -> None:
@@ -82,9 +88,8 @@ def main() -> None:
         Entry("route", "Which model answers which prompt, and why.", _route),
         Entry("router", "The router's classifier: training it on prompts of your own.", _router),
         *(Entry(name, about, _asking(name)) for name, about in _ADMINISTERED.items()),
-        Entry("ingest", "Take files and folders into a knowledge base.", _asking("ingest", "app")),
+        *(Entry(name, about, _asking(name, "app")) for name, about in _COMPOSED.items()),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
-        Entry("usage", "What requests have cost.", _usage),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
         Entry(
             "upstreams",
@@ -190,12 +195,6 @@ def _audit() -> typer.Typer:
     from penstock_suite.surfaces.cli.audit import audit
 
     return audit(_administration, _export_rows)
-
-
-def _usage() -> typer.Typer:
-    from penstock_suite.surfaces.cli.exporting import usage
-
-    return usage(_export_rows)
 
 
 def _export_rows(selection: Selection, wanted: ExportRequest, show: ShowRows) -> Exported:

@@ -23,6 +23,7 @@ from penstock_common.sections import (
     Services,
     Telemetry,
 )
+from penstock_suite.estimate_settings import EstimateSection
 
 # Whoever connects to an address of this machine comes from that address.
 _ADDRESSES = {"localhost": "127.0.0.1"}
@@ -61,6 +62,7 @@ class Document(BaseModel):
     experiments: Any = None
     experimenting: Any = None
     reload: Any = None
+    estimate: Any = None
     local: Any = None
 
     @classmethod
@@ -222,7 +224,7 @@ class Joined(Section):
         return self.cache.mode == "semantic"
 
 
-class Settings(Joined, DatasheetSettings):
+class Settings(Joined, DatasheetSettings, EstimateSection):
     """The suite's sections."""
 
     listen: ListenSettings = ListenSettings()

@@ -59,7 +59,7 @@ def methods(*names):
 ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService", "LedgerService")
 PUBLIC = {
     **ADMINISTRATIVE,
-    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService"),
+    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService"),
 }
 
 

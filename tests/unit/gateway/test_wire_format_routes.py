@@ -103,7 +103,10 @@ def test_route_without_a_policy_cannot_be_added(routes):
 def test_formats_have_paths_of_their_own():
     paths = [wire_format.path for wire_format in FORMATS]
     assert len(set(paths)) == len(paths)
-    assert listed(paths) == "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models and /v1/vector_stores"
+    assert listed(paths) == (
+        "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/vector_stores,"
+        " /v1/organization/usage/completions, /v1/messages and /v1/messages/count_tokens"
+    )
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
 from penstock_gateway.adapters.sql.prices import SqlPriceHistory
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
+from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -31,6 +32,7 @@ from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.ledger.administration import LedgerAdministration
 from penstock_gateway.domain.prompts.administration import PromptAdministration
+from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
@@ -38,6 +40,7 @@ from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.usage import UsageServicer
 
 _NO_STACK = "Documents are kept by a stack that runs, and none does: start it with 'penstock up'."
 _BY_SIGNAL = "signal"
@@ -52,6 +55,7 @@ class CommandLineServicers(NamedTuple):
     experiments: ExperimentServicer
     knowledge: KnowledgeServicer
     ledger: LedgerServicer
+    usage: UsageServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -95,6 +99,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             ExperimentServicer(reports, actor_of),
             KnowledgeServicer(knowledge, actor_of),
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
+            UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
         )
 
 

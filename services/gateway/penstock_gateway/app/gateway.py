@@ -20,6 +20,7 @@ from penstock_gateway.adapters.services.inference import InferenceClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
@@ -42,7 +43,8 @@ from penstock_gateway.domain.life.retrieval import Retrieval
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
-from penstock_gateway.settings import Settings
+from penstock_gateway.domain.usage.looking import UsageReading
+from penstock_gateway.settings import GatewaySettings, Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
@@ -54,10 +56,12 @@ from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
+from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
+from penstock_gateway.surfaces.wire_formats.stores import StoresParts
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
 __all__ = ["ROLE", "Channels", "ConfigurationRevision", "Listen", "RunningGateway", "running"]
@@ -97,21 +101,13 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
+    usage = UsageReading(SqlUsage(parts.engine))
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
         _reception(settings, keyring, store, parts, (compression, retrieval)),
     )
-    wire_formats = WireFormatsParts(
-        reception=reception,
-        bodies=Bodies(own.body_bounds, parts.readers),
-        life=life,
-        embeddings=embeddings,
-        models=models,
-        stores=stores_parts(settings, channels, knowledge, visits),
-        observer=observer,
-        timing=StreamTiming(own.hold_back, own.keep_alive),
-        started_at=int(time.time()),
-    )
+    stores = stores_parts(settings, channels, knowledge, visits)
+    wire_formats = _wire_formats(own, parts, reception, (life, embeddings, models, stores, usage))
     return Surfaces(
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
@@ -120,9 +116,10 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         admin=_admin(keyring, parts, cache_ports, inference, reception),
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
+        usage=UsageServicer(usage, actors_of(reception)),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
-        wire_formats=WireFormats(wire_formats),
+        wire_formats=wire_formats,
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
@@ -134,6 +131,29 @@ def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServic
     actor_of = actors_of(reception)
     return ExperimentServicer(parts.experiments.administration, actor_of), LedgerServicer(
         parts.book.administration, actor_of
+    )
+
+
+def _wire_formats(
+    own: GatewaySettings,
+    parts: Parts,
+    reception: Reception,
+    served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
+) -> WireFormats:
+    life, embeddings, models, stores, usage = served
+    return WireFormats(
+        WireFormatsParts(
+            reception=reception,
+            bodies=Bodies(own.body_bounds, parts.readers),
+            life=life,
+            embeddings=embeddings,
+            models=models,
+            stores=stores,
+            usage=usage,
+            observer=parts.observer,
+            timing=StreamTiming(own.hold_back, own.keep_alive),
+            started_at=int(time.time()),
+        )
     )
 
 

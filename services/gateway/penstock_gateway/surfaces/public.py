@@ -8,7 +8,13 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from penstock.gateway.v1 import admin_service_pb2, feedback_service_pb2, knowledge_service_pb2, prompt_service_pb2
+from penstock.gateway.v1 import (
+    admin_service_pb2,
+    feedback_service_pb2,
+    knowledge_service_pb2,
+    prompt_service_pb2,
+    usage_service_pb2,
+)
 from penstock_common.certificates import PemFiles
 from penstock_common.peers import Guestlist
 from penstock_common.rpc.interception import ServerInterceptor
@@ -26,6 +32,7 @@ from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
+from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.connection import Handler
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.server import HttpServer, serving_http
@@ -45,6 +52,7 @@ class Surfaces:
     admin: AdminServicer
     prompts: PromptServicer
     feedback: FeedbackServicer
+    usage: UsageServicer
     knowledge: KnowledgeServicer
     status: StatusServicer
     for_operators: tuple[ExperimentServicer, LedgerServicer]
@@ -64,10 +72,12 @@ class Surfaces:
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
         knowledge = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
+        usage = usage_service_pb2.DESCRIPTOR.services_by_name["UsageService"]
         handlers += [
             *handlers_of(admin, self.admin),
             *handlers_of(prompts, self.prompts),
             *handlers_of(feedback, self.feedback),
+            *handlers_of(usage, self.usage),
             *handlers_of(knowledge, self.knowledge),
         ]
         return Service("gateway", handlers)

@@ -18,6 +18,7 @@ from penstock.gateway.v1 import (
     knowledge_service_pb2_grpc,
     ledger_service_pb2_grpc,
     prompt_service_pb2_grpc,
+    usage_service_pb2_grpc,
 )
 from penstock_common.errors import (
     AddressNotPermitted,
@@ -40,6 +41,7 @@ from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
+from penstock_suite.adapters.usage_client import UsageClient
 from penstock_suite.domain.administration import (
     Administration,
     EjectionRequest,
@@ -107,6 +109,8 @@ _OPTIONS = {
     "input_tokens": "--input-tokens",
     "output_tokens": "--output-tokens",
     "cached_input_tokens": "--cached-input-tokens",
+    "by": "--by",
+    "time_zone": "--tz",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -122,6 +126,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         experiment_service_pb2_grpc.ExperimentServiceStub(channel),
         knowledge_service_pb2_grpc.KnowledgeServiceStub(channel),
         ledger_service_pb2_grpc.LedgerServiceStub(channel),
+        usage_service_pb2_grpc.UsageServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -154,7 +159,13 @@ def administration_over(ask: Ask, follow: Follow | None = None) -> Administratio
 
 
 class _AdminClient(
-    CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient, LedgerClient
+    CacheAdminClient,
+    PromptAdminClient,
+    FeedbackClient,
+    ExperimentClient,
+    KnowledgeAdminClient,
+    LedgerClient,
+    UsageClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""
 

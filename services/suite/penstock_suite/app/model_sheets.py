@@ -51,6 +51,20 @@ def model_sheets(selection: Selection, name: str) -> list[ModelSheet]:
     return [_sheet(known, sheet.aliases_of(known.name), "", has_price=False)]
 
 
+def prices_of(selection: Selection, name: str) -> tuple[float, float]:
+    """Return what the first model of this name costs that has a price, in dollars for a million tokens of input and output.
+
+    Raises:
+        ConfigurationError: if the configuration, or a datasheet, cannot be read.
+        NotThere: if no model has this name, or nobody knows what it costs.
+    """
+    for sheet in model_sheets(selection, name):
+        said = {line.key: line.value for line in sheet.lines}
+        if "price.input" in said and "price.output" in said:
+            return float(str(said["price.input"])), float(str(said["price.output"]))
+    raise NotThere(f"nobody knows what '{name}' costs: say it as price=INPUT/OUTPUT, in dollars for a million tokens")
+
+
 @dataclass(frozen=True, slots=True)
 class _Configured:
     """A model of an upstream, and where it is written."""

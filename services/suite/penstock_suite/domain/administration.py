@@ -17,6 +17,7 @@ from penstock_suite.domain.knowledge import Knowledge
 from penstock_suite.domain.ledger import LedgerBook
 from penstock_suite.domain.prompts import Prompts
 from penstock_suite.domain.requests import Administered
+from penstock_suite.domain.usage import UsageLines
 
 
 class StoredTenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,7 +119,7 @@ class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Also where nobody is left then."""
 
 
-class Administration(CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, Protocol):
+class Administration(CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, UsageLines, Protocol):
     """Keeps tenants, users, keys, prompts and documents, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:

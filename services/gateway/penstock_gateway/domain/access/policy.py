@@ -109,6 +109,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             SummarizeFeedback=_LOOK,
             DeleteFeedback=_CHANGE,
         ),
+        **_rpcs("UsageService", QueryUsage=_LOOK, ListRequests=_LOOK),
         **_rpcs(
             "KnowledgeService",
             CreateKnowledgeBase=_CHANGE,
@@ -155,6 +156,9 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         "POST /v1/embeddings": INFERENCE,
         "GET /v1/models": INFERENCE,
         "GET /v1/models/{id}": INFERENCE,
+        "GET /v1/organization/usage/completions": _LOOK,
+        "GET /v1/organization/usage/embeddings": _LOOK,
+        "GET /v1/organization/costs": _LOOK,
         "POST /v1/files": _CHANGE_STORES,
         "GET /v1/files": _CHANGE_STORES,
         "GET /v1/files/{file}": _CHANGE_STORES,

@@ -19,10 +19,12 @@ from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
 from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.prompts.content import PromptReference
+from penstock_gateway.domain.usage.looking import UsageReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,4 +219,17 @@ class StoresFormat:
     """Returns the error that tells a caller of the format of an error."""
 
 
-Format = GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat
+UsageAction = Callable[[UsageReading, Actor, str], Awaitable[bytes]]
+"""Takes who asks and the query of the request; returns the answer's JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsageFormat:
+    """Asks what was used; ``actions`` by path."""
+
+    family: Family
+    path: str
+    actions: Mapping[str, UsageAction]
+
+
+Format = GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat | UsageFormat

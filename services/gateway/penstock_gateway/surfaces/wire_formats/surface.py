@@ -11,6 +11,7 @@ from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import Observer
 from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
@@ -26,6 +27,7 @@ from penstock_gateway.surfaces.wire_formats.format import (
     Format,
     GenerationFormat,
     StoresFormat,
+    UsageFormat,
 )
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
@@ -34,6 +36,7 @@ from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts, StoresServer
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
+from penstock_gateway.surfaces.wire_formats.usage import UsageServer
 
 _OWN_FAULTS = {500: InternalError, 503: ServiceUnavailable}
 
@@ -54,6 +57,7 @@ class WireFormatsParts:
     embeddings: EmbeddingLife
     models: ModelDirectory
     stores: StoresParts
+    usage: UsageReading
     observer: Observer
     timing: StreamTiming
     started_at: int
@@ -135,6 +139,10 @@ class WireFormats:
             stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
             for method, template, serve in stores.routes():
                 routes.add(method, template, family, serve)
+        elif isinstance(wire_format, UsageFormat):
+            usage = UsageServer(wire_format, parts.usage, parts.reception)
+            for template, serve in usage.routes():
+                routes.add("GET", template, family, serve)
         else:
             models = ModelsServer(wire_format, parts.models, parts.started_at)
             routes.add("GET", path, family, models.serve_list)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
 from penstock_gateway.surfaces.wire_formats.format import Family, Format
-from penstock_gateway.surfaces.wire_formats.openai import chat, completions, embeddings, models, vector_stores
+from penstock_gateway.surfaces.wire_formats.openai import (
+    chat,
+    completions,
+    embeddings,
+    models,
+    organization,
+    vector_stores,
+)
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 
 FORMATS: tuple[Format, ...] = (
@@ -13,6 +20,7 @@ FORMATS: tuple[Format, ...] = (
     embeddings.FORMAT,
     models.FORMAT,
     vector_stores.FORMAT,
+    organization.FORMAT,
     messages.FORMAT,
     count_tokens.FORMAT,
 )

@@ -33,6 +33,11 @@ class Ask:
         self._opened = opened
         self._asked = asked
 
+    @property
+    def selection(self) -> Selection:
+        """Which configuration is meant."""
+        return self._asked.selection
+
     def __call__(self, question: Callable[[Administration], Awaitable[AnswerT]]) -> AnswerT:
         """Return the answer."""
         return run(self._answer(question))

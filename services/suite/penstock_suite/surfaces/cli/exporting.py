@@ -11,14 +11,14 @@ import typer
 
 from penstock_suite.domain.answers import Exported
 from penstock_suite.domain.requests import ExportRequest, Exports, Selection
-from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption, group
+from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateOption
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, print_json
 
 ShowRows = Callable[[str, int], None]
 ExportRows = Callable[[Selection, ExportRequest, ShowRows], Exported]
 
 _FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S"]
-_LEDGER_HELP = """Write the ledger as JSON lines, CSV or Parquet: a request's tenant, model, tokens, prices and cost.
+LEDGER_HELP = """Write the ledger as JSON lines, CSV or Parquet: a request's tenant, model, tokens, prices and cost.
 
 A running stack goes on. Rows that are in a file may be cut by 'retention' from then on; --new leaves out those that an
 earlier export has taken.
@@ -28,13 +28,6 @@ _AUDIT_HELP = """Write the audit log as JSON lines, CSV or Parquet: who changed 
 A running stack goes on. Entries that are in a file may be cut by 'retention' from then on; --new leaves out those that
 an earlier export has taken.
 """
-
-
-def usage(export_rows: ExportRows) -> typer.Typer:
-    """Return the group; ``export_rows`` writes a file."""
-    cli = group("What requests have cost.")
-    add_export(cli, export_rows, Exports.LEDGER, _LEDGER_HELP)
-    return cli
 
 
 def add_audit_export(cli: typer.Typer, export_rows: ExportRows) -> None:
