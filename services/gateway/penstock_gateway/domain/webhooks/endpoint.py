@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from hashlib import sha256
 
 import msgspec
 
@@ -32,6 +33,11 @@ class Endpoint(msgspec.Struct, frozen=True):
     allow_private: bool = False
     tenants: frozenset[str] = frozenset()
     """Whose administrators may name it; operators always may."""
+
+    @property
+    def address(self) -> str:
+        """What tells its address from others, without showing it: there may be a secret in it."""
+        return sha256(self.url.encode()).hexdigest()[:32]
 
 
 def is_public(address: str) -> bool:
