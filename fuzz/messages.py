@@ -40,7 +40,14 @@ class Method:
     @property
     def is_of_admins(self) -> bool:
         """Whether it is for those who administer."""
-        services = "AdminService", "PromptService", "StatusService", "FeedbackService", "KnowledgeService"
+        services = (
+            "AdminService",
+            "PromptService",
+            "StatusService",
+            "FeedbackService",
+            "KnowledgeService",
+            "BudgetService",
+        )
         return any(service in self.path for service in services)
 
 
@@ -112,6 +119,20 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ListFeedback": {"tenant": "app", "page_size": 2},
     "SummarizeFeedback": {"by": ["DIMENSION_MODEL", "DIMENSION_DAY"]},
     "DeleteFeedback": {"tenant": _NAME, "user": "a"},
+    "CreateBudget": {"budget": {"tenant": _NAME, "name": "b", "amount_nano_usd": "1", "alert_percents": [80]}},
+    "GetBudget": {"tenant": _NAME, "name": "b"},
+    "ListBudgets": {"tenant": _NAME, "over_percent": 80, "page_size": 2},
+    "UpdateBudget": {"budget": {"tenant": _NAME, "name": "b", "amount_nano_usd": "2"}, "update_mask": "amountNanoUsd"},
+    "DeleteBudget": {"tenant": _NAME, "name": "b"},
+    "GrantGrace": {
+        "tenant": _NAME,
+        "name": "b",
+        "amount_nano_usd": "1",
+        "until": "2099-01-01T00:00:00Z",
+        "reason": "a",
+    },
+    "GetStanding": {"tenant": _NAME, "name": "b"},
+    "ExplainLimits": {"tenant": "app", "model": "fast", "team": "a"},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
     "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},
     "RestoreUpstream": {"upstream": SPARE_UPSTREAM, "model": "m"},

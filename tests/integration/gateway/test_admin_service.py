@@ -56,7 +56,7 @@ def methods(*names):
     return found
 
 
-ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService")
+ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService", "BudgetService")
 PUBLIC = {
     **ADMINISTRATIVE,
     **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService"),

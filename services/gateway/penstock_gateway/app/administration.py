@@ -16,6 +16,7 @@ from penstock_gateway.adapters.sql.feedback.scores import scores
 from penstock_gateway.adapters.sql.feedback.store import SqlFeedback
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
+from penstock_gateway.app.budgets import budgeting
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -27,9 +28,11 @@ from penstock_gateway.domain.experiments.running import Experiments
 from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
+from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
@@ -47,6 +50,7 @@ class CommandLineServicers(NamedTuple):
     feedback: FeedbackServicer
     experiments: ExperimentServicer
     knowledge: KnowledgeServicer
+    budgets: BudgetServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -80,6 +84,9 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             rule=settings.feedback.giving,
         )
 
+        budgets = budgeting(settings, engine, LimitBook())
+        await budgets.book.renew()
+
         def actor_of(_context: object) -> Actor:
             return actor
 
@@ -89,6 +96,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             FeedbackServicer(FeedbackBook(parts), FeedbackAdministration(store, registry), actor_of),
             ExperimentServicer(reports, actor_of),
             KnowledgeServicer(knowledge, actor_of),
+            budgets.servicer(keyring.directory, actor_of),
         )
 
 

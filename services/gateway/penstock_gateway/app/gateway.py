@@ -120,6 +120,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         experiments=ExperimentServicer(parts.experiments.administration, actors_of(reception)),
+        budgets=parts.budgets.servicer(keyring.directory, actors_of(reception)),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=WireFormats(wire_formats),
         http_limits=_http_limits(settings),
@@ -223,6 +224,7 @@ def _reception(
     async def prepare(changed: Settings) -> Commit:
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
         take_experiments_over = await parts.experiments.prepare(changed)
+        take_budgets_over = parts.budgets.prepare(changed)
         compressed = terms_by_name(changed)
         rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
@@ -230,6 +232,7 @@ def _reception(
             authenticator.take_over(terms, configured)
             parts.ladders.take_over(by_name)
             take_experiments_over()
+            take_budgets_over()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
             retrieval.take_over(searched)

@@ -12,16 +12,10 @@ from penstock_common.errors import PenstockError
 from penstock_gateway.domain.administration.audit import Now, utc_now
 from penstock_gateway.domain.budgets.budget import Budget, merged
 from penstock_gateway.domain.budgets.ports import BudgetStore, Kept
-from penstock_gateway.domain.budgets.standing import ZoneOf
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.limits.limit import Limit
 
 _log = structlog.get_logger(__name__)
-
-
-def in_utc(_tenant: str) -> str:
-    """Return the time zone of a tenant of which nothing is said."""
-    return "UTC"
 
 
 class BudgetBook:
@@ -36,14 +30,13 @@ class BudgetBook:
         store: BudgetStore,
         limits: LimitBook,
         configured: Sequence[Budget] = (),
-        zone_of: ZoneOf = in_utc,
+        zones: Mapping[str, str] | None = None,
         now: Now = utc_now,
     ) -> None:
         self._store = store
         self._limits = limits
         self._configured = tuple(configured)
-        self.zone_of = zone_of
-        """Returns the time zone of a tenant."""
+        self._zones = zones or {}
         self._now = now
         self._kept = Kept()
         self._by_tenant: Mapping[str, tuple[Limit, ...]] = {}
@@ -55,9 +48,14 @@ class BudgetBook:
         """Those of the configuration, without their graces."""
         return self._configured
 
-    def take_over(self, configured: Sequence[Budget]) -> None:
-        """Know these of the configuration from now on; tenants' time zones are looked up anew."""
+    def zone_of(self, tenant: str) -> str:
+        """Return the time zone of a tenant's calendar."""
+        return self._zones.get(tenant, "UTC")
+
+    def take_over(self, configured: Sequence[Budget], zones: Mapping[str, str]) -> None:
+        """Know these of the configuration from now on, and the time zones of its tenants."""
         self._configured = tuple(configured)
+        self._zones = zones
         self._apply()
 
     async def renew(self) -> None:

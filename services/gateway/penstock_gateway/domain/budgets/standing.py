@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,9 +15,6 @@ from penstock_gateway.domain.limits.windows import EVER, Period, WindowKind, per
 
 SILENT_SHARE = 0.1
 """In the first tenth of a period nobody says what it will come to."""
-
-ZoneOf = Callable[[str], str]
-"""Returns the time zone of a tenant by its name."""
 
 
 class BudgetStanding(msgspec.Struct, frozen=True):

@@ -40,6 +40,15 @@ class Endpoint(msgspec.Struct, frozen=True):
         return sha256(self.url.encode()).hexdigest()[:32]
 
 
+def is_literal(host: str) -> bool:
+    """Return whether a host is an IP address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_public(address: str) -> bool:
     """Return whether an IP address is one of the internet at large: no private, local, multicast or translated one."""
     try:
