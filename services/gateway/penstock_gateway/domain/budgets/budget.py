@@ -99,12 +99,12 @@ def scope_of(text: str) -> Scope:
         ValueError: if it is written in another way.
     """
     kind, _, name = text.partition("/")
-    if kind == ScopeKind.TENANT and not name:
+    if text == ScopeKind.TENANT:
         return TENANT
-    if kind not in ScopeKind or kind == ScopeKind.TENANT or not name:
-        others = ", ".join(f"{one.value}/NAME" for one in ScopeKind if one is not ScopeKind.TENANT)
-        raise ValueError(f"a scope is tenant, or one of {others}")
-    return Scope(ScopeKind(kind), name)
+    named = {one.value: one for one in ScopeKind if one is not ScopeKind.TENANT}
+    if kind not in named or not name:
+        raise ValueError(f"a scope is tenant, or one of {', '.join(f'{one}/NAME' for one in named)}")
+    return Scope(named[kind], name)
 
 
 def scope_text(scope: Scope) -> str:
