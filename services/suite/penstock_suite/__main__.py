@@ -58,6 +58,8 @@ _ADMINISTERED = {
     "prompts": "Prompts: versions of templates, and the labels that point to them.",
     "knowledge": "Knowledge bases and their documents.",
     "search": "Search a knowledge base.",
+    "budgets": "Budgets: how much may be spent, and where that stands.",
+    "limits": "Limits: which bind a request, and where they stand.",
     "index": "Versions of a knowledge base's index.",
 }
 """Groups of commands that ask an administration, each in a module of its name, and what stands beside the name."""

@@ -13,6 +13,7 @@ from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import (
     admin_service_pb2_grpc,
+    budget_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
     knowledge_service_pb2_grpc,
@@ -31,6 +32,7 @@ from penstock_common.errors import (
     ServiceUnavailable,
 )
 from penstock_common.status import error_from_rpc
+from penstock_suite.adapters.budget_client import BudgetClient
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
@@ -101,6 +103,15 @@ _OPTIONS = {
     "since": "--since",
     "until": "--until",
     "variant": "VARIANT",
+    "amount_nano_usd": "--amount",
+    "alert_percents": "--alert",
+    "scope_name": "--scope",
+    "scope_kind": "--scope",
+    "period": "--period",
+    "kind": "--kind",
+    "webhook": "--webhook",
+    "team": "--team",
+    "feature": "--feature",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -115,6 +126,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         feedback_service_pb2_grpc.FeedbackServiceStub(channel),
         experiment_service_pb2_grpc.ExperimentServiceStub(channel),
         knowledge_service_pb2_grpc.KnowledgeServiceStub(channel),
+        budget_service_pb2_grpc.BudgetServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -146,7 +158,9 @@ def administration_over(ask: Ask, follow: Follow | None = None) -> Administratio
     return _AdminClient(ask, follow)
 
 
-class _AdminClient(CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient):
+class _AdminClient(
+    CacheAdminClient, PromptAdminClient, FeedbackClient, ExperimentClient, KnowledgeAdminClient, BudgetClient
+):
     """Implements ``Administration``: converts, asks, converts."""
 
     def __init__(self, ask: Ask, follow: Follow | None) -> None:
