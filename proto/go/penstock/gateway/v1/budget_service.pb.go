@@ -941,7 +941,7 @@ type UpdateBudgetRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Named by tenant and name; the fields to change are set.
 	Budget *Budget `protobuf:"bytes,1,opt,name=budget,proto3" json:"budget,omitempty"`
-	// amount_nano_usd, period, kind, alert_percents, alerts_projected or webhook.
+	// amount_nano_usd, period, kind, alert_percents, alerts_projected or webhook. By REST, those that the body has.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1737,10 +1737,10 @@ const file_penstock_gateway_v1_budget_service_proto_rawDesc = "" +
 	"page_token\x18\x04 \x01(\tR\tpageToken\"x\n" +
 	"\x13ListBudgetsResponse\x129\n" +
 	"\abudgets\x18\x01 \x03(\v2\x1f.penstock.gateway.v1.BudgetLineR\abudgets\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x91\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x01\n" +
 	"\x13UpdateBudgetRequest\x128\n" +
-	"\x06budget\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.BudgetB\x03\xe0A\x02R\x06budget\x12@\n" +
-	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskB\x03\xe0A\x02R\n" +
+	"\x06budget\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.BudgetB\x03\xe0A\x02R\x06budget\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"K\n" +
 	"\x14UpdateBudgetResponse\x123\n" +
 	"\x06budget\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.BudgetR\x06budget\"F\n" +
@@ -1812,12 +1812,12 @@ const file_penstock_gateway_v1_budget_service_proto_rawDesc = "" +
 	"BudgetKind\x12\x1b\n" +
 	"\x17BUDGET_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10BUDGET_KIND_HARD\x10\x01\x12\x14\n" +
-	"\x10BUDGET_KIND_SOFT\x10\x022\xbe\b\n" +
-	"\rBudgetService\x12\x7f\n" +
-	"\fCreateBudget\x12(.penstock.gateway.v1.CreateBudgetRequest\x1a).penstock.gateway.v1.CreateBudgetResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/api/v1/budgets\x12z\n" +
+	"\x10BUDGET_KIND_SOFT\x10\x022\xc9\b\n" +
+	"\rBudgetService\x12\x84\x01\n" +
+	"\fCreateBudget\x12(.penstock.gateway.v1.CreateBudgetRequest\x1a).penstock.gateway.v1.CreateBudgetResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x06budget\"\x0f/api/v1/budgets\x12z\n" +
 	"\tGetBudget\x12%.penstock.gateway.v1.GetBudgetRequest\x1a&.penstock.gateway.v1.GetBudgetResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/budgets/{name}\x12y\n" +
-	"\vListBudgets\x12'.penstock.gateway.v1.ListBudgetsRequest\x1a(.penstock.gateway.v1.ListBudgetsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/budgets\x12\x8d\x01\n" +
-	"\fUpdateBudget\x12(.penstock.gateway.v1.UpdateBudgetRequest\x1a).penstock.gateway.v1.UpdateBudgetResponse\"(\x82\xd3\xe4\x93\x02\":\x01*2\x1d/api/v1/budgets/{budget.name}\x12\x83\x01\n" +
+	"\vListBudgets\x12'.penstock.gateway.v1.ListBudgetsRequest\x1a(.penstock.gateway.v1.ListBudgetsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/budgets\x12\x92\x01\n" +
+	"\fUpdateBudget\x12(.penstock.gateway.v1.UpdateBudgetRequest\x1a).penstock.gateway.v1.UpdateBudgetResponse\"-\x82\xd3\xe4\x93\x02':\x06budget2\x1d/api/v1/budgets/{budget.name}\x12\x83\x01\n" +
 	"\fDeleteBudget\x12(.penstock.gateway.v1.DeleteBudgetRequest\x1a).penstock.gateway.v1.DeleteBudgetResponse\"\x1e\x82\xd3\xe4\x93\x02\x18*\x16/api/v1/budgets/{name}\x12\x86\x01\n" +
 	"\n" +
 	"GrantGrace\x12&.penstock.gateway.v1.GrantGraceRequest\x1a'.penstock.gateway.v1.GrantGraceResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/budgets/{name}:grant\x12\x89\x01\n" +

@@ -124,12 +124,13 @@ class BudgetAdministration:
         meant, details = wanted.tenant or actor.tenant, dict[str, str]()
         async with self._audit.changing(Deed(actor, "budget.update", meant, wanted.name, details)) as records:
             owner = bounds.required_tenant(actor.meant(wanted.tenant))
-            unknown = set(fields) - set(CHANGEABLE)
-            if unknown or not fields:
+            named = set(fields) - {"tenant", "name"}
+            unknown = named - set(CHANGEABLE)
+            if unknown or not named:
                 told = f", not {min(unknown)[:64]}" if unknown else ""
                 raise InvalidRequest(f"update_mask names some of {', '.join(CHANGEABLE)}{told}.", field="update_mask")
             before = await self._changeable(actor, records, owner, wanted.name)
-            changed = _with(before, wanted, fields)
+            changed = _with(before, wanted, named)
             details |= {"before": described(before), "after": described(changed)}
             self._check(actor, owner, changed)
             await records.budgets.change(changed)
@@ -213,8 +214,9 @@ class BudgetAdministration:
     def _check_webhook(self, actor: Actor, owner: str, name: str) -> None:
         mine = {one.name for one in self._parts.endpoints().values() if actor.is_operator or owner in one.tenants}
         if name and name not in mine:
-            known = f"; there are {', '.join(sorted(mine))}" if mine else " that you may name"
-            raise InvalidRequest(f"There is no webhook '{name[:64]}'{known}.", field="budget.webhook")
+            known = f"; there are {', '.join(sorted(mine))}" if mine else "; there is none that you may name"
+            message = f"budget.webhook must be one that is configured, not '{name[:64]}'{known}."
+            raise InvalidRequest(message, field="budget.webhook")
 
 
 def no_budget(name: str) -> ResourceNotFound:
