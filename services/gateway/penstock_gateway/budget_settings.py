@@ -157,7 +157,7 @@ class BudgetSections(Section):
     """The sections about money and who is told of it."""
 
     budgets: Annotated[list[BudgetSettings], RELOADED] = []
-    """How much tenants and their teams, users, keys, models and features may spend."""
+    """How much tenants and their teams, users, keys, models and features may spend; see [budgets](budgets.md)."""
     webhooks: Annotated[dict[BudgetName, WebhookSettings], RELOADED] = {}
     """Where alerts go, by name."""
     budget_watch: BudgetWatchSettings = BudgetWatchSettings()

@@ -59,6 +59,10 @@ class Document(BaseModel):
     feedback: Any = None
     experiments: Any = None
     experimenting: Any = None
+    budgets: Any = None
+    webhooks: Any = None
+    budget_watch: Any = None
+    webhook_delivery: Any = None
     reload: Any = None
     local: Any = None
 
