@@ -58,6 +58,7 @@ _ADMINISTERED = {
     "prompts": "Prompts: versions of templates, and the labels that point to them.",
     "knowledge": "Knowledge bases and their documents.",
     "search": "Search a knowledge base.",
+    "experiments": "Experiments: what was found of the variants; ending and promoting.",
     "budgets": "Budgets: how much may be spent, and where that stands.",
     "limits": "Limits: which bind a request, and where they stand.",
     "index": "Versions of a knowledge base's index.",
@@ -89,9 +90,6 @@ def main() -> None:
             "upstreams",
             "Upstreams as requests meet them: who is left out and why; leaving one out.",
             _asking("upstreams"),
-        ),
-        Entry(
-            "experiments", "Experiments: what was found of the variants; ending and promoting.", _asking("experiments")
         ),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),

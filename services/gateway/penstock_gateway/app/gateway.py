@@ -96,10 +96,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
-    models, (reception, prepare) = (
-        ModelDirectory(router, embedder, parts.forks),
-        _reception(settings, keyring, store, parts, (compression, retrieval)),
-    )
+    models = ModelDirectory(router, embedder, parts.forks)
+    reception, prepare = _reception(settings, keyring, store, parts, (compression, retrieval))
     wire_formats = WireFormatsParts(
         reception=reception,
         bodies=Bodies(own.body_bounds, parts.readers),

@@ -106,12 +106,10 @@ _OPTIONS = {
     "amount_nano_usd": "--amount",
     "alert_percents": "--alert",
     "scope_name": "--scope",
-    "scope_kind": "--scope",
     "period": "--period",
     "kind": "--kind",
     "webhook": "--webhook",
     "team": "--team",
-    "feature": "--feature",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0

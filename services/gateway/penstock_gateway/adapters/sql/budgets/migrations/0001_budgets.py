@@ -41,6 +41,10 @@ def upgrade() -> None:
     )
     op.create_index("ix_budget_graces_budget", "budget_graces", ["tenant", "name"])
     op.create_index("ix_budget_graces_until", "budget_graces", ["until"])
+    _create_alerts()
+
+
+def _create_alerts() -> None:
     op.create_table(
         "budget_alerts",
         sa.Column("budget_id", sa.String(32), primary_key=True),
