@@ -20,10 +20,13 @@ class BudgetMetrics:
         told = "Alerts of budgets: threshold or resolved; of what is spent or projected."
         self._alerts = Counters(registry, semconv.METRIC_BUDGET_ALERTS, told, ("event", "of"))
         told = "Tries to bring a message to a webhook: delivered, failed, exhausted or disabled."
+        self.seen: list[tuple[Budget, BudgetStanding]] = []
+        """Where the budgets stood at the last look; nothing where another process has looked."""
         self._tries = Counters(registry, semconv.METRIC_WEBHOOK_TRIES, told, ("webhook", "result"))
 
     def looked(self, seen: list[tuple[Budget, BudgetStanding]]) -> None:
         """Show where the budgets stand, and no others."""
+        self.seen = seen
         self._used.clear()
         for budget, standing in seen:
             share = standing.spent / standing.limit if standing.limit else float(standing.spent > 0)

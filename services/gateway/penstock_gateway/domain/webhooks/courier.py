@@ -114,7 +114,11 @@ class Courier:
         claimed = await self._store.claim(tuple(self._endpoints), now, now + LEASE, AT_ONCE)
         if claimed:
             disabled = await self._store.disabled()
-            await asyncio.gather(*[self._try(delivery, disabled) for delivery in claimed])
+            tries = [self._try(delivery, disabled) for delivery in claimed]
+            failed = [one for one in await asyncio.gather(*tries, return_exceptions=True) if one is not None]
+            if failed:
+                # The others have come to their ends.
+                raise failed[0]
         return len(claimed)
 
     async def _try(self, delivery: Delivery, disabled: frozenset[str]) -> None:
