@@ -10,6 +10,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from aiohttp import web
 from google.protobuf import field_mask_pb2
 
 from penstock.gateway.v1 import admin_service_pb2
@@ -249,3 +250,32 @@ async def test_what_another_process_makes_is_known_here(suite, operator):
         told = await operator.ExplainLimits(tenant="demo", model="safe")
         limit = next(one.amount for one in told.limits if one.name == "month")
         await asyncio.sleep(0.01)
+
+
+async def test_a_gateway_tells_a_receiver_of_what_is_spent(serve, document):
+    came, bodies = asyncio.Event(), []
+
+    async def receive(request):
+        bodies.append((request.headers["webhook-signature"], await request.json()))
+        came.set()
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_post("/hook", receive)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
+    document["webhooks"]["inside"] = {**WEBHOOK, "url": url, "allow_private": True}
+    tiny = {"name": "tiny", "tenant": "demo", "amount": "0.000000001", "kind": "soft"}
+    document["budgets"].append({**tiny, "alerts": [100], "webhook": "inside"})
+    document["budget_watch"]["every"] = "20ms"
+    document["webhook_delivery"] = {"every": "20ms"}
+    suite = await serve()
+    assert (await suite.ask()).status == 200
+    await came.wait()
+    await runner.cleanup()
+    ((signature, body),) = bodies
+    assert signature.startswith("v1,")
+    assert (body["type"], body["data"]["budget"], body["data"]["threshold"]) == ("budget.threshold", "tiny", "100")
+    assert int(body["data"]["spent_nano_usd"]) > 1
