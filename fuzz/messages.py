@@ -47,6 +47,7 @@ class Method:
             "FeedbackService",
             "KnowledgeService",
             "UsageService",
+            "BudgetService",
         )
         return any(service in self.path for service in services)
 
@@ -121,6 +122,20 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "DeleteFeedback": {"tenant": _NAME, "user": "a"},
     "QueryUsage": {"filter": {"tag": ["env=prod"]}, "by": ["team", "tag:env", "day"], "time_zone": "Europe/Berlin"},
     "ListRequests": {"filter": {"tenant": "app", "outcome": ["ok"]}, "page_size": 2},
+    "CreateBudget": {"budget": {"tenant": _NAME, "name": "b", "amount_nano_usd": "1", "alert_percents": [80]}},
+    "GetBudget": {"tenant": _NAME, "name": "b"},
+    "ListBudgets": {"tenant": _NAME, "over_percent": 80, "page_size": 2},
+    "UpdateBudget": {"budget": {"tenant": _NAME, "name": "b", "amount_nano_usd": "2"}, "update_mask": "amountNanoUsd"},
+    "DeleteBudget": {"tenant": _NAME, "name": "b"},
+    "GrantGrace": {
+        "tenant": _NAME,
+        "name": "b",
+        "amount_nano_usd": "1",
+        "until": "2099-01-01T00:00:00Z",
+        "reason": "a",
+    },
+    "GetStanding": {"tenant": _NAME, "name": "b"},
+    "ExplainLimits": {"tenant": "app", "model": "fast", "team": "a"},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
     "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},
     "RestoreUpstream": {"upstream": SPARE_UPSTREAM, "model": "m"},

@@ -23,6 +23,7 @@ from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
+from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
@@ -59,6 +60,7 @@ def _of_services() -> dict[str, set[str]]:
     show_ledger(registry, lambda: 0)
     LimitRefusals(registry)
     CallTelemetry(registry)
+    BudgetMetrics(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
     for collector in (

@@ -19,6 +19,7 @@ from penstock_common.priority import PRIORITIES
 from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.admission_settings import AdmissionSettings
+from penstock_gateway.budget_settings import BudgetSections, budgets_at_odds
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.networks import Network
@@ -249,7 +250,7 @@ class BoundsSettings(Section):
     gateway: GatewaySettings = GatewaySettings()
 
 
-class Settings(ExperimentSections):
+class Settings(ExperimentSections, BudgetSections):
     """The gateway's sections."""
 
     listen: Listen = Listen()
@@ -338,7 +339,8 @@ class Settings(ExperimentSections):
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         experiments = experiments_at_odds(self.experiments, self.public_models())
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments])
+        budgets = budgets_at_odds(self.budgets, self.webhooks)
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

@@ -58,8 +58,10 @@ _ADMINISTERED = {
     "prompts": "Prompts: versions of templates, and the labels that point to them.",
     "knowledge": "Knowledge bases and their documents.",
     "search": "Search a knowledge base.",
-    "index": "Versions of a knowledge base's index.",
     "experiments": "Experiments: what was found of the variants; ending and promoting.",
+    "budgets": "Budgets: how much may be spent, and where that stands.",
+    "limits": "Limits: which bind a request, and where they stand.",
+    "index": "Versions of a knowledge base's index.",
     "ledger": "The ledger: corrections, and the counters of spend beside it.",
     "prices": "What models cost, and cost before.",
 }

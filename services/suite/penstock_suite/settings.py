@@ -61,6 +61,10 @@ class Document(BaseModel):
     feedback: Any = None
     experiments: Any = None
     experimenting: Any = None
+    budgets: Any = None
+    webhooks: Any = None
+    budget_watch: Any = None
+    webhook_delivery: Any = None
     reload: Any = None
     estimate: Any = None
     local: Any = None

@@ -15,7 +15,7 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf import descriptor_pool
 
-from penstock.gateway.v1 import admin_service_pb2, prompt_service_pb2, status_service_pb2
+from penstock.gateway.v1 import admin_service_pb2, budget_service_pb2, prompt_service_pb2, status_service_pb2
 
 TOKEN = "t0" * 16
 EDGE = Path(sys.executable).parent / "penstock-edge"
@@ -24,7 +24,7 @@ EDGE = Path(sys.executable).parent / "penstock-edge"
 def routes():
     """Return the verb and path of every administrative method."""
     found = {}
-    for module in (admin_service_pb2, prompt_service_pb2, status_service_pb2):
+    for module in (admin_service_pb2, prompt_service_pb2, status_service_pb2, budget_service_pb2):
         for service in descriptor_pool.Default().FindFileByName(module.DESCRIPTOR.name).services_by_name.values():
             for method in service.methods:
                 rule = method.GetOptions().Extensions[annotations_pb2.http]
@@ -113,6 +113,26 @@ async def test_prompt_is_made_labelled_and_used_over_rest(suite, edge):
         assert (answer.status, answer.headers["x-penstock-prompt"]) == (200, "greet@1")
     _, rendered = await call(edge, "POST", f"{place}:render", key, {"tenant": "demo", "variables": variables})
     assert rendered["messages"][0]["parts"] == [{"text": '5 {"a":null,"b":[1,2.5]}'}]
+
+
+async def test_budget_is_kept_over_rest(suite, edge):
+    key, place = suite.OPERATOR_KEY, "/api/v1/budgets"
+    wanted = {"tenant": "demo", "name": "month", "amount_nano_usd": "10000000000", "alert_percents": [80]}
+    status, body = await call(edge, "POST", place, key, wanted)
+    assert (status, body["budget"]["period"]) == (200, "BUDGET_PERIOD_MONTH")
+    changed = {"tenant": "demo", "amount_nano_usd": "20000000000"}
+    status, body = await call(edge, "PATCH", f"{place}/month", key, changed)
+    assert (status, body["budget"]["amount_nano_usd"], body["budget"]["alert_percents"]) == (200, "20000000000", [80])
+    grace = {"tenant": "demo", "amount_nano_usd": "5", "until": "2020-01-01T00:00:00Z", "reason": "r"}
+    assert (await call(edge, "POST", f"{place}/month:grant", key, grace))[0] == 400
+    status, body = await call(edge, "GET", f"{place}/month/standing?tenant=demo", key)
+    assert (status, body["standing"]["remaining_nano_usd"]) == (200, "20000000000")
+    status, body = await call(edge, "GET", f"{place}?over_percent=0", key)
+    assert [line["budget"]["name"] for line in body["budgets"]] == ["month"]
+    status, body = await call(edge, "POST", "/api/v1/limits:explain", key, {"tenant": "demo", "model": "fast"})
+    assert (status, body["limits"][0]["source"]) == (200, "budget month")
+    assert (await call(edge, "DELETE", f"{place}/month?tenant=demo", key))[0] == 200
+    assert (await call(edge, "GET", f"{place}/month?tenant=demo", key))[0] == 404
 
 
 async def test_tenant_with_users_and_keys_is_kept_over_rest(suite, edge):

@@ -56,7 +56,9 @@ def methods(*names):
     return found
 
 
-ADMINISTRATIVE = methods("AdminService", "PromptService", "StatusService", "ExperimentService", "LedgerService")
+ADMINISTRATIVE = methods(
+    "AdminService", "PromptService", "StatusService", "ExperimentService", "LedgerService", "BudgetService"
+)
 PUBLIC = {
     **ADMINISTRATIVE,
     **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService"),

@@ -15,7 +15,14 @@ from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.access.policy import POLICIES, Policy, policy_of
 
 OF_TENANTS = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
-ADMINISTRATIVE = ("AdminService", "PromptService", "StatusService", "ExperimentService", "LedgerService")
+ADMINISTRATIVE = (
+    "AdminService",
+    "PromptService",
+    "StatusService",
+    "ExperimentService",
+    "LedgerService",
+    "BudgetService",
+)
 
 
 def methods():

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from penstock_common.http.address import Origin
-from penstock_common.http.pool import HttpPool
+from penstock_common.http.pool import HttpPool, LookUp
 
 
 class HttpClient:
@@ -19,7 +19,9 @@ class HttpClient:
     neither redirects, cookies nor compression exist.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, look_up: LookUp | None = None) -> None:
+        """Take what finds names' addresses; the system where it is None."""
+        self._look_up = look_up
         self._pools: dict[Origin, HttpPool] = {}
         # How often each was handed out and not given back.
         self._users: Counter[HttpPool] = Counter()
@@ -40,7 +42,7 @@ class HttpClient:
         if pool is None:
             if origin.tls and self._tls is None:
                 self._tls = _trusting_the_system()
-            pool = self._pools[origin] = HttpPool(origin, self._tls)
+            pool = self._pools[origin] = HttpPool(origin, self._tls, look_up=self._look_up)
         self._users[pool] += 1
         return pool
 

@@ -19,6 +19,7 @@ from penstock_gateway.adapters.sql.prices import SqlPriceHistory
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
+from penstock_gateway.app.budgets import budgeting
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -31,10 +32,12 @@ from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.ledger.administration import LedgerAdministration
+from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
@@ -56,6 +59,7 @@ class CommandLineServicers(NamedTuple):
     knowledge: KnowledgeServicer
     ledger: LedgerServicer
     usage: UsageServicer
+    budgets: BudgetServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -89,6 +93,9 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             rule=settings.feedback.giving,
         )
 
+        budgets = budgeting(settings, engine, LimitBook())
+        await budgets.book.renew()
+
         def actor_of(_context: object) -> Actor:
             return actor
 
@@ -100,6 +107,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             KnowledgeServicer(knowledge, actor_of),
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
+            budgets.servicer(keyring.directory, actor_of),
         )
 
 

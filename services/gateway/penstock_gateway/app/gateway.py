@@ -117,6 +117,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         usage=UsageServicer(usage, actors_of(reception)),
+        budgets=parts.budgets.servicer(keyring.directory, actors_of(reception)),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=wire_formats,
@@ -252,6 +253,7 @@ def _reception(
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
         take_experiments_over = await parts.experiments.prepare(changed)
         note_prices = parts.book.prepare(changed, parts.in_background)
+        take_budgets_over = parts.budgets.prepare(changed)
         compressed = terms_by_name(changed)
         rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
@@ -260,6 +262,7 @@ def _reception(
             parts.ladders.take_over(by_name)
             take_experiments_over()
             note_prices()
+            take_budgets_over()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
             retrieval.take_over(searched)

@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.prompts import SqlPromptStore
 from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
+from penstock_gateway.app.budgets import Budgeting, open_budgets
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
@@ -30,6 +31,7 @@ from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
@@ -54,6 +56,8 @@ class Parts:
     observer: TelemetryObserver
     ledger: SqlLedger
     limiter: InMemoryLimiter | RedisLimiter
+    limit_book: LimitBook
+    budgets: Budgeting
     ladders: Ladders
     forks: Forks
     """Of the revision that runs."""
@@ -80,6 +84,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         TrafficWindow(),
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
+    limit_book = LimitBook()
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -90,6 +95,8 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
         ledger=ledger,
         limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
+        limit_book=limit_book,
+        budgets=await opened(open_budgets(settings, engine, limit_book, registry)),
         ladders=Ladders(settings.ladders()),
         prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
         experiments=await opened(open_experiments(settings, engine, ledger)),

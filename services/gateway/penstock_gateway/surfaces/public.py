@@ -22,6 +22,7 @@ from penstock_common.rpc.server import GrpcLimits, GrpcListener, ServerOptions, 
 from penstock_common.service import Prepare, Service, nothing_to_prepare
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
@@ -55,6 +56,7 @@ class Surfaces:
     usage: UsageServicer
     knowledge: KnowledgeServicer
     status: StatusServicer
+    budgets: BudgetServicer
     for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
     http_limits: HttpLimits
@@ -68,7 +70,7 @@ class Surfaces:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
         feedback = feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"]
-        servicers = (self.chat, self.embeddings, self.models, self.status, *self.for_operators)
+        servicers = (self.chat, self.embeddings, self.models, self.status, self.budgets, *self.for_operators)
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
         knowledge = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]

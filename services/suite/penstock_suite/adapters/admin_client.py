@@ -13,6 +13,7 @@ from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import (
     admin_service_pb2_grpc,
+    budget_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
     knowledge_service_pb2_grpc,
@@ -33,6 +34,7 @@ from penstock_common.errors import (
     ServiceUnavailable,
 )
 from penstock_common.status import error_from_rpc
+from penstock_suite.adapters.budget_client import BudgetClient
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
@@ -111,6 +113,13 @@ _OPTIONS = {
     "cached_input_tokens": "--cached-input-tokens",
     "by": "--by",
     "time_zone": "--tz",
+    "amount_nano_usd": "--amount",
+    "alert_percents": "--alert",
+    "scope_name": "--scope",
+    "period": "--period",
+    "kind": "--kind",
+    "webhook": "--webhook",
+    "team": "--team",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -127,6 +136,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         knowledge_service_pb2_grpc.KnowledgeServiceStub(channel),
         ledger_service_pb2_grpc.LedgerServiceStub(channel),
         usage_service_pb2_grpc.UsageServiceStub(channel),
+        budget_service_pb2_grpc.BudgetServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -166,6 +176,7 @@ class _AdminClient(
     KnowledgeAdminClient,
     LedgerClient,
     UsageClient,
+    BudgetClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""
 

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from penstock_suite.domain.answers import UpstreamRow
+from penstock_suite.domain.budgets import Budgets
 from penstock_suite.domain.cache_entries import CacheCounts, CacheEntries
 from penstock_suite.domain.experiments import Experiments
 from penstock_suite.domain.feedback import FeedbackRows
@@ -119,7 +120,9 @@ class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Also where nobody is left then."""
 
 
-class Administration(CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, UsageLines, Protocol):
+class Administration(
+    CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, UsageLines, Budgets, Protocol
+):
     """Keeps tenants, users, keys, prompts and documents, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_common.errors import ResourceExists, ServiceUnavailable
+from penstock_gateway.adapters.sql.budgets.records import SqlBudgetRecords
 from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.prompts import SqlPromptRecords
 from penstock_gateway.adapters.sql.rows import (
@@ -54,6 +55,7 @@ class _SqlRecords:
         self._connection = connection
         self._dialect = connection.dialect.name
         self.prompts = SqlPromptRecords(connection)
+        self.budgets = SqlBudgetRecords(connection)
 
     async def tenant(self, name: str) -> TenantRecord | None:
         row = await self._first(select(tenants).where(tenants.c.name == name))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock_common.sql.schema import Schema
+from penstock_gateway.adapters.sql.budgets.schema import BUDGETS
 from penstock_gateway.adapters.sql.feedback.schema import FEEDBACK
 from penstock_gateway.adapters.sql.tables import metadata
+from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 
 GATEWAY = Schema(
     branch="gateway",
@@ -15,5 +17,5 @@ GATEWAY = Schema(
     # Alembic's own name: databases had this schema before there were others.
     version_table="alembic_version",
 )
-SCHEMAS = (GATEWAY, FEEDBACK)
+SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS)
 """All that a gateway keeps."""

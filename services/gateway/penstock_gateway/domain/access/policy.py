@@ -135,6 +135,17 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         ),
         **_rpcs("StatusService", GetStatus=_OPERATE),
         **_rpcs(
+            "BudgetService",
+            CreateBudget=_CHANGE,
+            GetBudget=_LOOK,
+            ListBudgets=_LOOK,
+            UpdateBudget=_CHANGE,
+            DeleteBudget=_CHANGE,
+            GrantGrace=_CHANGE,
+            GetStanding=_LOOK,
+            ExplainLimits=_LOOK,
+        ),
+        **_rpcs(
             "ExperimentService",
             ListExperiments=_OPERATE,
             GetExperiment=_OPERATE,

@@ -198,6 +198,11 @@ def end_user(text: str) -> str:
     return _text("user", text, 0, MAX_USER_LENGTH)
 
 
+def readable(field: str, value: str, least: int, most: int) -> str:
+    """Return the value of a field if it has so many characters, and people can read them."""
+    return _text(field, value, least, most)
+
+
 def _content(field: str, value: str, least: int, most: int) -> str:
     if not least <= len(value) <= most or (least and not value.strip()):
         raise InvalidRequest(f"{field} must have {least} to {most} characters, not {len(value.strip())}.", field=field)

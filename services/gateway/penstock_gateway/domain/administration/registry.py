@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
+from penstock_gateway.domain.budgets.ports import BudgetRecords
 from penstock_gateway.domain.prompts.records import PromptRecords
 
 
@@ -53,6 +54,11 @@ class Records(Protocol):
     @property
     def prompts(self) -> PromptRecords:
         """Prompts, in the same transaction."""
+        ...
+
+    @property
+    def budgets(self) -> BudgetRecords:
+        """Budgets, in the same transaction."""
         ...
 
     async def tenant(self, name: str) -> TenantRecord | None:

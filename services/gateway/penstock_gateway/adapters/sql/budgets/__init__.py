@@ -1,0 +1,1 @@
+"""Budgets in SQL: what was created and granted, and which alerts were told."""

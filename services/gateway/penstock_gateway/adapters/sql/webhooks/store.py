@@ -1,0 +1,101 @@
+"""Messages to webhooks in SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from penstock_gateway.adapters.sql.connecting import begun
+from penstock_gateway.adapters.sql.rows import present
+from penstock_gateway.adapters.sql.webhooks.tables import deliveries, disabled
+from penstock_gateway.domain.webhooks.delivery import Delivery, DeliveryState
+
+KEPT = timedelta(days=30)
+"""How long a message is kept, whatever came of it."""
+_MAX_ERROR = 256
+_ROW = deliveries.c
+
+
+class SqlDeliveries:
+    """Implements ``courier.DeliveryStore``."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, delivery: Delivery) -> None:
+        """Keep a new message."""
+        async with begun(self._engine) as connection:
+            await add_delivery(connection, delivery)
+
+    async def claim(self, webhooks: Collection[str], now: datetime, until: datetime, limit: int) -> Sequence[Delivery]:
+        """Return due messages; of several processes that ask at once, one gets each. Old ones go."""
+        is_due = _ROW.state == DeliveryState.WAITING.value, _ROW.next_at <= now
+        is_free = or_(_ROW.leased_until.is_(None), _ROW.leased_until <= now)
+        wanted = select(deliveries).where(*is_due, is_free, _ROW.webhook.in_(sorted(webhooks)))
+        claimed: list[Delivery] = []
+        async with begun(self._engine) as connection:
+            rows = (await connection.execute(wanted.order_by(_ROW.next_at).limit(limit))).all()
+            for row in rows:
+                take = update(deliveries).where(_ROW.id == row.id, *is_due, is_free).values(leased_until=until)
+                if (await connection.execute(take)).rowcount == 1:
+                    claimed.append(_delivery(row))
+            if claimed:
+                await connection.execute(delete(deliveries).where(_ROW.created_at < now - KEPT))
+        return claimed
+
+    async def note(self, delivery: Delivery, now: datetime) -> None:
+        """Keep how a message is; it is free for the next."""
+        values = {**_values(delivery), "leased_until": None}
+        async with begun(self._engine) as connection:
+            await connection.execute(update(deliveries).where(_ROW.id == delivery.id).values(**values))
+
+    async def disabled(self) -> frozenset[str]:
+        """Return the addresses that want no more."""
+        async with begun(self._engine) as connection:
+            return frozenset((await connection.execute(select(disabled.c.address))).scalars())
+
+    async def disable(self, address: str, webhook: str, now: datetime) -> None:
+        """Keep that an address wants no more."""
+        try:
+            async with begun(self._engine) as connection:
+                await connection.execute(disabled.insert().values(address=address, webhook=webhook, disabled_at=now))
+        except IntegrityError:
+            return
+
+
+async def add_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
+    """Keep a new message as a part of a transaction."""
+    await connection.execute(deliveries.insert().values(**_values(delivery)))
+
+
+def _values(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "webhook": delivery.webhook,
+        "type": delivery.type,
+        "body": delivery.body,
+        "created_at": delivery.created_at,
+        "next_at": delivery.next_at,
+        "attempts": delivery.attempts,
+        "state": delivery.state.value,
+        "error": delivery.error[:_MAX_ERROR],
+    }
+
+
+def _delivery(row: Any) -> Delivery:
+    return Delivery(
+        id=row.id,
+        webhook=row.webhook,
+        type=row.type,
+        body=row.body,
+        created_at=present(row.created_at),
+        next_at=present(row.next_at),
+        attempts=row.attempts,
+        state=DeliveryState(row.state),
+        error=row.error,
+    )

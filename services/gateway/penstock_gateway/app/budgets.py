@@ -1,0 +1,129 @@
+"""Budgets' part of the composition: who knows them, who watches them, and who brings the word to webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from penstock_common.background import running
+from penstock_common.service import Commit
+from penstock_gateway.adapters.budget_metrics import BudgetMetrics
+from penstock_gateway.adapters.sql.budgets.alerts import SqlAlerts
+from penstock_gateway.adapters.sql.budgets.records import SqlBudgets
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.spend import SqlSpendHistory
+from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
+from penstock_gateway.budget_settings import WebhookDeliverySettings
+from penstock_gateway.domain.access.tenancy import TenantDirectory
+from penstock_gateway.domain.budgets.administration import BudgetAdministration, BudgetParts
+from penstock_gateway.domain.budgets.book import BudgetBook
+from penstock_gateway.domain.budgets.explaining import LimitExplainer
+from penstock_gateway.domain.budgets.ports import Standings
+from penstock_gateway.domain.budgets.standing import KnownStandings, LedgerStandings
+from penstock_gateway.domain.budgets.watching import Watcher, WatchParts
+from penstock_gateway.domain.limits.book import LimitBook
+from penstock_gateway.domain.webhooks.courier import Courier
+from penstock_gateway.domain.webhooks.delivery import Outcome
+from penstock_gateway.domain.webhooks.endpoint import Endpoint
+from penstock_gateway.settings import Settings
+from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
+from penstock_gateway.surfaces.grpc.cache_admin import ActorOf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgeting:
+    """What is open of budgets, in a gateway or at the command line."""
+
+    engine: AsyncEngine
+    book: BudgetBook
+    limits: LimitBook
+    standings: Standings
+    courier: Courier
+    metrics: BudgetMetrics
+
+    def prepare(self, changed: Settings) -> Commit:
+        """Make other budgets, webhooks and time zones ready."""
+        budgets, zones, endpoints = changed.budgets_configured(), zones_of(changed), changed.endpoints()
+
+        def commit() -> None:
+            self.book.take_over(budgets, zones)
+            self.courier.take_over(endpoints)
+
+        return commit
+
+    def servicer(self, directory: TenantDirectory, actor_of: ActorOf) -> BudgetServicer:
+        """Return what serves budgets."""
+        registry = SqlRegistry(self.engine)
+        parts = BudgetParts(self.book, self.standings, lambda: self.courier.endpoints)
+        administration = BudgetAdministration(directory, registry, parts)
+        explainer = LimitExplainer(directory, registry, self.limits, self.standings)
+        return BudgetServicer(administration, explainer, self.book.zone_of, actor_of)
+
+
+def budgeting(
+    settings: Settings,
+    engine: AsyncEngine,
+    limits: LimitBook,
+    registry: CollectorRegistry | None = None,
+    counted: Standings | None = None,
+) -> Budgeting:
+    """Return the parts, with which nothing happens yet; ``counted`` knows more than the ledger does."""
+    ledger = LedgerStandings(SqlSpendHistory(engine))
+    metrics = BudgetMetrics(registry or CollectorRegistry())
+    courier = Courier(SqlDeliveries(engine), _Sender(settings.webhook_delivery), metrics)
+    courier.take_over(settings.endpoints())
+    return Budgeting(
+        engine=engine,
+        book=BudgetBook(SqlBudgets(engine), limits, settings.budgets_configured(), zones_of(settings)),
+        limits=limits,
+        standings=ledger if counted is None else KnownStandings(counted, ledger),
+        courier=courier,
+        metrics=metrics,
+    )
+
+
+@asynccontextmanager
+async def open_budgets(
+    settings: Settings,
+    engine: AsyncEngine,
+    limits: LimitBook,
+    registry: CollectorRegistry,
+    counted: Standings | None = None,
+) -> AsyncGenerator[Budgeting]:
+    """Yield the parts, once all budgets are known; they are read, watched and told of while the context is open.
+
+    Raises:
+        ServiceUnavailable: if the database does not say which there are.
+    """
+    own = budgeting(settings, engine, limits, registry, counted)
+    await own.book.renew()
+    watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics)
+    async with (
+        running(own.book.run(settings.budget_watch.refresh)),
+        running(Watcher(watched, settings.budget_watch.every).run()),
+        running(own.courier.run(settings.webhook_delivery.every)),
+    ):
+        yield own
+
+
+class _Sender:
+    """Implements ``courier.Sender``; who has no webhook waits for none of an HTTP client."""
+
+    def __init__(self, delivery: WebhookDeliverySettings) -> None:
+        self._delivery = delivery
+
+    async def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Outcome:
+        """Return how it went."""
+        from penstock_gateway.adapters.webhooks.http_sender import HttpSender
+
+        sender = HttpSender(self._delivery.connect_timeout, self._delivery.timeout)
+        return await sender.post(endpoint, headers, body)
+
+
+def zones_of(settings: Settings) -> dict[str, str]:
+    """Return the time zones of the configuration's tenants, by name."""
+    return {tenant.name: tenant.time_zone for tenant in settings.tenants}

@@ -1,0 +1,64 @@
+"""When a budget is worth a word, and the word."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from penstock_gateway.domain.budgets.budget import Budget, scope_text, usd
+from penstock_gateway.domain.budgets.standing import BudgetStanding
+
+PROJECTED = "projected"
+THRESHOLD, RESOLVED = "budget.threshold", "budget.resolved"
+_NO_START = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def thresholds(budget: Budget) -> tuple[str, ...]:
+    """Return what a budget is watched for: percents as texts, and ``projected``."""
+    percents = tuple(str(percent) for percent in sorted(set(budget.alerts.percents)))
+    return (*percents, PROJECTED) if budget.alerts.projected else percents
+
+
+def is_reached(threshold: str, standing: BudgetStanding) -> bool:
+    """Return whether so much is spent. What is reserved is not spent, and nothing spent is never worth a word."""
+    if standing.spent <= 0:
+        return False
+    if threshold == PROJECTED:
+        return standing.projected is not None and standing.projected > standing.limit
+    return standing.spent * 100 >= standing.limit * int(threshold)
+
+
+def period_start(standing: BudgetStanding) -> datetime:
+    """Return what names the period among a budget's alerts."""
+    return _NO_START if standing.is_endless else standing.period.start
+
+
+def data_of(budget: Budget, standing: BudgetStanding, threshold: str) -> dict[str, object]:
+    """Return what an event says. Nano-dollars are texts: JSON's numbers are not exact beyond 53 bits."""
+    endless = standing.is_endless
+    return {
+        "budget_id": budget.id,
+        "budget": budget.name,
+        "tenant": budget.tenant,
+        "scope": scope_text(budget.scope),
+        "kind": budget.kind.value,
+        "period": budget.period.value,
+        "threshold": threshold,
+        "spent_nano_usd": str(standing.spent),
+        "limit_nano_usd": str(standing.limit),
+        "reserved_nano_usd": str(standing.reserved),
+        "projected_nano_usd": None if standing.projected is None else str(standing.projected),
+        "period_start": None if endless else standing.period.start.isoformat(),
+        "period_end": None if endless else standing.period.end.isoformat(),
+        "text": sentence(budget, standing, threshold),
+    }
+
+
+def sentence(budget: Budget, standing: BudgetStanding, threshold: str) -> str:
+    """Return an event as people read it."""
+    period = "" if standing.is_endless else f" of this {budget.period}"
+    who = f"The budget '{budget.name}' of {budget.tenant} ({scope_text(budget.scope)})"
+    spent = f"{who} has spent {usd(standing.spent)} of {usd(standing.limit)}{period}"
+    if threshold == PROJECTED and standing.projected is not None:
+        return f"{spent}; going on like this it comes to {usd(standing.projected)}."
+    share = standing.spent * 100 // standing.limit if standing.limit else 100
+    return f"{spent}: {share} %."

@@ -1,0 +1,128 @@
+"""Budgets over time: whoever is to know is told at each threshold once a period, whatever the number of processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from penstock_common.errors import PenstockError
+from penstock_gateway.domain.access.identity import new_id
+from penstock_gateway.domain.administration.audit import Now, utc_now
+from penstock_gateway.domain.budgets.alerts import (
+    RESOLVED,
+    THRESHOLD,
+    data_of,
+    is_reached,
+    period_start,
+    sentence,
+    thresholds,
+)
+from penstock_gateway.domain.budgets.book import BudgetBook
+from penstock_gateway.domain.budgets.budget import Budget
+from penstock_gateway.domain.budgets.ports import AlertStore, Fired, Standings
+from penstock_gateway.domain.budgets.standing import BudgetStanding, standing_of
+from penstock_gateway.domain.webhooks.delivery import Delivery, message
+
+_log = structlog.get_logger(__name__)
+
+
+class BudgetObserver(Protocol):
+    """Who counts what is seen of budgets."""
+
+    def looked(self, seen: list[tuple[Budget, BudgetStanding]]) -> None:
+        """Take where the budgets stand; none where another process has looked."""
+        ...
+
+    def alerted(self, event: str, threshold: str) -> None:
+        """Count an event."""
+        ...
+
+
+class WatchParts(NamedTuple):
+    """What a watcher goes by."""
+
+    book: BudgetBook
+    alerts: AlertStore
+    standings: Standings
+    observer: BudgetObserver
+
+
+class Watcher:
+    """Looks at what is spent, in every process again and again; one of them does it each time."""
+
+    def __init__(self, parts: WatchParts, every: timedelta, now: Now = utc_now) -> None:
+        self._parts = parts
+        self._every = every
+        self._now = now
+
+    async def run(self, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        """Look after each interval, until cancelled; never fail."""
+        while True:
+            await sleep(self._every.total_seconds())
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - whatever a store says, the next look may find it better
+                unexpected = None if isinstance(error, PenstockError) else error
+                _log.error("budgets_not_watched", reason=str(error), exc_info=unexpected)
+
+    async def look(self) -> None:
+        """Tell what is to be told now."""
+        book, alerts, standings, observer = self._parts
+        if not book.budgets:
+            observer.looked([])
+            return
+        now = self._now()
+        if not await alerts.claim_look(now, now - self._every * 0.9):
+            observer.looked([])
+            return
+        budgets = {budget.id: budget for budget in book.budgets}
+        known = await standings.standings([book.limit_of(budget) for budget in budgets.values()])
+        seen = [(budgets[one.limit.budget], standing_of(one, now)) for one in known]
+        observer.looked(seen)
+        told = {(one.budget_id, one.period_start, one.threshold): one for one in await alerts.fired()}
+        for budget, standing in seen:
+            start = period_start(standing)
+            before = {
+                of: one for (budget_id, begun, of), one in told.items() if (budget_id, begun) == (budget.id, start)
+            }
+            await self._compare(budget, standing, before, now)
+
+    async def _compare(self, budget: Budget, standing: BudgetStanding, told: dict[str, Fired], now: datetime) -> None:
+        for threshold in thresholds(budget):
+            before = told.get(threshold)
+            reached = is_reached(threshold, standing)
+            fired = Fired(
+                budget_id=budget.id, period_start=period_start(standing), threshold=threshold, limit=standing.limit
+            )
+            if reached and before is None:
+                if await self._parts.alerts.fire(fired, self._delivery(THRESHOLD, budget, standing, threshold, now)):
+                    self._note(THRESHOLD, budget, standing, threshold)
+            elif before is not None and not reached and standing.limit > before.limit:
+                delivery = self._delivery(RESOLVED, budget, standing, threshold, now)
+                if await self._parts.alerts.resolve(before, delivery):
+                    self._note(RESOLVED, budget, standing, threshold)
+
+    def _delivery(
+        self, event: str, budget: Budget, standing: BudgetStanding, threshold: str, now: datetime
+    ) -> Delivery | None:
+        if not budget.alerts.webhook:
+            return None
+        body = message(event, now, data_of(budget, standing, threshold))
+        webhook = budget.alerts.webhook
+        return Delivery(id=f"msg_{new_id()}", webhook=webhook, type=event, body=body, created_at=now, next_at=now)
+
+    def _note(self, event: str, budget: Budget, standing: BudgetStanding, threshold: str) -> None:
+        self._parts.observer.alerted(event, threshold)
+        _log.warning(
+            event.replace(".", "_"),
+            tenant=budget.tenant,
+            budget=budget.name,
+            threshold=threshold,
+            spent_nano_usd=standing.spent,
+            limit_nano_usd=standing.limit,
+            text=sentence(budget, standing, threshold),
+        )
