@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _ADMINISTERED = {
     "keys": "API keys that are kept in the database.",
     "tenants": "Tenants: those of the configuration, and those created beside them.",
+    "teams": "Teams of tenants: whose limits and spend are counted together.",
     "users": "Users of tenants, and what their keys may at most.",
     "cache": "Answers that were kept: what is there and why, putting it in, taking it out.",
     "feedback": "What people made of answers: what was said, and what it comes to.",
@@ -88,9 +89,7 @@ def main() -> None:
             "Upstreams as requests meet them: who is left out and why; leaving one out.",
             _asking("upstreams"),
         ),
-        Entry(
-            "experiments", "Experiments: what was found of the variants; ending and promoting.", _asking("experiments")
-        ),
+        Entry("experiments", "Experiments: what was found of variants; ending and promoting.", _asking("experiments")),
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("eval", "Judge parts of the stack by datasets.", _evaluate),

@@ -29,6 +29,7 @@ from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
 from penstock_gateway.domain.administration.tenants import TenantTerms
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.administration.users import NewUser
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu", "us"), NOW)
@@ -184,7 +185,7 @@ async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(da
         lambda: opened.tenants.create(operator, text, TenantTerms()),
         lambda: opened.tenants.get(operator, text),
         lambda: opened.tenants.disable(operator, text),
-        lambda: opened.users.create(operator, text, "ada", UserRole.ADMIN),
+        lambda: opened.users.create(operator, NewUser(tenant=text, name="ada", role=UserRole.ADMIN)),
         lambda: opened.users.disable(operator, text),
         lambda: opened.users.list(operator, text, page),
         lambda: opened.keys.create(operator, NewKey(tenant=text)),

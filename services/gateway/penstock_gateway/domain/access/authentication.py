@@ -209,7 +209,7 @@ class Authenticator:
         """Return what the key proves; None for one that is refused, whatever the time."""
         record, user = found.record, found.user
         tenant = self._directory.tenant(record.tenant, found.tenant) if record.tenant else OPERATORS
-        if tenant is None or record.revoked_at is not None:
+        if tenant is None or record.revoked_at is not None or found.team_is_archived:
             return None
         scopes = record.possible_scopes
         if record.user_id:
@@ -225,5 +225,6 @@ class Authenticator:
             record.user_id,
             expires_at=record.expires_at,
             labels=record.labels,
+            team=record.team,
         )
         return _Proof(caller, record.expires_at)
