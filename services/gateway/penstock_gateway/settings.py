@@ -29,6 +29,7 @@ from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, Stal
 from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
+from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
@@ -258,6 +259,8 @@ class Settings(ExperimentSections):
     tiers: Annotated[dict[str, TierSettings], RELOADED] = {}
     """Limits by name, beside or in the place of `free`, `pro` and `enterprise`; unset means unlimited."""
     operator: Annotated[OperatorSettings, RELOADED] = OperatorSettings()
+    oidc: Annotated[list[OidcSettings], Field(max_length=16)] = []
+    """Whose tokens are accepted in the place of API keys ([identity](identity.md))."""
     redis: Redis = Redis()
     sql: DatabaseUrl = ""
     """Keys, tenants, users, the audit log and the ledger: `sqlite:///path`, or `postgresql://user@host/name`. Not said:
@@ -334,7 +337,8 @@ class Settings(ExperimentSections):
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
         experiments = experiments_at_odds(self.experiments, self.public_models())
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments])
+        oidc = oidc_at_odds(self.oidc, self.public_models())
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *oidc])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

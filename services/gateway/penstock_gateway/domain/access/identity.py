@@ -7,10 +7,11 @@ import re
 import secrets
 import string
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from penstock_common.errors import InvalidRequest, RightsExceeded
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.limits.rules import NO_RULES, Rules
@@ -24,6 +25,8 @@ _CREATED = re.compile(
 )
 
 DIGEST_BYTES = 32
+TEAM_HEADER = "x-penstock-team"
+"""Says for which of their teams somebody asks who is in several."""
 
 
 class KeyScope(StrEnum):
@@ -223,6 +226,24 @@ class Caller:
     """Of documents that it may find, besides those that have none."""
     team: str = ""
     """Within the tenant; none where that is empty."""
+    teams: tuple[str, ...] = ()
+    """Where there are several, of which each request names one."""
+
+    def in_team(self, name: str) -> Caller:
+        """Return the caller as one of the team that a request names.
+
+        Raises:
+            RightsExceeded: if it is none of theirs.
+            InvalidRequest: if none is named, and there are several.
+        """
+        if not name and self.teams:
+            raise InvalidRequest(
+                f"You are in several teams: name one of {', '.join(self.teams[:16])} by {TEAM_HEADER}.",
+                field=TEAM_HEADER,
+            )
+        if name not in (self.teams or (self.team,)):
+            raise RightsExceeded(f"You are not in the team '{name[:64]}'.", bound="team")
+        return replace(self, team=name, teams=())
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""
