@@ -56,6 +56,7 @@ class Document(BaseModel):
     gateway: Any = None
     retention: Any = None
     prompts: Any = None
+    oidc: Any = None
     feedback: Any = None
     experiments: Any = None
     experimenting: Any = None
