@@ -50,6 +50,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"X-Penstock-Policy":        {},
 	"X-Penstock-Priority":      {},
 	"X-Penstock-Recovery":      {},
+	"X-Penstock-Team":          {},
 	headerTimeout:              {},
 	headerRequestID:            {},
 	"X-Stainless-Read-Timeout": {},

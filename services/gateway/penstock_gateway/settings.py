@@ -31,6 +31,7 @@ from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
 from penstock_gateway.ledger_settings import LedgerSettings
+from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
@@ -261,6 +262,8 @@ class Settings(ExperimentSections, BudgetSections):
     tiers: Annotated[dict[str, TierSettings], RELOADED] = {}
     """Limits by name, beside or in the place of `free`, `pro` and `enterprise`; unset means unlimited."""
     operator: Annotated[OperatorSettings, RELOADED] = OperatorSettings()
+    oidc: Annotated[list[OidcSettings], Field(max_length=16)] = []
+    """Whose tokens are accepted in the place of API keys ([identity](identity.md))."""
     redis: Redis = Redis()
     sql: DatabaseUrl = ""
     """Keys, tenants, users, the audit log and the ledger: `sqlite:///path`, or `postgresql://user@host/name`. Not said:
@@ -340,7 +343,8 @@ class Settings(ExperimentSections, BudgetSections):
     def _consistent(self) -> Settings:
         experiments = experiments_at_odds(self.experiments, self.public_models())
         budgets = budgets_at_odds(self.budgets, self.webhooks)
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets])
+        oidc = oidc_at_odds(self.oidc, self.public_models())
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

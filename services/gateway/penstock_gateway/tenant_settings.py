@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
@@ -12,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from penstock_common.configuration import Secret, Section
 from penstock_common.prices import Usd
 from penstock_common.routes import TenantRouting
-from penstock_gateway.domain.administration.bounds import LABEL
+from penstock_gateway.domain.administration.bounds import LABEL, is_time_zone
 from penstock_gateway.domain.limits.limit import Allowance, Measure, Scope, ScopeKind
 from penstock_gateway.domain.limits.rules import NO_RULES, NamedAllowance, Rules
 from penstock_gateway.domain.limits.windows import NOW, PER_DAY, PER_HOUR, PER_MINUTE, Window, WindowKind
@@ -22,11 +21,8 @@ Limit = Annotated[int, Field(ge=0)] | None
 
 
 def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        message = "the IANA name of a time zone is expected, such as Europe/Berlin"
-        raise PydanticCustomError("time_zone", message) from error
+    if not is_time_zone(name):
+        raise PydanticCustomError("time_zone", "the IANA name of a time zone is expected, such as Europe/Berlin")
     return name
 
 

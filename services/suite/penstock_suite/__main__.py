@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _ADMINISTERED = {
     "keys": "API keys that are kept in the database.",
     "tenants": "Tenants: those of the configuration, and those created beside them.",
+    "teams": "Teams of tenants: whose limits and spend are counted together.",
     "users": "Users of tenants, and what their keys may at most.",
     "cache": "Answers that were kept: what is there and why, putting it in, taking it out.",
     "feedback": "What people made of answers: what was said, and what it comes to.",

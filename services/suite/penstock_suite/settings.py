@@ -56,8 +56,10 @@ class Document(BaseModel):
     operator: Any = None
     gateway: Any = None
     retention: Any = None
+    admission: Any = None
     ledger: Any = None
     prompts: Any = None
+    oidc: Any = None
     feedback: Any = None
     experiments: Any = None
     experimenting: Any = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
@@ -19,9 +20,21 @@ from penstock_common.errors import (
 )
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
-from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, Tier, UserRecord, UserRole
+from penstock_gateway.adapters.sql.standing import SqlStandingStore
+from penstock_gateway.domain.access.identity import (
+    KeyKind,
+    KeyRecord,
+    KeyScope,
+    RevokedSubject,
+    TeamRecord,
+    TenantRecord,
+    Tier,
+    UserRecord,
+    UserRole,
+)
 from penstock_gateway.domain.access.look_ups import FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.tenancy import TenantDirectory
+from penstock_gateway.domain.access.tokens import Standing
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.keys import Keyring, NewKey
@@ -29,6 +42,7 @@ from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place
 from penstock_gateway.domain.administration.tenants import TenantTerms
 from penstock_gateway.domain.administration.upstreams import NoUpstreams
+from penstock_gateway.domain.administration.users import NewUser
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACME = TenantRecord("acme", "pro", frozenset({"fast"}), ("eu", "us"), NOW)
@@ -77,6 +91,42 @@ async def test_user_of_another_tenant_is_not_the_keys(database):
         await records.add_user(ADA)
         await records.add_key(key_record(tenant="other", user_id="u1"))
     assert (await SqlKeyStore(database).find(key_record().digest)).user is None
+
+
+async def test_key_of_a_team_is_found_with_whether_that_is_archived(database):
+    registry, store = SqlRegistry(database), SqlKeyStore(database)
+    record = key_record(team="search", kind=KeyKind.SERVICE_ACCOUNT)
+    async with registry.begin() as records:
+        for tenant, archived_at in (("acme", None), ("other", NOW)):
+            await records.add_team(TeamRecord(tenant, "search", NOW, archived_at))
+        await records.add_key(record)
+    assert await store.find(record.digest) == FoundKey(record)
+    async with registry.begin() as records:
+        await records.change_team("acme", "search", {"archived_at": NOW})
+    assert await store.find(record.digest) == FoundKey(record, team_is_archived=True)
+
+
+async def test_standing_is_that_of_the_named_tenants_and_of_operators(database):
+    async with SqlRegistry(database).begin() as records:
+        await records.add_tenant(ACME)
+        await records.add_tenant(replace(ACME, name="other"))
+        for tenant in ("acme", "other"):
+            await records.add_team(TeamRecord(tenant, "old", NOW, NOW))
+            await records.add_team(TeamRecord(tenant, "new", NOW))
+        for tenant in ("", "acme", "other"):
+            await records.add_revoked_subject(RevokedSubject(tenant, "https://login.example.com", "ada", NOW))
+    found = await SqlStandingStore(database).standing(["acme", "unknown"])
+    assert found == Standing(
+        {"acme": ACME},
+        frozenset({("acme", "old")}),
+        frozenset((tenant, "https://login.example.com", "ada") for tenant in ("", "acme")),
+    )
+
+
+async def test_standing_that_cannot_be_asked_for_says_so(engine):
+    # No schema yet: the tables are missing.
+    with pytest.raises(KeyStoreUnavailable):
+        await SqlStandingStore(engine).standing(["acme"])
 
 
 async def test_key_that_an_older_version_wrote_is_read(database):
@@ -184,7 +234,7 @@ async def test_text_that_no_database_can_hold_is_refused_before_it_gets_there(da
         lambda: opened.tenants.create(operator, text, TenantTerms()),
         lambda: opened.tenants.get(operator, text),
         lambda: opened.tenants.disable(operator, text),
-        lambda: opened.users.create(operator, text, "ada", UserRole.ADMIN),
+        lambda: opened.users.create(operator, NewUser(tenant=text, name="ada", role=UserRole.ADMIN)),
         lambda: opened.users.disable(operator, text),
         lambda: opened.users.list(operator, text, page),
         lambda: opened.keys.create(operator, NewKey(tenant=text)),

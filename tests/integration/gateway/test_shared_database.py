@@ -118,6 +118,8 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
     assert {name: len(after[name]) for name in set(after) - set(before)} == {
         "experiments": 0, "prompts": 0, "prompt_versions": 0, "prompt_labels": 0, "ledger_totals": 0,
         "price_revisions": 0,
+        "experiments": 0, "prompts": 0, "prompt_versions": 0, "prompt_labels": 0, "teams": 0,
+        "revoked_subjects": 0,
     }  # fmt: skip
     async with open_database(old_url) as engine:
         await require_current(engine, GATEWAY)
@@ -144,8 +146,10 @@ def upgraded(contents):
             for row in contents["ledger"]
         ],
         "audit_log": [(*row, None) for row in contents["audit_log"]],
-        # Keys of before find what everybody finds.
-        "api_keys": [(*row, None) for row in contents["api_keys"]],
+        # Keys of before find what everybody finds, and are of no team.
+        "api_keys": [(*row, None, None, None) for row in contents["api_keys"]],
+        "tenants": [(*row, None) for row in contents["tenants"]],
+        "users": [(*row, None, None) for row in contents["users"]],
     }
     return contents | marked | {"alembic_version": [(GATEWAY.newest_revision(),)]}
 

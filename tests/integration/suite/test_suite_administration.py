@@ -276,3 +276,24 @@ def test_lists_longer_than_a_page_are_whole(command):
     for number in range(3):
         command("users", "create", f"user-{number}", "--tenant", "demo")
     assert [user["name"] for user in command("users", "list")] == [f"user-{number}" for number in range(3)]
+
+
+def test_teams_service_accounts_and_revoked_subjects_are_kept_without_a_stack(penstock, command, config, state):
+    place = ("--tenant", "acme")
+    assert command("tenants", "create", "acme", "--time-zone", "Europe/Berlin")["time_zone"] == "Europe/Berlin"
+    assert command("teams", "create", "search", *place)["archived_at"] is None
+    account = command("users", "create", "ci", *place, "--team", "search", "--service-account")
+    key = command("keys", "create", *place, "--user", account["id"])
+    assert (key["key"][:4], key["team"], key["kind"], account["kind"]) == (
+        "pss_", "search", "service account", "service account",
+    )  # fmt: skip
+    assert command("users", "update", account["id"], "--team", "")["team"] == ""
+    assert command("teams", "archive", "search", *place)["archived_at"]
+    told = penstock("keys", "create", *place, "--team", "search", "--config", config, "--state", state)
+    assert (told.returncode, "is archived" in told.stderr) == (1, True)
+    missing = penstock("keys", "create", *place, "--team", "none", "--config", config, "--state", state)
+    assert (missing.returncode, "see 'penstock teams list'" in missing.stderr) == (3, True), missing.stderr
+    command("users", "revoke", "ada", *place)
+    assert [each["subject"] for each in command("users", "revoked")] == ["ada"]
+    command("users", "restore", "ada", *place)
+    assert command("users", "revoked") == []

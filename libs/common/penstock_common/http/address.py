@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 # RFC 3986 path characters besides letters and digits, and "%" of what is escaped already.
@@ -62,6 +63,15 @@ def parse_address(url: str) -> Address:
     if parts.query:
         target += "?" + quote(parts.query, safe=_QUERY_CHARACTERS)
     return Address(origin, target, _authorization(parts.username, parts.password))
+
+
+def is_safe(url: str) -> bool:
+    """Return whether nobody on the way can read along, or answer in its place: over TLS, or on this machine."""
+    try:
+        origin = parse_address(url).origin
+    except ValueError:
+        return False
+    return origin.tls or origin.host in _LOOPBACK
 
 
 def _host(host: str) -> str:

@@ -29,6 +29,7 @@ from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
+from penstock_gateway.app.tokens import tokens_of
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
@@ -247,7 +248,10 @@ def _reception(
     own, pepper = settings.gateway, keyring.pepper
     compression, retrieval = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
-    authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
+    tokens = tokens_of(settings, keyring.directory, parts)
+    authenticator = Authenticator(
+        pepper, keyring.directory, keys, store, parts.in_background, freshness=trust, tokens=tokens
+    )
 
     async def prepare(changed: Settings) -> Commit:
         terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()

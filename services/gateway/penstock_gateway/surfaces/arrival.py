@@ -23,7 +23,7 @@ from penstock_common.priority import PRIORITIES, Priority
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext, TraceStarter
 from penstock_gateway.domain.access.authentication import Authenticator
-from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.access.identity import TEAM_HEADER, Caller
 from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
@@ -154,11 +154,14 @@ class Reception:
         Raises:
             InvalidCredentials, ScopeMissing, ServiceUnavailable: as ``Authenticator.authenticate``.
             AddressNotPermitted: the key names networks, and the request comes from elsewhere.
+            RightsExceeded, InvalidRequest: as ``Caller.in_team``.
             UnsupportedParameter: for a header that asks for what is not built.
         """
         caller = await self._authenticator.authenticate(credential_in(arrival.headers), policy)
         if caller.networks:
             self._check_address(caller, arrival)
+        if caller.teams or TEAM_HEADER in arrival.headers:
+            caller = caller.in_team(arrival.headers.get(TEAM_HEADER, "").strip())
         arrival.steps.lap("authenticate", arrival.started_ns)
         for name in _NOT_BUILT:
             if name in arrival.headers and not policy.takes_idempotency_key:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Literal
 
 import grpc
-from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+from google.protobuf import duration_pb2, field_mask_pb2
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import (
@@ -34,6 +34,15 @@ from penstock_common.errors import (
     ServiceUnavailable,
 )
 from penstock_common.status import error_from_rpc
+from penstock_suite.adapters.admin_rows import (
+    ROLES,
+    SCOPES,
+    entry_row,
+    key_row,
+    number_of,
+    tenant_row,
+    user_row,
+)
 from penstock_suite.adapters.budget_client import BudgetClient
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
@@ -42,6 +51,7 @@ from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
+from penstock_suite.adapters.team_admin_client import TeamAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.adapters.usage_client import UsageClient
 from penstock_suite.domain.administration import (
@@ -53,6 +63,7 @@ from penstock_suite.domain.administration import (
     StoredTenant,
     StoredUser,
     TenantRequest,
+    UserRequest,
 )
 from penstock_suite.domain.answers import UpstreamRow
 from penstock_suite.domain.failure import Misconfigured, NotThere, Refused, SuiteFailure, Unreachable
@@ -63,23 +74,16 @@ Ask = Callable[[str, Any], Awaitable[Any]]
 Follow = Callable[[str, Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
 """Calls a method that streams by its name; raises what ``Ask`` does."""
 Metadata = tuple[tuple[str, str], ...]
-Listed = Literal["tenants", "users", "keys"]
+Listed = Literal["tenants", "teams", "users", "keys", "subjects"]
 
-_SCOPES: dict[str, Any] = {
-    "admin": pb.KEY_SCOPE_ADMIN,
-    "inference": pb.KEY_SCOPE_INFERENCE,
-    "operator": pb.KEY_SCOPE_OPERATOR,
-    "read": pb.KEY_SCOPE_READ,
-}
-_ROLES: dict[str, Any] = {
-    "viewer": pb.USER_ROLE_VIEWER,
-    "member": pb.USER_ROLE_MEMBER,
-    "admin": pb.USER_ROLE_ADMIN,
-}
 # By the contract's field.
 _OPTIONS = {
     "tenant": "--tenant",
     "user_id": "--user",
+    "team": "--team",
+    "time_zone": "--time-zone",
+    "issuer": "--issuer",
+    "subject": "SUBJECT",
     "scopes": "--scope",
     "models": "--model",
     "model": "--model",
@@ -169,6 +173,7 @@ def administration_over(ask: Ask, follow: Follow | None = None) -> Administratio
 
 
 class _AdminClient(
+    TeamAdminClient,
     CacheAdminClient,
     PromptAdminClient,
     FeedbackClient,
@@ -186,69 +191,88 @@ class _AdminClient(
 
     async def create_tenant(self, wanted: TenantRequest) -> StoredTenant:
         request = pb.CreateTenantRequest(
-            name=wanted.name, tier=wanted.tier, models=wanted.models, regions=wanted.regions
+            name=wanted.name,
+            tier=wanted.tier,
+            models=wanted.models,
+            regions=wanted.regions,
+            time_zone=wanted.time_zone,
         )
-        return _tenant((await self._ask("CreateTenant", request)).tenant)
+        return tenant_row((await self._ask("CreateTenant", request)).tenant)
 
     async def tenants(self) -> list[StoredTenant]:
-        return [_tenant(tenant) for tenant in await self._all("ListTenants", pb.ListTenantsRequest(), "tenants")]
+        return [tenant_row(tenant) for tenant in await self._all("ListTenants", pb.ListTenantsRequest(), "tenants")]
 
     async def update_tenant(self, wanted: TenantRequest, fields: Collection[str]) -> StoredTenant:
-        tenant = pb.Tenant(name=wanted.name, tier=wanted.tier, models=wanted.models, regions=wanted.regions)
+        tenant = pb.Tenant(
+            name=wanted.name,
+            tier=wanted.tier,
+            models=wanted.models,
+            regions=wanted.regions,
+            time_zone=wanted.time_zone,
+        )
         request = pb.UpdateTenantRequest(tenant=tenant, update_mask=field_mask_pb2.FieldMask(paths=fields))
-        return _tenant((await self._ask("UpdateTenant", request)).tenant)
+        return tenant_row((await self._ask("UpdateTenant", request)).tenant)
 
     async def switch_tenant(self, name: str, *, enabled: bool) -> StoredTenant:
         if enabled:
-            return _tenant((await self._ask("EnableTenant", pb.EnableTenantRequest(name=name))).tenant)
-        return _tenant((await self._ask("DisableTenant", pb.DisableTenantRequest(name=name))).tenant)
+            return tenant_row((await self._ask("EnableTenant", pb.EnableTenantRequest(name=name))).tenant)
+        return tenant_row((await self._ask("DisableTenant", pb.DisableTenantRequest(name=name))).tenant)
 
-    async def create_user(self, tenant: str, name: str, role: str) -> StoredUser:
-        request = pb.CreateUserRequest(tenant=tenant, name=name, role=_number(_ROLES, role, "role"))
-        return _user((await self._ask("CreateUser", request)).user)
+    async def create_user(self, wanted: UserRequest) -> StoredUser:
+        request = pb.CreateUserRequest(
+            tenant=wanted.tenant,
+            name=wanted.name,
+            role=number_of(ROLES, wanted.role, "role"),
+            team=wanted.team,
+            kind=pb.USER_KIND_SERVICE_ACCOUNT if wanted.is_service_account else pb.USER_KIND_PERSON,
+        )
+        return user_row((await self._ask("CreateUser", request)).user)
 
     async def users(self, tenant: str) -> list[StoredUser]:
-        return [_user(user) for user in await self._all("ListUsers", pb.ListUsersRequest(tenant=tenant), "users")]
+        return [user_row(user) for user in await self._all("ListUsers", pb.ListUsersRequest(tenant=tenant), "users")]
 
-    async def change_user(self, user_id: str, role: str) -> StoredUser:
-        request = pb.UpdateUserRequest(user=pb.User(id=user_id, role=_number(_ROLES, role, "role")))
-        return _user((await self._ask("UpdateUser", request)).user)
+    async def change_user(self, user_id: str, role: str | None, team: str | None) -> StoredUser:
+        user = pb.User(id=user_id, team=team or "", role=None if role is None else number_of(ROLES, role, "role"))
+        paths = [field for field, value in (("role", role), ("team", team)) if value is not None]
+        request = pb.UpdateUserRequest(user=user, update_mask=field_mask_pb2.FieldMask(paths=paths))
+        return user_row((await self._ask("UpdateUser", request)).user)
 
     async def switch_user(self, user_id: str, *, enabled: bool) -> StoredUser:
         if enabled:
-            return _user((await self._ask("EnableUser", pb.EnableUserRequest(id=user_id))).user)
-        return _user((await self._ask("DisableUser", pb.DisableUserRequest(id=user_id))).user)
+            return user_row((await self._ask("EnableUser", pb.EnableUserRequest(id=user_id))).user)
+        return user_row((await self._ask("DisableUser", pb.DisableUserRequest(id=user_id))).user)
 
     async def create_key(self, wanted: KeyRequest) -> tuple[str, StoredKey]:
         request = pb.CreateKeyRequest(
             tenant=wanted.tenant,
             user_id=wanted.user_id,
+            team=wanted.team,
             label=wanted.label,
-            scopes=[_number(_SCOPES, scope, "scope") for scope in wanted.scopes],
+            scopes=[number_of(SCOPES, scope, "scope") for scope in wanted.scopes],
             models=wanted.models,
             allowed_networks=wanted.networks,
             labels=wanted.labels,
             lifetime=_duration(wanted.lifetime),
         )
         made = await self._ask("CreateKey", request)
-        return str(made.secret), _key(made.key)
+        return str(made.secret), key_row(made.key)
 
     async def keys(self, tenant: str) -> list[StoredKey]:
-        return [_key(key) for key in await self._all("ListKeys", pb.ListKeysRequest(tenant=tenant), "keys")]
+        return [key_row(key) for key in await self._all("ListKeys", pb.ListKeysRequest(tenant=tenant), "keys")]
 
     async def rotate_key(
         self, key_id: str, overlap: timedelta, lifetime: timedelta | None
     ) -> tuple[str, StoredKey, StoredKey]:
         request = pb.RotateKeyRequest(id=key_id, overlap=_duration(overlap), lifetime=_duration(lifetime))
         made = await self._ask("RotateKey", request)
-        return str(made.secret), _key(made.key), _key(made.previous_key)
+        return str(made.secret), key_row(made.key), key_row(made.previous_key)
 
     async def revoke_key(self, key_id: str) -> StoredKey:
-        return _key((await self._ask("RevokeKey", pb.RevokeKeyRequest(id=key_id))).key)
+        return key_row((await self._ask("RevokeKey", pb.RevokeKeyRequest(id=key_id))).key)
 
     async def entries(self, tenant: str, limit: int) -> list[StoredEntry]:
         request = pb.ListAuditEntriesRequest(tenant=tenant, page_size=limit)
-        return [_entry(entry) for entry in (await self._ask("ListAuditEntries", request)).entries]
+        return [entry_row(entry) for entry in (await self._ask("ListAuditEntries", request)).entries]
 
     async def upstreams(self) -> tuple[UpstreamRow, ...]:
         return upstream_rows((await self._ask("ListUpstreams", pb.ListUpstreamsRequest())).places)
@@ -323,6 +347,8 @@ def _lister(kind: str) -> str:
         return "penstock knowledge list"
     if kind in ("answer", "entry"):
         return ""
+    if kind == "revoked subject":
+        return "penstock users revoked"
     return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
 
@@ -336,84 +362,9 @@ def _as_typed(message: str, field: str) -> str:
     return f"{option}: {message}"
 
 
-def _tenant(tenant: pb.Tenant) -> StoredTenant:
-    return StoredTenant(
-        name=tenant.name,
-        tier=tenant.tier,
-        models=tuple(tenant.models),
-        regions=tuple(tenant.regions),
-        is_configured=tenant.is_configured,
-        created_at=_moment(tenant, "created_at"),
-        disabled_at=_moment(tenant, "disabled_at"),
-    )
-
-
-def _user(user: pb.User) -> StoredUser:
-    return StoredUser(
-        id=user.id,
-        tenant=user.tenant,
-        name=user.name,
-        role=_word(_ROLES, user.role),
-        created_at=user.created_at.ToDatetime(tzinfo=UTC),
-        disabled_at=_moment(user, "disabled_at"),
-    )
-
-
-def _key(key: pb.Key) -> StoredKey:
-    return StoredKey(
-        id=key.id,
-        tenant=key.tenant,
-        user_id=key.user_id,
-        label=key.label,
-        scopes=tuple(sorted(_word(_SCOPES, scope) for scope in key.scopes)),
-        models=tuple(key.models),
-        networks=tuple(key.allowed_networks),
-        labels=tuple(key.labels),
-        created_at=_moment(key, "created_at"),
-        expires_at=_moment(key, "expires_at"),
-        revoked_at=_moment(key, "revoked_at"),
-        replaced_by=key.replaced_by,
-    )
-
-
-def _entry(entry: pb.AuditEntry) -> StoredEntry:
-    return StoredEntry(
-        id=entry.id,
-        occurred_at=entry.occurred_at.ToDatetime(tzinfo=UTC),
-        actor_key_id=entry.actor_key_id,
-        actor_user_id=entry.actor_user_id,
-        actor_tenant=entry.actor_tenant,
-        action=entry.action,
-        tenant=entry.tenant,
-        target=entry.target,
-        client_address=entry.client_address,
-        request_id=entry.request_id,
-        outcome=entry.outcome,
-        details=dict(entry.details),
-    )
-
-
-def _moment(message: Any, field: str) -> datetime | None:
-    if not message.HasField(field):
-        return None
-    stamp: timestamp_pb2.Timestamp = getattr(message, field)
-    return stamp.ToDatetime(tzinfo=UTC)
-
-
 def _duration(value: timedelta | None) -> duration_pb2.Duration | None:
     if value is None:
         return None
     message = duration_pb2.Duration()
     message.FromTimedelta(value)
     return message
-
-
-def _number(words: dict[str, Any], word: str, what: str) -> Any:
-    if word not in words:
-        raise Misconfigured(f"unknown {what} '{word}'; known are {', '.join(words)}")
-    return words[word]
-
-
-def _word(words: dict[str, Any], number: Any) -> str:
-    """Return the word; the number itself where a later gateway has one more."""
-    return next((word for word, value in words.items() if value == number), str(number))

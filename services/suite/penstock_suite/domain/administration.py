@@ -31,15 +31,36 @@ class StoredTenant(msgspec.Struct, frozen=True, kw_only=True):
     is_configured: bool
     created_at: datetime | None
     disabled_at: datetime | None
+    time_zone: str
+
+
+class StoredTeam(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of a tenant's users and keys, whose limits and spend are counted together."""
+
+    tenant: str
+    name: str
+    created_at: datetime
+    archived_at: datetime | None
+
+
+class RevokedSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody whose tokens are refused; those of every issuer where that is empty."""
+
+    tenant: str
+    issuer: str
+    subject: str
+    revoked_at: datetime
 
 
 class StoredUser(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody of a tenant."""
+    """Somebody of a tenant, or a service account of it."""
 
     id: str
     tenant: str
     name: str
     role: str
+    team: str
+    kind: str
     created_at: datetime
     disabled_at: datetime | None
 
@@ -62,6 +83,8 @@ class StoredKey(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
     revoked_at: datetime | None
     replaced_by: str
+    team: str
+    kind: str
 
     def state(self, now: datetime) -> str:
         """Return live, expired or revoked."""
@@ -94,13 +117,25 @@ class TenantRequest(msgspec.Struct, frozen=True, kw_only=True):
     tier: str
     models: tuple[str, ...]
     regions: tuple[str, ...]
+    time_zone: str
+
+
+class UserRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Make a user. An empty ``team`` is none."""
+
+    tenant: str
+    name: str
+    role: str
+    team: str
+    is_service_account: bool
 
 
 class KeyRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Make a key. No ``models`` or ``networks`` mean all; no ``lifetime`` means for good."""
+    """Make a key. No ``models`` or ``networks`` mean all; no ``lifetime`` means for good; no ``team`` means the user's."""
 
     tenant: str
     user_id: str
+    team: str
     label: str
     scopes: tuple[str, ...]
     models: tuple[str, ...]
@@ -141,7 +176,31 @@ class Administration(
         """Return the tenant, whose keys are accepted or refused from now on; a running stack knows within 5 s."""
         ...
 
-    async def create_user(self, tenant: str, name: str, role: str) -> StoredUser:
+    async def create_team(self, tenant: str, name: str) -> StoredTeam:
+        """Return the new team."""
+        ...
+
+    async def teams(self, tenant: str) -> list[StoredTeam]:
+        """Return the teams of the tenant, or of all, by name."""
+        ...
+
+    async def switch_team(self, tenant: str, name: str, *, archived: bool) -> StoredTeam:
+        """Return the team, whose keys are refused or accepted from now on; a running stack knows within 5 s."""
+        ...
+
+    async def revoke_subject(self, tenant: str, issuer: str, subject: str) -> RevokedSubject:
+        """Return whose tokens are refused from now on; a running stack does within 5 s."""
+        ...
+
+    async def revoked_subjects(self, tenant: str) -> list[RevokedSubject]:
+        """Return whose tokens are refused, in the tenant or in all."""
+        ...
+
+    async def restore_subject(self, tenant: str, issuer: str, subject: str) -> None:
+        """Have their tokens accepted again."""
+        ...
+
+    async def create_user(self, wanted: UserRequest) -> StoredUser:
         """Return the new user."""
         ...
 
@@ -149,8 +208,8 @@ class Administration(
         """Return the users of the tenant, or of all, oldest first."""
         ...
 
-    async def change_user(self, user_id: str, role: str) -> StoredUser:
-        """Return the user with another role."""
+    async def change_user(self, user_id: str, role: str | None, team: str | None) -> StoredUser:
+        """Return the user with another role or team; what is None stays."""
         ...
 
     async def switch_user(self, user_id: str, *, enabled: bool) -> StoredUser:

@@ -144,6 +144,115 @@ func (UserRole) EnumDescriptor() ([]byte, []int) {
 	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{1}
 }
 
+// Who a user is.
+type UserKind int32
+
+const (
+	// A person.
+	UserKind_USER_KIND_UNSPECIFIED UserKind = 0
+	UserKind_USER_KIND_PERSON      UserKind = 1
+	// A program. It signs in nowhere, and its keys stay when people leave.
+	UserKind_USER_KIND_SERVICE_ACCOUNT UserKind = 2
+)
+
+// Enum value maps for UserKind.
+var (
+	UserKind_name = map[int32]string{
+		0: "USER_KIND_UNSPECIFIED",
+		1: "USER_KIND_PERSON",
+		2: "USER_KIND_SERVICE_ACCOUNT",
+	}
+	UserKind_value = map[string]int32{
+		"USER_KIND_UNSPECIFIED":     0,
+		"USER_KIND_PERSON":          1,
+		"USER_KIND_SERVICE_ACCOUNT": 2,
+	}
+)
+
+func (x UserKind) Enum() *UserKind {
+	p := new(UserKind)
+	*p = x
+	return p
+}
+
+func (x UserKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (UserKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_gateway_v1_admin_service_proto_enumTypes[2].Descriptor()
+}
+
+func (UserKind) Type() protoreflect.EnumType {
+	return &file_penstock_gateway_v1_admin_service_proto_enumTypes[2]
+}
+
+func (x UserKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use UserKind.Descriptor instead.
+func (UserKind) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{2}
+}
+
+// What a key's first letters say of it; what it may is in its scopes.
+type KeyKind int32
+
+const (
+	// Never sent.
+	KeyKind_KEY_KIND_UNSPECIFIED KeyKind = 0
+	// psk_: it asks models.
+	KeyKind_KEY_KIND_INFERENCE KeyKind = 1
+	// psa_: it changes a tenant, or all of them, or asks no model.
+	KeyKind_KEY_KIND_ADMINISTRATIVE KeyKind = 2
+	// pss_: it is a service account's, whatever it may.
+	KeyKind_KEY_KIND_SERVICE_ACCOUNT KeyKind = 3
+)
+
+// Enum value maps for KeyKind.
+var (
+	KeyKind_name = map[int32]string{
+		0: "KEY_KIND_UNSPECIFIED",
+		1: "KEY_KIND_INFERENCE",
+		2: "KEY_KIND_ADMINISTRATIVE",
+		3: "KEY_KIND_SERVICE_ACCOUNT",
+	}
+	KeyKind_value = map[string]int32{
+		"KEY_KIND_UNSPECIFIED":     0,
+		"KEY_KIND_INFERENCE":       1,
+		"KEY_KIND_ADMINISTRATIVE":  2,
+		"KEY_KIND_SERVICE_ACCOUNT": 3,
+	}
+)
+
+func (x KeyKind) Enum() *KeyKind {
+	p := new(KeyKind)
+	*p = x
+	return p
+}
+
+func (x KeyKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (KeyKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_penstock_gateway_v1_admin_service_proto_enumTypes[3].Descriptor()
+}
+
+func (KeyKind) Type() protoreflect.EnumType {
+	return &file_penstock_gateway_v1_admin_service_proto_enumTypes[3]
+}
+
+func (x KeyKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use KeyKind.Descriptor instead.
+func (KeyKind) EnumDescriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{3}
+}
+
 // Whose data, money and limits a request touches.
 type Tenant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -160,7 +269,10 @@ type Tenant struct {
 	// Unset for a tenant of the configuration.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Unset while its keys are accepted.
-	DisabledAt    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=disabled_at,json=disabledAt,proto3" json:"disabled_at,omitempty"`
+	DisabledAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=disabled_at,json=disabledAt,proto3" json:"disabled_at,omitempty"`
+	// The IANA name of where its days, weeks and months begin, such as
+	// Europe/Berlin. Empty on creation means UTC.
+	TimeZone      string `protobuf:"bytes,8,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -244,6 +356,155 @@ func (x *Tenant) GetDisabledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Tenant) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
+// Some of a tenant's users and keys, whose limits and spend are counted together.
+type Team struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Tenant string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Unique in the tenant; 1 to 128 characters of A-Z a-z 0-9 . _ -
+	Name      string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// Unset while its keys are accepted.
+	ArchivedAt    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=archived_at,json=archivedAt,proto3" json:"archived_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Team) Reset() {
+	*x = Team{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Team) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Team) ProtoMessage() {}
+
+func (x *Team) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Team.ProtoReflect.Descriptor instead.
+func (*Team) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Team) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *Team) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Team) GetCreatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreatedAt
+	}
+	return nil
+}
+
+func (x *Team) GetArchivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArchivedAt
+	}
+	return nil
+}
+
+// Somebody whose tokens are refused.
+type RevokedSubject struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Tenant string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Empty for every issuer.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// As the issuer's tokens say it: the claim that names users, mostly sub.
+	Subject       string                 `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	RevokedAt     *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokedSubject) Reset() {
+	*x = RevokedSubject{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokedSubject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokedSubject) ProtoMessage() {}
+
+func (x *RevokedSubject) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokedSubject.ProtoReflect.Descriptor instead.
+func (*RevokedSubject) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RevokedSubject) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RevokedSubject) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *RevokedSubject) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *RevokedSubject) GetRevokedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.RevokedAt
+	}
+	return nil
+}
+
 // A key as it is kept: everything but itself.
 type Key struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -267,14 +528,17 @@ type Key struct {
 	ReplacedBy string `protobuf:"bytes,11,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"`
 	// Which labelled documents it finds: those that have one of these labels.
 	// Documents without labels are found by every key of the tenant.
-	Labels        []string `protobuf:"bytes,12,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []string `protobuf:"bytes,12,rep,name=labels,proto3" json:"labels,omitempty"`
+	// Whose spend is counted with it, for good; empty for none.
+	Team          string  `protobuf:"bytes,13,opt,name=team,proto3" json:"team,omitempty"`
+	Kind          KeyKind `protobuf:"varint,14,opt,name=kind,proto3,enum=penstock.gateway.v1.KeyKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[1]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -286,7 +550,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[1]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -299,7 +563,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{1}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Key) GetId() string {
@@ -386,6 +650,20 @@ func (x *Key) GetLabels() []string {
 	return nil
 }
 
+func (x *Key) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *Key) GetKind() KeyKind {
+	if x != nil {
+		return x.Kind
+	}
+	return KeyKind_KEY_KIND_UNSPECIFIED
+}
+
 // Somebody of a tenant.
 type User struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -396,14 +674,17 @@ type User struct {
 	Role      UserRole               `protobuf:"varint,4,opt,name=role,proto3,enum=penstock.gateway.v1.UserRole" json:"role,omitempty"`
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// Unset while its keys are accepted.
-	DisabledAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=disabled_at,json=disabledAt,proto3" json:"disabled_at,omitempty"`
+	DisabledAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=disabled_at,json=disabledAt,proto3" json:"disabled_at,omitempty"`
+	// What new keys of the user are of; empty for none.
+	Team          string   `protobuf:"bytes,7,opt,name=team,proto3" json:"team,omitempty"`
+	Kind          UserKind `protobuf:"varint,8,opt,name=kind,proto3,enum=penstock.gateway.v1.UserKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *User) Reset() {
 	*x = User{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -415,7 +696,7 @@ func (x *User) String() string {
 func (*User) ProtoMessage() {}
 
 func (x *User) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -428,7 +709,7 @@ func (x *User) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use User.ProtoReflect.Descriptor instead.
 func (*User) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{2}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *User) GetId() string {
@@ -473,6 +754,20 @@ func (x *User) GetDisabledAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *User) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *User) GetKind() UserKind {
+	if x != nil {
+		return x.Kind
+	}
+	return UserKind_USER_KIND_UNSPECIFIED
+}
+
 // One change, or an attempt at one.
 type AuditEntry struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -503,7 +798,7 @@ type AuditEntry struct {
 
 func (x *AuditEntry) Reset() {
 	*x = AuditEntry{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -515,7 +810,7 @@ func (x *AuditEntry) String() string {
 func (*AuditEntry) ProtoMessage() {}
 
 func (x *AuditEntry) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -528,7 +823,7 @@ func (x *AuditEntry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AuditEntry.ProtoReflect.Descriptor instead.
 func (*AuditEntry) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{3}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *AuditEntry) GetId() int64 {
@@ -625,14 +920,16 @@ type CreateTenantRequest struct {
 	// Public models it may use; empty means all. At most 256.
 	Models []string `protobuf:"bytes,3,rep,name=models,proto3" json:"models,omitempty"`
 	// Regions its data may be processed in; empty means anywhere. At most 64.
-	Regions       []string `protobuf:"bytes,4,rep,name=regions,proto3" json:"regions,omitempty"`
+	Regions []string `protobuf:"bytes,4,rep,name=regions,proto3" json:"regions,omitempty"`
+	// The IANA name of where its days, weeks and months begin; empty means UTC.
+	TimeZone      string `protobuf:"bytes,5,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateTenantRequest) Reset() {
 	*x = CreateTenantRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -644,7 +941,7 @@ func (x *CreateTenantRequest) String() string {
 func (*CreateTenantRequest) ProtoMessage() {}
 
 func (x *CreateTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -657,7 +954,7 @@ func (x *CreateTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTenantRequest.ProtoReflect.Descriptor instead.
 func (*CreateTenantRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{4}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CreateTenantRequest) GetName() string {
@@ -688,6 +985,13 @@ func (x *CreateTenantRequest) GetRegions() []string {
 	return nil
 }
 
+func (x *CreateTenantRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 // Response of CreateTenant.
 type CreateTenantResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -698,7 +1002,7 @@ type CreateTenantResponse struct {
 
 func (x *CreateTenantResponse) Reset() {
 	*x = CreateTenantResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +1014,7 @@ func (x *CreateTenantResponse) String() string {
 func (*CreateTenantResponse) ProtoMessage() {}
 
 func (x *CreateTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +1027,7 @@ func (x *CreateTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTenantResponse.ProtoReflect.Descriptor instead.
 func (*CreateTenantResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{5}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateTenantResponse) GetTenant() *Tenant {
@@ -743,7 +1047,7 @@ type GetTenantRequest struct {
 
 func (x *GetTenantRequest) Reset() {
 	*x = GetTenantRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[6]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -755,7 +1059,7 @@ func (x *GetTenantRequest) String() string {
 func (*GetTenantRequest) ProtoMessage() {}
 
 func (x *GetTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[6]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -768,7 +1072,7 @@ func (x *GetTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTenantRequest.ProtoReflect.Descriptor instead.
 func (*GetTenantRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{6}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetTenantRequest) GetName() string {
@@ -788,7 +1092,7 @@ type GetTenantResponse struct {
 
 func (x *GetTenantResponse) Reset() {
 	*x = GetTenantResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[7]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +1104,7 @@ func (x *GetTenantResponse) String() string {
 func (*GetTenantResponse) ProtoMessage() {}
 
 func (x *GetTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[7]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1117,7 @@ func (x *GetTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetTenantResponse.ProtoReflect.Descriptor instead.
 func (*GetTenantResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{7}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetTenantResponse) GetTenant() *Tenant {
@@ -836,7 +1140,7 @@ type ListTenantsRequest struct {
 
 func (x *ListTenantsRequest) Reset() {
 	*x = ListTenantsRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[8]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -848,7 +1152,7 @@ func (x *ListTenantsRequest) String() string {
 func (*ListTenantsRequest) ProtoMessage() {}
 
 func (x *ListTenantsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[8]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -861,7 +1165,7 @@ func (x *ListTenantsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenantsRequest.ProtoReflect.Descriptor instead.
 func (*ListTenantsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{8}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListTenantsRequest) GetPageSize() int32 {
@@ -890,7 +1194,7 @@ type ListTenantsResponse struct {
 
 func (x *ListTenantsResponse) Reset() {
 	*x = ListTenantsResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[9]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1206,7 @@ func (x *ListTenantsResponse) String() string {
 func (*ListTenantsResponse) ProtoMessage() {}
 
 func (x *ListTenantsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[9]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1219,7 @@ func (x *ListTenantsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListTenantsResponse.ProtoReflect.Descriptor instead.
 func (*ListTenantsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{9}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListTenantsResponse) GetTenants() []*Tenant {
@@ -936,7 +1240,7 @@ func (x *ListTenantsResponse) GetNextPageToken() string {
 type UpdateTenantRequest struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Tenant *Tenant                `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	// tier, models and regions; without one, those that are not empty.
+	// tier, models, regions and time_zone; without one, those that are not empty.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -944,7 +1248,7 @@ type UpdateTenantRequest struct {
 
 func (x *UpdateTenantRequest) Reset() {
 	*x = UpdateTenantRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[10]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -956,7 +1260,7 @@ func (x *UpdateTenantRequest) String() string {
 func (*UpdateTenantRequest) ProtoMessage() {}
 
 func (x *UpdateTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[10]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -969,7 +1273,7 @@ func (x *UpdateTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTenantRequest.ProtoReflect.Descriptor instead.
 func (*UpdateTenantRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{10}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *UpdateTenantRequest) GetTenant() *Tenant {
@@ -996,7 +1300,7 @@ type UpdateTenantResponse struct {
 
 func (x *UpdateTenantResponse) Reset() {
 	*x = UpdateTenantResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[11]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1312,7 @@ func (x *UpdateTenantResponse) String() string {
 func (*UpdateTenantResponse) ProtoMessage() {}
 
 func (x *UpdateTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[11]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1325,7 @@ func (x *UpdateTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateTenantResponse.ProtoReflect.Descriptor instead.
 func (*UpdateTenantResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{11}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *UpdateTenantResponse) GetTenant() *Tenant {
@@ -1041,7 +1345,7 @@ type DisableTenantRequest struct {
 
 func (x *DisableTenantRequest) Reset() {
 	*x = DisableTenantRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[12]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1357,7 @@ func (x *DisableTenantRequest) String() string {
 func (*DisableTenantRequest) ProtoMessage() {}
 
 func (x *DisableTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[12]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1370,7 @@ func (x *DisableTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableTenantRequest.ProtoReflect.Descriptor instead.
 func (*DisableTenantRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{12}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DisableTenantRequest) GetName() string {
@@ -1086,7 +1390,7 @@ type DisableTenantResponse struct {
 
 func (x *DisableTenantResponse) Reset() {
 	*x = DisableTenantResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[13]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1402,7 @@ func (x *DisableTenantResponse) String() string {
 func (*DisableTenantResponse) ProtoMessage() {}
 
 func (x *DisableTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[13]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1415,7 @@ func (x *DisableTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableTenantResponse.ProtoReflect.Descriptor instead.
 func (*DisableTenantResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{13}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DisableTenantResponse) GetTenant() *Tenant {
@@ -1131,7 +1435,7 @@ type EnableTenantRequest struct {
 
 func (x *EnableTenantRequest) Reset() {
 	*x = EnableTenantRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[14]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1447,7 @@ func (x *EnableTenantRequest) String() string {
 func (*EnableTenantRequest) ProtoMessage() {}
 
 func (x *EnableTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[14]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1460,7 @@ func (x *EnableTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableTenantRequest.ProtoReflect.Descriptor instead.
 func (*EnableTenantRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{14}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *EnableTenantRequest) GetName() string {
@@ -1176,7 +1480,7 @@ type EnableTenantResponse struct {
 
 func (x *EnableTenantResponse) Reset() {
 	*x = EnableTenantResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[15]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1492,7 @@ func (x *EnableTenantResponse) String() string {
 func (*EnableTenantResponse) ProtoMessage() {}
 
 func (x *EnableTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[15]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1505,7 @@ func (x *EnableTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableTenantResponse.ProtoReflect.Descriptor instead.
 func (*EnableTenantResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{15}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *EnableTenantResponse) GetTenant() *Tenant {
@@ -1235,14 +1539,17 @@ type CreateKeyRequest struct {
 	// Which labelled documents it finds; at most 64, each 1 to 64 characters of
 	// A-Z a-z 0-9 . _ : -, the first a letter or digit. Those alone that the
 	// caller's own key has; an operator gives any.
-	Labels        []string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty"`
+	Labels []string `protobuf:"bytes,8,rep,name=labels,proto3" json:"labels,omitempty"`
+	// The team whose spend is counted with it. Empty means the user's, or that of
+	// the caller's own key; a key that has a team makes keys of that team alone.
+	Team          string `protobuf:"bytes,9,opt,name=team,proto3" json:"team,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[16]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1561,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[16]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1574,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{16}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateKeyRequest) GetTenant() string {
@@ -1326,6 +1633,13 @@ func (x *CreateKeyRequest) GetLabels() []string {
 	return nil
 }
 
+func (x *CreateKeyRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
 // Response of CreateKey.
 type CreateKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1338,7 +1652,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[17]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1350,7 +1664,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[17]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1363,7 +1677,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{17}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -1390,14 +1704,16 @@ type ListKeysRequest struct {
 	// 0 means 50; more than 500 are never returned.
 	PageSize int32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// From the page before.
-	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Of this team only, if not empty.
+	Team          string `protobuf:"bytes,5,opt,name=team,proto3" json:"team,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[18]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1409,7 +1725,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[18]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1422,7 +1738,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{18}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListKeysRequest) GetTenant() string {
@@ -1453,6 +1769,13 @@ func (x *ListKeysRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListKeysRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
 // Response of ListKeys.
 type ListKeysResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1465,7 +1788,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[19]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1800,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[19]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1813,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{19}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -1523,7 +1846,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[20]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1858,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[20]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1871,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{20}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *RotateKeyRequest) GetId() string {
@@ -1586,7 +1909,7 @@ type RotateKeyResponse struct {
 
 func (x *RotateKeyResponse) Reset() {
 	*x = RotateKeyResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[21]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1921,7 @@ func (x *RotateKeyResponse) String() string {
 func (*RotateKeyResponse) ProtoMessage() {}
 
 func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[21]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1934,7 @@ func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{21}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *RotateKeyResponse) GetKey() *Key {
@@ -1645,7 +1968,7 @@ type RevokeKeyRequest struct {
 
 func (x *RevokeKeyRequest) Reset() {
 	*x = RevokeKeyRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[22]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1657,7 +1980,7 @@ func (x *RevokeKeyRequest) String() string {
 func (*RevokeKeyRequest) ProtoMessage() {}
 
 func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[22]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1670,7 +1993,7 @@ func (x *RevokeKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeKeyRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{22}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RevokeKeyRequest) GetId() string {
@@ -1690,7 +2013,7 @@ type RevokeKeyResponse struct {
 
 func (x *RevokeKeyResponse) Reset() {
 	*x = RevokeKeyResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[23]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1702,7 +2025,7 @@ func (x *RevokeKeyResponse) String() string {
 func (*RevokeKeyResponse) ProtoMessage() {}
 
 func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[23]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1715,7 +2038,7 @@ func (x *RevokeKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeKeyResponse.ProtoReflect.Descriptor instead.
 func (*RevokeKeyResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{23}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RevokeKeyResponse) GetKey() *Key {
@@ -1725,21 +2048,768 @@ func (x *RevokeKeyResponse) GetKey() *Key {
 	return nil
 }
 
+// Request of CreateTeam.
+type CreateTeamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Unique in the tenant; 1 to 128 characters of A-Z a-z 0-9 . _ -
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTeamRequest) Reset() {
+	*x = CreateTeamRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTeamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTeamRequest) ProtoMessage() {}
+
+func (x *CreateTeamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTeamRequest.ProtoReflect.Descriptor instead.
+func (*CreateTeamRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *CreateTeamRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *CreateTeamRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response of CreateTeam.
+type CreateTeamResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          *Team                  `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateTeamResponse) Reset() {
+	*x = CreateTeamResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateTeamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateTeamResponse) ProtoMessage() {}
+
+func (x *CreateTeamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateTeamResponse.ProtoReflect.Descriptor instead.
+func (*CreateTeamResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *CreateTeamResponse) GetTeam() *Team {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+// Request of ListTeams.
+type ListTeamsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own; for operators, every tenant.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// 0 means 50; more than 500 are never returned.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTeamsRequest) Reset() {
+	*x = ListTeamsRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTeamsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTeamsRequest) ProtoMessage() {}
+
+func (x *ListTeamsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTeamsRequest.ProtoReflect.Descriptor instead.
+func (*ListTeamsRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListTeamsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ListTeamsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListTeamsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListTeams.
+type ListTeamsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Teams []*Team                `protobuf:"bytes,1,rep,name=teams,proto3" json:"teams,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTeamsResponse) Reset() {
+	*x = ListTeamsResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTeamsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTeamsResponse) ProtoMessage() {}
+
+func (x *ListTeamsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTeamsResponse.ProtoReflect.Descriptor instead.
+func (*ListTeamsResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *ListTeamsResponse) GetTeams() []*Team {
+	if x != nil {
+		return x.Teams
+	}
+	return nil
+}
+
+func (x *ListTeamsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of ArchiveTeam.
+type ArchiveTeamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant        string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveTeamRequest) Reset() {
+	*x = ArchiveTeamRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveTeamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveTeamRequest) ProtoMessage() {}
+
+func (x *ArchiveTeamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveTeamRequest.ProtoReflect.Descriptor instead.
+func (*ArchiveTeamRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *ArchiveTeamRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ArchiveTeamRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response of ArchiveTeam.
+type ArchiveTeamResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          *Team                  `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArchiveTeamResponse) Reset() {
+	*x = ArchiveTeamResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArchiveTeamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArchiveTeamResponse) ProtoMessage() {}
+
+func (x *ArchiveTeamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArchiveTeamResponse.ProtoReflect.Descriptor instead.
+func (*ArchiveTeamResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *ArchiveTeamResponse) GetTeam() *Team {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+// Request of RestoreTeam.
+type RestoreTeamRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant        string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreTeamRequest) Reset() {
+	*x = RestoreTeamRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreTeamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreTeamRequest) ProtoMessage() {}
+
+func (x *RestoreTeamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreTeamRequest.ProtoReflect.Descriptor instead.
+func (*RestoreTeamRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *RestoreTeamRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RestoreTeamRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Response of RestoreTeam.
+type RestoreTeamResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Team          *Team                  `protobuf:"bytes,1,opt,name=team,proto3" json:"team,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreTeamResponse) Reset() {
+	*x = RestoreTeamResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreTeamResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreTeamResponse) ProtoMessage() {}
+
+func (x *RestoreTeamResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreTeamResponse.ProtoReflect.Descriptor instead.
+func (*RestoreTeamResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *RestoreTeamResponse) GetTeam() *Team {
+	if x != nil {
+		return x.Team
+	}
+	return nil
+}
+
+// Request of RevokeSubject.
+type RevokeSubjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// Empty means every issuer.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// As the issuer's tokens say it; 1 to 256 characters.
+	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeSubjectRequest) Reset() {
+	*x = RevokeSubjectRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeSubjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeSubjectRequest) ProtoMessage() {}
+
+func (x *RevokeSubjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeSubjectRequest.ProtoReflect.Descriptor instead.
+func (*RevokeSubjectRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *RevokeSubjectRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RevokeSubjectRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *RevokeSubjectRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+// Response of RevokeSubject.
+type RevokeSubjectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Subject       *RevokedSubject        `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeSubjectResponse) Reset() {
+	*x = RevokeSubjectResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeSubjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeSubjectResponse) ProtoMessage() {}
+
+func (x *RevokeSubjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeSubjectResponse.ProtoReflect.Descriptor instead.
+func (*RevokeSubjectResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *RevokeSubjectResponse) GetSubject() *RevokedSubject {
+	if x != nil {
+		return x.Subject
+	}
+	return nil
+}
+
+// Request of ListRevokedSubjects.
+type ListRevokedSubjectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own; for operators, every tenant.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// 0 means 50; more than 500 are never returned.
+	PageSize int32 `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// From the page before.
+	PageToken     string `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevokedSubjectsRequest) Reset() {
+	*x = ListRevokedSubjectsRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevokedSubjectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevokedSubjectsRequest) ProtoMessage() {}
+
+func (x *ListRevokedSubjectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevokedSubjectsRequest.ProtoReflect.Descriptor instead.
+func (*ListRevokedSubjectsRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListRevokedSubjectsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ListRevokedSubjectsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListRevokedSubjectsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// Response of ListRevokedSubjects.
+type ListRevokedSubjectsResponse struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Subjects []*RevokedSubject      `protobuf:"bytes,1,rep,name=subjects,proto3" json:"subjects,omitempty"`
+	// Empty on the last page.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevokedSubjectsResponse) Reset() {
+	*x = ListRevokedSubjectsResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevokedSubjectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevokedSubjectsResponse) ProtoMessage() {}
+
+func (x *ListRevokedSubjectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevokedSubjectsResponse.ProtoReflect.Descriptor instead.
+func (*ListRevokedSubjectsResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ListRevokedSubjectsResponse) GetSubjects() []*RevokedSubject {
+	if x != nil {
+		return x.Subjects
+	}
+	return nil
+}
+
+func (x *ListRevokedSubjectsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Request of RestoreSubject.
+type RestoreSubjectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Empty means the caller's own.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// As it was revoked.
+	Issuer string `protobuf:"bytes,2,opt,name=issuer,proto3" json:"issuer,omitempty"`
+	// As it was revoked.
+	Subject       string `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSubjectRequest) Reset() {
+	*x = RestoreSubjectRequest{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSubjectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSubjectRequest) ProtoMessage() {}
+
+func (x *RestoreSubjectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSubjectRequest.ProtoReflect.Descriptor instead.
+func (*RestoreSubjectRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RestoreSubjectRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *RestoreSubjectRequest) GetIssuer() string {
+	if x != nil {
+		return x.Issuer
+	}
+	return ""
+}
+
+func (x *RestoreSubjectRequest) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+// Response of RestoreSubject.
+type RestoreSubjectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RestoreSubjectResponse) Reset() {
+	*x = RestoreSubjectResponse{}
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RestoreSubjectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RestoreSubjectResponse) ProtoMessage() {}
+
+func (x *RestoreSubjectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RestoreSubjectResponse.ProtoReflect.Descriptor instead.
+func (*RestoreSubjectResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{39}
+}
+
 // Request of CreateUser.
 type CreateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Empty means the caller's own.
 	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
 	// Unique in the tenant; 1 to 256 characters.
-	Name          string   `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Role          UserRole `protobuf:"varint,3,opt,name=role,proto3,enum=penstock.gateway.v1.UserRole" json:"role,omitempty"`
+	Name string   `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Role UserRole `protobuf:"varint,3,opt,name=role,proto3,enum=penstock.gateway.v1.UserRole" json:"role,omitempty"`
+	// Empty means that of the caller's own key.
+	Team          string   `protobuf:"bytes,4,opt,name=team,proto3" json:"team,omitempty"`
+	Kind          UserKind `protobuf:"varint,5,opt,name=kind,proto3,enum=penstock.gateway.v1.UserKind" json:"kind,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *CreateUserRequest) Reset() {
 	*x = CreateUserRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[24]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +2821,7 @@ func (x *CreateUserRequest) String() string {
 func (*CreateUserRequest) ProtoMessage() {}
 
 func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[24]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +2834,7 @@ func (x *CreateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserRequest.ProtoReflect.Descriptor instead.
 func (*CreateUserRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{24}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *CreateUserRequest) GetTenant() string {
@@ -1788,6 +2858,20 @@ func (x *CreateUserRequest) GetRole() UserRole {
 	return UserRole_USER_ROLE_UNSPECIFIED
 }
 
+func (x *CreateUserRequest) GetTeam() string {
+	if x != nil {
+		return x.Team
+	}
+	return ""
+}
+
+func (x *CreateUserRequest) GetKind() UserKind {
+	if x != nil {
+		return x.Kind
+	}
+	return UserKind_USER_KIND_UNSPECIFIED
+}
+
 // Response of CreateUser.
 type CreateUserResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1798,7 +2882,7 @@ type CreateUserResponse struct {
 
 func (x *CreateUserResponse) Reset() {
 	*x = CreateUserResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[25]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1810,7 +2894,7 @@ func (x *CreateUserResponse) String() string {
 func (*CreateUserResponse) ProtoMessage() {}
 
 func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[25]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1823,7 +2907,7 @@ func (x *CreateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateUserResponse.ProtoReflect.Descriptor instead.
 func (*CreateUserResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{25}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *CreateUserResponse) GetUser() *User {
@@ -1848,7 +2932,7 @@ type ListUsersRequest struct {
 
 func (x *ListUsersRequest) Reset() {
 	*x = ListUsersRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[26]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1860,7 +2944,7 @@ func (x *ListUsersRequest) String() string {
 func (*ListUsersRequest) ProtoMessage() {}
 
 func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[26]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1873,7 +2957,7 @@ func (x *ListUsersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersRequest.ProtoReflect.Descriptor instead.
 func (*ListUsersRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{26}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ListUsersRequest) GetTenant() string {
@@ -1909,7 +2993,7 @@ type ListUsersResponse struct {
 
 func (x *ListUsersResponse) Reset() {
 	*x = ListUsersResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[27]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1921,7 +3005,7 @@ func (x *ListUsersResponse) String() string {
 func (*ListUsersResponse) ProtoMessage() {}
 
 func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[27]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1934,7 +3018,7 @@ func (x *ListUsersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUsersResponse.ProtoReflect.Descriptor instead.
 func (*ListUsersResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{27}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ListUsersResponse) GetUsers() []*User {
@@ -1955,7 +3039,7 @@ func (x *ListUsersResponse) GetNextPageToken() string {
 type UpdateUserRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	User  *User                  `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
-	// Only role can be changed.
+	// role and team; without one, those that are set.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1963,7 +3047,7 @@ type UpdateUserRequest struct {
 
 func (x *UpdateUserRequest) Reset() {
 	*x = UpdateUserRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[28]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +3059,7 @@ func (x *UpdateUserRequest) String() string {
 func (*UpdateUserRequest) ProtoMessage() {}
 
 func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[28]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +3072,7 @@ func (x *UpdateUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserRequest.ProtoReflect.Descriptor instead.
 func (*UpdateUserRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{28}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *UpdateUserRequest) GetUser() *User {
@@ -2015,7 +3099,7 @@ type UpdateUserResponse struct {
 
 func (x *UpdateUserResponse) Reset() {
 	*x = UpdateUserResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[29]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2027,7 +3111,7 @@ func (x *UpdateUserResponse) String() string {
 func (*UpdateUserResponse) ProtoMessage() {}
 
 func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[29]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2040,7 +3124,7 @@ func (x *UpdateUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateUserResponse.ProtoReflect.Descriptor instead.
 func (*UpdateUserResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{29}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *UpdateUserResponse) GetUser() *User {
@@ -2060,7 +3144,7 @@ type DisableUserRequest struct {
 
 func (x *DisableUserRequest) Reset() {
 	*x = DisableUserRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[30]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2072,7 +3156,7 @@ func (x *DisableUserRequest) String() string {
 func (*DisableUserRequest) ProtoMessage() {}
 
 func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[30]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2085,7 +3169,7 @@ func (x *DisableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableUserRequest.ProtoReflect.Descriptor instead.
 func (*DisableUserRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{30}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *DisableUserRequest) GetId() string {
@@ -2105,7 +3189,7 @@ type DisableUserResponse struct {
 
 func (x *DisableUserResponse) Reset() {
 	*x = DisableUserResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[31]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2117,7 +3201,7 @@ func (x *DisableUserResponse) String() string {
 func (*DisableUserResponse) ProtoMessage() {}
 
 func (x *DisableUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[31]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2130,7 +3214,7 @@ func (x *DisableUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisableUserResponse.ProtoReflect.Descriptor instead.
 func (*DisableUserResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{31}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *DisableUserResponse) GetUser() *User {
@@ -2150,7 +3234,7 @@ type EnableUserRequest struct {
 
 func (x *EnableUserRequest) Reset() {
 	*x = EnableUserRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[32]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2162,7 +3246,7 @@ func (x *EnableUserRequest) String() string {
 func (*EnableUserRequest) ProtoMessage() {}
 
 func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[32]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2175,7 +3259,7 @@ func (x *EnableUserRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableUserRequest.ProtoReflect.Descriptor instead.
 func (*EnableUserRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{32}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *EnableUserRequest) GetId() string {
@@ -2195,7 +3279,7 @@ type EnableUserResponse struct {
 
 func (x *EnableUserResponse) Reset() {
 	*x = EnableUserResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[33]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2207,7 +3291,7 @@ func (x *EnableUserResponse) String() string {
 func (*EnableUserResponse) ProtoMessage() {}
 
 func (x *EnableUserResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[33]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2220,7 +3304,7 @@ func (x *EnableUserResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnableUserResponse.ProtoReflect.Descriptor instead.
 func (*EnableUserResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{33}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *EnableUserResponse) GetUser() *User {
@@ -2245,7 +3329,7 @@ type ListAuditEntriesRequest struct {
 
 func (x *ListAuditEntriesRequest) Reset() {
 	*x = ListAuditEntriesRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[34]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2257,7 +3341,7 @@ func (x *ListAuditEntriesRequest) String() string {
 func (*ListAuditEntriesRequest) ProtoMessage() {}
 
 func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[34]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2270,7 +3354,7 @@ func (x *ListAuditEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListAuditEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{34}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ListAuditEntriesRequest) GetTenant() string {
@@ -2306,7 +3390,7 @@ type ListAuditEntriesResponse struct {
 
 func (x *ListAuditEntriesResponse) Reset() {
 	*x = ListAuditEntriesResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[35]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +3402,7 @@ func (x *ListAuditEntriesResponse) String() string {
 func (*ListAuditEntriesResponse) ProtoMessage() {}
 
 func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[35]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +3415,7 @@ func (x *ListAuditEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAuditEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListAuditEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{35}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ListAuditEntriesResponse) GetEntries() []*AuditEntry {
@@ -2361,7 +3445,7 @@ type ClearCacheRequest struct {
 
 func (x *ClearCacheRequest) Reset() {
 	*x = ClearCacheRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[36]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2373,7 +3457,7 @@ func (x *ClearCacheRequest) String() string {
 func (*ClearCacheRequest) ProtoMessage() {}
 
 func (x *ClearCacheRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[36]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2386,7 +3470,7 @@ func (x *ClearCacheRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearCacheRequest.ProtoReflect.Descriptor instead.
 func (*ClearCacheRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{36}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ClearCacheRequest) GetTenant() string {
@@ -2414,7 +3498,7 @@ type ClearCacheResponse struct {
 
 func (x *ClearCacheResponse) Reset() {
 	*x = ClearCacheResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[37]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +3510,7 @@ func (x *ClearCacheResponse) String() string {
 func (*ClearCacheResponse) ProtoMessage() {}
 
 func (x *ClearCacheResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[37]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +3523,7 @@ func (x *ClearCacheResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClearCacheResponse.ProtoReflect.Descriptor instead.
 func (*ClearCacheResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{37}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ClearCacheResponse) GetDeletedEntries() uint64 {
@@ -2458,7 +3542,7 @@ type GetCacheStatsRequest struct {
 
 func (x *GetCacheStatsRequest) Reset() {
 	*x = GetCacheStatsRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[38]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2470,7 +3554,7 @@ func (x *GetCacheStatsRequest) String() string {
 func (*GetCacheStatsRequest) ProtoMessage() {}
 
 func (x *GetCacheStatsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[38]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2483,7 +3567,7 @@ func (x *GetCacheStatsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCacheStatsRequest.ProtoReflect.Descriptor instead.
 func (*GetCacheStatsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{38}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{54}
 }
 
 // Response of GetCacheStats.
@@ -2523,7 +3607,7 @@ type GetCacheStatsResponse struct {
 
 func (x *GetCacheStatsResponse) Reset() {
 	*x = GetCacheStatsResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[39]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2535,7 +3619,7 @@ func (x *GetCacheStatsResponse) String() string {
 func (*GetCacheStatsResponse) ProtoMessage() {}
 
 func (x *GetCacheStatsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[39]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2548,7 +3632,7 @@ func (x *GetCacheStatsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCacheStatsResponse.ProtoReflect.Descriptor instead.
 func (*GetCacheStatsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{39}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetCacheStatsResponse) GetMemoryHits() uint64 {
@@ -2686,7 +3770,7 @@ type ListCacheEntriesRequest struct {
 
 func (x *ListCacheEntriesRequest) Reset() {
 	*x = ListCacheEntriesRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2698,7 +3782,7 @@ func (x *ListCacheEntriesRequest) String() string {
 func (*ListCacheEntriesRequest) ProtoMessage() {}
 
 func (x *ListCacheEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[40]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2711,7 +3795,7 @@ func (x *ListCacheEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCacheEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ListCacheEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{40}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ListCacheEntriesRequest) GetTenant() string {
@@ -2775,7 +3859,7 @@ type ListCacheEntriesResponse struct {
 
 func (x *ListCacheEntriesResponse) Reset() {
 	*x = ListCacheEntriesResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2787,7 +3871,7 @@ func (x *ListCacheEntriesResponse) String() string {
 func (*ListCacheEntriesResponse) ProtoMessage() {}
 
 func (x *ListCacheEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[41]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2800,7 +3884,7 @@ func (x *ListCacheEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCacheEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ListCacheEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{41}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ListCacheEntriesResponse) GetEntries() []*CachedEntry {
@@ -2829,7 +3913,7 @@ type GetCacheEntryRequest struct {
 
 func (x *GetCacheEntryRequest) Reset() {
 	*x = GetCacheEntryRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2841,7 +3925,7 @@ func (x *GetCacheEntryRequest) String() string {
 func (*GetCacheEntryRequest) ProtoMessage() {}
 
 func (x *GetCacheEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[42]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2854,7 +3938,7 @@ func (x *GetCacheEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCacheEntryRequest.ProtoReflect.Descriptor instead.
 func (*GetCacheEntryRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{42}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetCacheEntryRequest) GetId() string {
@@ -2881,7 +3965,7 @@ type GetCacheEntryResponse struct {
 
 func (x *GetCacheEntryResponse) Reset() {
 	*x = GetCacheEntryResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2893,7 +3977,7 @@ func (x *GetCacheEntryResponse) String() string {
 func (*GetCacheEntryResponse) ProtoMessage() {}
 
 func (x *GetCacheEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[43]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2906,7 +3990,7 @@ func (x *GetCacheEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCacheEntryResponse.ProtoReflect.Descriptor instead.
 func (*GetCacheEntryResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{43}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetCacheEntryResponse) GetEntry() *CachedEntry {
@@ -2938,7 +4022,7 @@ type DeleteCacheEntriesRequest struct {
 
 func (x *DeleteCacheEntriesRequest) Reset() {
 	*x = DeleteCacheEntriesRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2950,7 +4034,7 @@ func (x *DeleteCacheEntriesRequest) String() string {
 func (*DeleteCacheEntriesRequest) ProtoMessage() {}
 
 func (x *DeleteCacheEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[44]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2963,7 +4047,7 @@ func (x *DeleteCacheEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCacheEntriesRequest.ProtoReflect.Descriptor instead.
 func (*DeleteCacheEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{44}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DeleteCacheEntriesRequest) GetTenant() string {
@@ -3026,7 +4110,7 @@ type DeleteCacheEntriesResponse struct {
 
 func (x *DeleteCacheEntriesResponse) Reset() {
 	*x = DeleteCacheEntriesResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3038,7 +4122,7 @@ func (x *DeleteCacheEntriesResponse) String() string {
 func (*DeleteCacheEntriesResponse) ProtoMessage() {}
 
 func (x *DeleteCacheEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[45]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3051,7 +4135,7 @@ func (x *DeleteCacheEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteCacheEntriesResponse.ProtoReflect.Descriptor instead.
 func (*DeleteCacheEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{45}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DeleteCacheEntriesResponse) GetDeletedEntries() uint64 {
@@ -3073,7 +4157,7 @@ type DisputeCacheEntryRequest struct {
 
 func (x *DisputeCacheEntryRequest) Reset() {
 	*x = DisputeCacheEntryRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3085,7 +4169,7 @@ func (x *DisputeCacheEntryRequest) String() string {
 func (*DisputeCacheEntryRequest) ProtoMessage() {}
 
 func (x *DisputeCacheEntryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[46]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3098,7 +4182,7 @@ func (x *DisputeCacheEntryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisputeCacheEntryRequest.ProtoReflect.Descriptor instead.
 func (*DisputeCacheEntryRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{46}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DisputeCacheEntryRequest) GetId() string {
@@ -3124,7 +4208,7 @@ type DisputeCacheEntryResponse struct {
 
 func (x *DisputeCacheEntryResponse) Reset() {
 	*x = DisputeCacheEntryResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +4220,7 @@ func (x *DisputeCacheEntryResponse) String() string {
 func (*DisputeCacheEntryResponse) ProtoMessage() {}
 
 func (x *DisputeCacheEntryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[47]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +4233,7 @@ func (x *DisputeCacheEntryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DisputeCacheEntryResponse.ProtoReflect.Descriptor instead.
 func (*DisputeCacheEntryResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{47}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{63}
 }
 
 // Request of ImportCacheEntries.
@@ -3167,7 +4251,7 @@ type ImportCacheEntriesRequest struct {
 
 func (x *ImportCacheEntriesRequest) Reset() {
 	*x = ImportCacheEntriesRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[48]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3179,7 +4263,7 @@ func (x *ImportCacheEntriesRequest) String() string {
 func (*ImportCacheEntriesRequest) ProtoMessage() {}
 
 func (x *ImportCacheEntriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[48]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3192,7 +4276,7 @@ func (x *ImportCacheEntriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCacheEntriesRequest.ProtoReflect.Descriptor instead.
 func (*ImportCacheEntriesRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{48}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ImportCacheEntriesRequest) GetTenant() string {
@@ -3227,7 +4311,7 @@ type ImportCacheEntriesResponse struct {
 
 func (x *ImportCacheEntriesResponse) Reset() {
 	*x = ImportCacheEntriesResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[49]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3239,7 +4323,7 @@ func (x *ImportCacheEntriesResponse) String() string {
 func (*ImportCacheEntriesResponse) ProtoMessage() {}
 
 func (x *ImportCacheEntriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[49]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3252,7 +4336,7 @@ func (x *ImportCacheEntriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportCacheEntriesResponse.ProtoReflect.Descriptor instead.
 func (*ImportCacheEntriesResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{49}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *ImportCacheEntriesResponse) GetResults() []*CacheImportResult {
@@ -3279,7 +4363,7 @@ type ExplainCacheRequest struct {
 
 func (x *ExplainCacheRequest) Reset() {
 	*x = ExplainCacheRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[50]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3291,7 +4375,7 @@ func (x *ExplainCacheRequest) String() string {
 func (*ExplainCacheRequest) ProtoMessage() {}
 
 func (x *ExplainCacheRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[50]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3304,7 +4388,7 @@ func (x *ExplainCacheRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCacheRequest.ProtoReflect.Descriptor instead.
 func (*ExplainCacheRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{50}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *ExplainCacheRequest) GetTenant() string {
@@ -3357,7 +4441,7 @@ type ExplainCacheResponse struct {
 
 func (x *ExplainCacheResponse) Reset() {
 	*x = ExplainCacheResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[51]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3369,7 +4453,7 @@ func (x *ExplainCacheResponse) String() string {
 func (*ExplainCacheResponse) ProtoMessage() {}
 
 func (x *ExplainCacheResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[51]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3382,7 +4466,7 @@ func (x *ExplainCacheResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainCacheResponse.ProtoReflect.Descriptor instead.
 func (*ExplainCacheResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{51}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *ExplainCacheResponse) GetServed() bool {
@@ -3445,7 +4529,7 @@ type ShredCacheTenantRequest struct {
 
 func (x *ShredCacheTenantRequest) Reset() {
 	*x = ShredCacheTenantRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[52]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3457,7 +4541,7 @@ func (x *ShredCacheTenantRequest) String() string {
 func (*ShredCacheTenantRequest) ProtoMessage() {}
 
 func (x *ShredCacheTenantRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[52]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3470,7 +4554,7 @@ func (x *ShredCacheTenantRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShredCacheTenantRequest.ProtoReflect.Descriptor instead.
 func (*ShredCacheTenantRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{52}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *ShredCacheTenantRequest) GetTenant() string {
@@ -3491,7 +4575,7 @@ type ShredCacheTenantResponse struct {
 
 func (x *ShredCacheTenantResponse) Reset() {
 	*x = ShredCacheTenantResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[53]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3503,7 +4587,7 @@ func (x *ShredCacheTenantResponse) String() string {
 func (*ShredCacheTenantResponse) ProtoMessage() {}
 
 func (x *ShredCacheTenantResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[53]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3516,7 +4600,7 @@ func (x *ShredCacheTenantResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ShredCacheTenantResponse.ProtoReflect.Descriptor instead.
 func (*ShredCacheTenantResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{53}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *ShredCacheTenantResponse) GetDeletedEntries() uint64 {
@@ -3537,7 +4621,7 @@ type RotateCacheKeysRequest struct {
 
 func (x *RotateCacheKeysRequest) Reset() {
 	*x = RotateCacheKeysRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[54]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3549,7 +4633,7 @@ func (x *RotateCacheKeysRequest) String() string {
 func (*RotateCacheKeysRequest) ProtoMessage() {}
 
 func (x *RotateCacheKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[54]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3562,7 +4646,7 @@ func (x *RotateCacheKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateCacheKeysRequest.ProtoReflect.Descriptor instead.
 func (*RotateCacheKeysRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{54}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *RotateCacheKeysRequest) GetTenant() string {
@@ -3583,7 +4667,7 @@ type RotateCacheKeysResponse struct {
 
 func (x *RotateCacheKeysResponse) Reset() {
 	*x = RotateCacheKeysResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[55]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3595,7 +4679,7 @@ func (x *RotateCacheKeysResponse) String() string {
 func (*RotateCacheKeysResponse) ProtoMessage() {}
 
 func (x *RotateCacheKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[55]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3608,7 +4692,7 @@ func (x *RotateCacheKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateCacheKeysResponse.ProtoReflect.Descriptor instead.
 func (*RotateCacheKeysResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{55}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *RotateCacheKeysResponse) GetTenants() uint64 {
@@ -3627,7 +4711,7 @@ type ListUpstreamsRequest struct {
 
 func (x *ListUpstreamsRequest) Reset() {
 	*x = ListUpstreamsRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[56]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3639,7 +4723,7 @@ func (x *ListUpstreamsRequest) String() string {
 func (*ListUpstreamsRequest) ProtoMessage() {}
 
 func (x *ListUpstreamsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[56]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3652,7 +4736,7 @@ func (x *ListUpstreamsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUpstreamsRequest.ProtoReflect.Descriptor instead.
 func (*ListUpstreamsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{56}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{72}
 }
 
 // Response of ListUpstreams.
@@ -3665,7 +4749,7 @@ type ListUpstreamsResponse struct {
 
 func (x *ListUpstreamsResponse) Reset() {
 	*x = ListUpstreamsResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[57]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3677,7 +4761,7 @@ func (x *ListUpstreamsResponse) String() string {
 func (*ListUpstreamsResponse) ProtoMessage() {}
 
 func (x *ListUpstreamsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[57]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3690,7 +4774,7 @@ func (x *ListUpstreamsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListUpstreamsResponse.ProtoReflect.Descriptor instead.
 func (*ListUpstreamsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{57}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *ListUpstreamsResponse) GetPlaces() []*UpstreamPlace {
@@ -3713,7 +4797,7 @@ type ProbeUpstreamRequest struct {
 
 func (x *ProbeUpstreamRequest) Reset() {
 	*x = ProbeUpstreamRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[58]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3725,7 +4809,7 @@ func (x *ProbeUpstreamRequest) String() string {
 func (*ProbeUpstreamRequest) ProtoMessage() {}
 
 func (x *ProbeUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[58]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3738,7 +4822,7 @@ func (x *ProbeUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*ProbeUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{58}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *ProbeUpstreamRequest) GetUpstream() string {
@@ -3766,7 +4850,7 @@ type ProbeUpstreamResponse struct {
 
 func (x *ProbeUpstreamResponse) Reset() {
 	*x = ProbeUpstreamResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[59]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3778,7 +4862,7 @@ func (x *ProbeUpstreamResponse) String() string {
 func (*ProbeUpstreamResponse) ProtoMessage() {}
 
 func (x *ProbeUpstreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[59]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3791,7 +4875,7 @@ func (x *ProbeUpstreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProbeUpstreamResponse.ProtoReflect.Descriptor instead.
 func (*ProbeUpstreamResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{59}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *ProbeUpstreamResponse) GetPlaces() []*UpstreamPlace {
@@ -3820,7 +4904,7 @@ type EjectUpstreamRequest struct {
 
 func (x *EjectUpstreamRequest) Reset() {
 	*x = EjectUpstreamRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[60]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3832,7 +4916,7 @@ func (x *EjectUpstreamRequest) String() string {
 func (*EjectUpstreamRequest) ProtoMessage() {}
 
 func (x *EjectUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[60]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3845,7 +4929,7 @@ func (x *EjectUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EjectUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*EjectUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{60}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *EjectUpstreamRequest) GetUpstream() string {
@@ -3894,7 +4978,7 @@ type EjectUpstreamResponse struct {
 
 func (x *EjectUpstreamResponse) Reset() {
 	*x = EjectUpstreamResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[61]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3906,7 +4990,7 @@ func (x *EjectUpstreamResponse) String() string {
 func (*EjectUpstreamResponse) ProtoMessage() {}
 
 func (x *EjectUpstreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[61]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3919,7 +5003,7 @@ func (x *EjectUpstreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EjectUpstreamResponse.ProtoReflect.Descriptor instead.
 func (*EjectUpstreamResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{61}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *EjectUpstreamResponse) GetPlaces() []*UpstreamPlace {
@@ -3942,7 +5026,7 @@ type RestoreUpstreamRequest struct {
 
 func (x *RestoreUpstreamRequest) Reset() {
 	*x = RestoreUpstreamRequest{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[62]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3954,7 +5038,7 @@ func (x *RestoreUpstreamRequest) String() string {
 func (*RestoreUpstreamRequest) ProtoMessage() {}
 
 func (x *RestoreUpstreamRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[62]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3967,7 +5051,7 @@ func (x *RestoreUpstreamRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreUpstreamRequest.ProtoReflect.Descriptor instead.
 func (*RestoreUpstreamRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{62}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *RestoreUpstreamRequest) GetUpstream() string {
@@ -3995,7 +5079,7 @@ type RestoreUpstreamResponse struct {
 
 func (x *RestoreUpstreamResponse) Reset() {
 	*x = RestoreUpstreamResponse{}
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[63]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4007,7 +5091,7 @@ func (x *RestoreUpstreamResponse) String() string {
 func (*RestoreUpstreamResponse) ProtoMessage() {}
 
 func (x *RestoreUpstreamResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[63]
+	mi := &file_penstock_gateway_v1_admin_service_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4020,7 +5104,7 @@ func (x *RestoreUpstreamResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreUpstreamResponse.ProtoReflect.Descriptor instead.
 func (*RestoreUpstreamResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{63}
+	return file_penstock_gateway_v1_admin_service_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *RestoreUpstreamResponse) GetPlaces() []*UpstreamPlace {
@@ -4034,7 +5118,7 @@ var File_penstock_gateway_v1_admin_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"'penstock/gateway/v1/admin_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&penstock/gateway/v1/cached_entry.proto\x1a\"penstock/gateway/v1/upstream.proto\"\x93\x02\n" +
+	"'penstock/gateway/v1/admin_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&penstock/gateway/v1/cached_entry.proto\x1a\"penstock/gateway/v1/upstream.proto\"\xb0\x02\n" +
 	"\x06Tenant\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\tR\x04tier\x12\x16\n" +
@@ -4044,7 +5128,21 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcreatedAt\x12@\n" +
 	"\vdisabled_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"disabledAt\"\xd9\x03\n" +
+	"disabledAt\x12\x1b\n" +
+	"\ttime_zone\x18\b \x01(\tR\btimeZone\"\xb9\x01\n" +
+	"\x04Team\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tB\x03\xe0A\x02R\x04name\x12>\n" +
+	"\n" +
+	"created_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcreatedAt\x12@\n" +
+	"\varchived_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
+	"archivedAt\"\x9a\x01\n" +
+	"\x0eRevokedSubject\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12>\n" +
+	"\n" +
+	"revoked_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\trevokedAt\"\xa4\x04\n" +
 	"\x03Key\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x03R\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x17\n" +
@@ -4062,7 +5160,9 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\trevokedAt\x12$\n" +
 	"\vreplaced_by\x18\v \x01(\tB\x03\xe0A\x03R\n" +
 	"replacedBy\x12\x16\n" +
-	"\x06labels\x18\f \x03(\tR\x06labels\"\x86\x02\n" +
+	"\x06labels\x18\f \x03(\tR\x06labels\x12\x12\n" +
+	"\x04team\x18\r \x01(\tR\x04team\x125\n" +
+	"\x04kind\x18\x0e \x01(\x0e2\x1c.penstock.gateway.v1.KeyKindB\x03\xe0A\x03R\x04kind\"\xd2\x02\n" +
 	"\x04User\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\x12\x1b\n" +
 	"\x06tenant\x18\x02 \x01(\tB\x03\xe0A\x03R\x06tenant\x12\x17\n" +
@@ -4071,7 +5171,9 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\tcreatedAt\x12@\n" +
 	"\vdisabled_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
-	"disabledAt\"\xee\x03\n" +
+	"disabledAt\x12\x12\n" +
+	"\x04team\x18\a \x01(\tR\x04team\x126\n" +
+	"\x04kind\x18\b \x01(\x0e2\x1d.penstock.gateway.v1.UserKindB\x03\xe0A\x03R\x04kind\"\xee\x03\n" +
 	"\n" +
 	"AuditEntry\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\x12;\n" +
@@ -4092,12 +5194,13 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\adetails\x18\f \x03(\v2,.penstock.gateway.v1.AuditEntry.DetailsEntryR\adetails\x1a:\n" +
 	"\fDetailsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"t\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x91\x01\n" +
 	"\x13CreateTenantRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\x12\x12\n" +
 	"\x04tier\x18\x02 \x01(\tR\x04tier\x12\x16\n" +
 	"\x06models\x18\x03 \x03(\tR\x06models\x12\x18\n" +
-	"\aregions\x18\x04 \x03(\tR\aregions\"K\n" +
+	"\aregions\x18\x04 \x03(\tR\aregions\x12\x1b\n" +
+	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\"K\n" +
 	"\x14CreateTenantResponse\x123\n" +
 	"\x06tenant\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.TenantR\x06tenant\"+\n" +
 	"\x10GetTenantRequest\x12\x17\n" +
@@ -4124,7 +5227,7 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x13EnableTenantRequest\x12\x17\n" +
 	"\x04name\x18\x01 \x01(\tB\x03\xe0A\x02R\x04name\"K\n" +
 	"\x14EnableTenantResponse\x123\n" +
-	"\x06tenant\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.TenantR\x06tenant\"\xa2\x02\n" +
+	"\x06tenant\x18\x01 \x01(\v2\x1b.penstock.gateway.v1.TenantR\x06tenant\"\xb6\x02\n" +
 	"\x10CreateKeyRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x14\n" +
@@ -4133,16 +5236,18 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x06models\x18\x05 \x03(\tR\x06models\x12)\n" +
 	"\x10allowed_networks\x18\x06 \x03(\tR\x0fallowedNetworks\x125\n" +
 	"\blifetime\x18\a \x01(\v2\x19.google.protobuf.DurationR\blifetime\x12\x16\n" +
-	"\x06labels\x18\b \x03(\tR\x06labels\"W\n" +
+	"\x06labels\x18\b \x03(\tR\x06labels\x12\x12\n" +
+	"\x04team\x18\t \x01(\tR\x04team\"W\n" +
 	"\x11CreateKeyResponse\x12*\n" +
 	"\x03key\x18\x01 \x01(\v2\x18.penstock.gateway.v1.KeyR\x03key\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"~\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"\x92\x01\n" +
 	"\x0fListKeysRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1b\n" +
 	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tR\tpageToken\"h\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\x12\x12\n" +
+	"\x04team\x18\x05 \x01(\tR\x04team\"h\n" +
 	"\x10ListKeysResponse\x12,\n" +
 	"\x04keys\x18\x01 \x03(\v2\x18.penstock.gateway.v1.KeyR\x04keys\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x93\x01\n" +
@@ -4157,11 +5262,55 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x10RevokeKeyRequest\x12\x13\n" +
 	"\x02id\x18\x01 \x01(\tB\x03\xe0A\x02R\x02id\"?\n" +
 	"\x11RevokeKeyResponse\x12*\n" +
-	"\x03key\x18\x01 \x01(\v2\x18.penstock.gateway.v1.KeyR\x03key\"|\n" +
+	"\x03key\x18\x01 \x01(\v2\x18.penstock.gateway.v1.KeyR\x03key\"D\n" +
+	"\x11CreateTeamRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tB\x03\xe0A\x02R\x04name\"C\n" +
+	"\x12CreateTeamResponse\x12-\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.penstock.gateway.v1.TeamR\x04team\"f\n" +
+	"\x10ListTeamsRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"l\n" +
+	"\x11ListTeamsResponse\x12/\n" +
+	"\x05teams\x18\x01 \x03(\v2\x19.penstock.gateway.v1.TeamR\x05teams\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"E\n" +
+	"\x12ArchiveTeamRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tB\x03\xe0A\x02R\x04name\"D\n" +
+	"\x13ArchiveTeamResponse\x12-\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.penstock.gateway.v1.TeamR\x04team\"E\n" +
+	"\x12RestoreTeamRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
+	"\x04name\x18\x02 \x01(\tB\x03\xe0A\x02R\x04name\"D\n" +
+	"\x13RestoreTeamResponse\x12-\n" +
+	"\x04team\x18\x01 \x01(\v2\x19.penstock.gateway.v1.TeamR\x04team\"e\n" +
+	"\x14RevokeSubjectRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x1d\n" +
+	"\asubject\x18\x03 \x01(\tB\x03\xe0A\x02R\asubject\"V\n" +
+	"\x15RevokeSubjectResponse\x12=\n" +
+	"\asubject\x18\x01 \x01(\v2#.penstock.gateway.v1.RevokedSubjectR\asubject\"p\n" +
+	"\x1aListRevokedSubjectsRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\"\x86\x01\n" +
+	"\x1bListRevokedSubjectsResponse\x12?\n" +
+	"\bsubjects\x18\x01 \x03(\v2#.penstock.gateway.v1.RevokedSubjectR\bsubjects\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"f\n" +
+	"\x15RestoreSubjectRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06issuer\x18\x02 \x01(\tR\x06issuer\x12\x1d\n" +
+	"\asubject\x18\x03 \x01(\tB\x03\xe0A\x02R\asubject\"\x18\n" +
+	"\x16RestoreSubjectResponse\"\xc3\x01\n" +
 	"\x11CreateUserRequest\x12\x16\n" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tB\x03\xe0A\x02R\x04name\x126\n" +
-	"\x04role\x18\x03 \x01(\x0e2\x1d.penstock.gateway.v1.UserRoleB\x03\xe0A\x02R\x04role\"C\n" +
+	"\x04role\x18\x03 \x01(\x0e2\x1d.penstock.gateway.v1.UserRoleB\x03\xe0A\x02R\x04role\x12\x12\n" +
+	"\x04team\x18\x04 \x01(\tR\x04team\x121\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\x1d.penstock.gateway.v1.UserKindR\x04kind\"C\n" +
 	"\x12CreateUserResponse\x12-\n" +
 	"\x04user\x18\x01 \x01(\v2\x19.penstock.gateway.v1.UserR\x04user\"f\n" +
 	"\x10ListUsersRequest\x12\x16\n" +
@@ -4320,7 +5469,16 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_ROLE_VIEWER\x10\x01\x12\x14\n" +
 	"\x10USER_ROLE_MEMBER\x10\x02\x12\x13\n" +
-	"\x0fUSER_ROLE_ADMIN\x10\x032\xf7!\n" +
+	"\x0fUSER_ROLE_ADMIN\x10\x03*Z\n" +
+	"\bUserKind\x12\x19\n" +
+	"\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10USER_KIND_PERSON\x10\x01\x12\x1d\n" +
+	"\x19USER_KIND_SERVICE_ACCOUNT\x10\x02*v\n" +
+	"\aKeyKind\x12\x18\n" +
+	"\x14KEY_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12KEY_KIND_INFERENCE\x10\x01\x12\x1b\n" +
+	"\x17KEY_KIND_ADMINISTRATIVE\x10\x02\x12\x1c\n" +
+	"\x18KEY_KIND_SERVICE_ACCOUNT\x10\x032\xd8)\n" +
 	"\fAdminService\x12\x85\x01\n" +
 	"\fCreateTenant\x12(.penstock.gateway.v1.CreateTenantRequest\x1a).penstock.gateway.v1.CreateTenantResponse\" \x82\xd3\xe4\x93\x02\x1a:\x01*\"\x15/api/v1/admin/tenants\x12\x80\x01\n" +
 	"\tGetTenant\x12%.penstock.gateway.v1.GetTenantRequest\x1a&.penstock.gateway.v1.GetTenantResponse\"$\x82\xd3\xe4\x93\x02\x1e\x12\x1c/api/v1/admin/tenants/{name}\x12\x7f\n" +
@@ -4333,13 +5491,21 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\tRotateKey\x12%.penstock.gateway.v1.RotateKeyRequest\x1a&.penstock.gateway.v1.RotateKeyResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/admin/keys/{id}:rotate\x12\x85\x01\n" +
 	"\tRevokeKey\x12%.penstock.gateway.v1.RevokeKeyRequest\x1a&.penstock.gateway.v1.RevokeKeyResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/admin/keys/{id}:revoke\x12}\n" +
 	"\n" +
+	"CreateTeam\x12&.penstock.gateway.v1.CreateTeamRequest\x1a'.penstock.gateway.v1.CreateTeamResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/admin/teams\x12w\n" +
+	"\tListTeams\x12%.penstock.gateway.v1.ListTeamsRequest\x1a&.penstock.gateway.v1.ListTeamsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/teams\x12\x8f\x01\n" +
+	"\vArchiveTeam\x12'.penstock.gateway.v1.ArchiveTeamRequest\x1a(.penstock.gateway.v1.ArchiveTeamResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/admin/teams/{name}:archive\x12\x8f\x01\n" +
+	"\vRestoreTeam\x12'.penstock.gateway.v1.RestoreTeamRequest\x1a(.penstock.gateway.v1.RestoreTeamResponse\"-\x82\xd3\xe4\x93\x02':\x01*\"\"/api/v1/admin/teams/{name}:restore\x12}\n" +
+	"\n" +
 	"CreateUser\x12&.penstock.gateway.v1.CreateUserRequest\x1a'.penstock.gateway.v1.CreateUserResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/admin/users\x12w\n" +
 	"\tListUsers\x12%.penstock.gateway.v1.ListUsersRequest\x1a&.penstock.gateway.v1.ListUsersResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/admin/users\x12\x8a\x01\n" +
 	"\n" +
 	"UpdateUser\x12&.penstock.gateway.v1.UpdateUserRequest\x1a'.penstock.gateway.v1.UpdateUserResponse\"+\x82\xd3\xe4\x93\x02%:\x04user2\x1d/api/v1/admin/users/{user.id}\x12\x8d\x01\n" +
 	"\vDisableUser\x12'.penstock.gateway.v1.DisableUserRequest\x1a(.penstock.gateway.v1.DisableUserResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /api/v1/admin/users/{id}:disable\x12\x89\x01\n" +
 	"\n" +
-	"EnableUser\x12&.penstock.gateway.v1.EnableUserRequest\x1a'.penstock.gateway.v1.EnableUserResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/admin/users/{id}:enable\x12\x94\x01\n" +
+	"EnableUser\x12&.penstock.gateway.v1.EnableUserRequest\x1a'.penstock.gateway.v1.EnableUserResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/api/v1/admin/users/{id}:enable\x12\x90\x01\n" +
+	"\rRevokeSubject\x12).penstock.gateway.v1.RevokeSubjectRequest\x1a*.penstock.gateway.v1.RevokeSubjectResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/admin/subjects:revoke\x12\x98\x01\n" +
+	"\x13ListRevokedSubjects\x12/.penstock.gateway.v1.ListRevokedSubjectsRequest\x1a0.penstock.gateway.v1.ListRevokedSubjectsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/admin/subjects\x12\x94\x01\n" +
+	"\x0eRestoreSubject\x12*.penstock.gateway.v1.RestoreSubjectRequest\x1a+.penstock.gateway.v1.RestoreSubjectResponse\")\x82\xd3\xe4\x93\x02#:\x01*\"\x1e/api/v1/admin/subjects:restore\x12\x94\x01\n" +
 	"\x10ListAuditEntries\x12,.penstock.gateway.v1.ListAuditEntriesRequest\x1a-.penstock.gateway.v1.ListAuditEntriesResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/api/v1/admin/audit-entries\x12\x83\x01\n" +
 	"\n" +
 	"ClearCache\x12&.penstock.gateway.v1.ClearCacheRequest\x1a'.penstock.gateway.v1.ClearCacheResponse\"$\x82\xd3\xe4\x93\x02\x1e:\x01*\"\x19/api/v1/admin/cache:clear\x12\x83\x01\n" +
@@ -4369,200 +5535,244 @@ func file_penstock_gateway_v1_admin_service_proto_rawDescGZIP() []byte {
 	return file_penstock_gateway_v1_admin_service_proto_rawDescData
 }
 
-var file_penstock_gateway_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_penstock_gateway_v1_admin_service_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_penstock_gateway_v1_admin_service_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
 var file_penstock_gateway_v1_admin_service_proto_goTypes = []any{
-	(KeyScope)(0),                      // 0: penstock.gateway.v1.KeyScope
-	(UserRole)(0),                      // 1: penstock.gateway.v1.UserRole
-	(*Tenant)(nil),                     // 2: penstock.gateway.v1.Tenant
-	(*Key)(nil),                        // 3: penstock.gateway.v1.Key
-	(*User)(nil),                       // 4: penstock.gateway.v1.User
-	(*AuditEntry)(nil),                 // 5: penstock.gateway.v1.AuditEntry
-	(*CreateTenantRequest)(nil),        // 6: penstock.gateway.v1.CreateTenantRequest
-	(*CreateTenantResponse)(nil),       // 7: penstock.gateway.v1.CreateTenantResponse
-	(*GetTenantRequest)(nil),           // 8: penstock.gateway.v1.GetTenantRequest
-	(*GetTenantResponse)(nil),          // 9: penstock.gateway.v1.GetTenantResponse
-	(*ListTenantsRequest)(nil),         // 10: penstock.gateway.v1.ListTenantsRequest
-	(*ListTenantsResponse)(nil),        // 11: penstock.gateway.v1.ListTenantsResponse
-	(*UpdateTenantRequest)(nil),        // 12: penstock.gateway.v1.UpdateTenantRequest
-	(*UpdateTenantResponse)(nil),       // 13: penstock.gateway.v1.UpdateTenantResponse
-	(*DisableTenantRequest)(nil),       // 14: penstock.gateway.v1.DisableTenantRequest
-	(*DisableTenantResponse)(nil),      // 15: penstock.gateway.v1.DisableTenantResponse
-	(*EnableTenantRequest)(nil),        // 16: penstock.gateway.v1.EnableTenantRequest
-	(*EnableTenantResponse)(nil),       // 17: penstock.gateway.v1.EnableTenantResponse
-	(*CreateKeyRequest)(nil),           // 18: penstock.gateway.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),          // 19: penstock.gateway.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),            // 20: penstock.gateway.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),           // 21: penstock.gateway.v1.ListKeysResponse
-	(*RotateKeyRequest)(nil),           // 22: penstock.gateway.v1.RotateKeyRequest
-	(*RotateKeyResponse)(nil),          // 23: penstock.gateway.v1.RotateKeyResponse
-	(*RevokeKeyRequest)(nil),           // 24: penstock.gateway.v1.RevokeKeyRequest
-	(*RevokeKeyResponse)(nil),          // 25: penstock.gateway.v1.RevokeKeyResponse
-	(*CreateUserRequest)(nil),          // 26: penstock.gateway.v1.CreateUserRequest
-	(*CreateUserResponse)(nil),         // 27: penstock.gateway.v1.CreateUserResponse
-	(*ListUsersRequest)(nil),           // 28: penstock.gateway.v1.ListUsersRequest
-	(*ListUsersResponse)(nil),          // 29: penstock.gateway.v1.ListUsersResponse
-	(*UpdateUserRequest)(nil),          // 30: penstock.gateway.v1.UpdateUserRequest
-	(*UpdateUserResponse)(nil),         // 31: penstock.gateway.v1.UpdateUserResponse
-	(*DisableUserRequest)(nil),         // 32: penstock.gateway.v1.DisableUserRequest
-	(*DisableUserResponse)(nil),        // 33: penstock.gateway.v1.DisableUserResponse
-	(*EnableUserRequest)(nil),          // 34: penstock.gateway.v1.EnableUserRequest
-	(*EnableUserResponse)(nil),         // 35: penstock.gateway.v1.EnableUserResponse
-	(*ListAuditEntriesRequest)(nil),    // 36: penstock.gateway.v1.ListAuditEntriesRequest
-	(*ListAuditEntriesResponse)(nil),   // 37: penstock.gateway.v1.ListAuditEntriesResponse
-	(*ClearCacheRequest)(nil),          // 38: penstock.gateway.v1.ClearCacheRequest
-	(*ClearCacheResponse)(nil),         // 39: penstock.gateway.v1.ClearCacheResponse
-	(*GetCacheStatsRequest)(nil),       // 40: penstock.gateway.v1.GetCacheStatsRequest
-	(*GetCacheStatsResponse)(nil),      // 41: penstock.gateway.v1.GetCacheStatsResponse
-	(*ListCacheEntriesRequest)(nil),    // 42: penstock.gateway.v1.ListCacheEntriesRequest
-	(*ListCacheEntriesResponse)(nil),   // 43: penstock.gateway.v1.ListCacheEntriesResponse
-	(*GetCacheEntryRequest)(nil),       // 44: penstock.gateway.v1.GetCacheEntryRequest
-	(*GetCacheEntryResponse)(nil),      // 45: penstock.gateway.v1.GetCacheEntryResponse
-	(*DeleteCacheEntriesRequest)(nil),  // 46: penstock.gateway.v1.DeleteCacheEntriesRequest
-	(*DeleteCacheEntriesResponse)(nil), // 47: penstock.gateway.v1.DeleteCacheEntriesResponse
-	(*DisputeCacheEntryRequest)(nil),   // 48: penstock.gateway.v1.DisputeCacheEntryRequest
-	(*DisputeCacheEntryResponse)(nil),  // 49: penstock.gateway.v1.DisputeCacheEntryResponse
-	(*ImportCacheEntriesRequest)(nil),  // 50: penstock.gateway.v1.ImportCacheEntriesRequest
-	(*ImportCacheEntriesResponse)(nil), // 51: penstock.gateway.v1.ImportCacheEntriesResponse
-	(*ExplainCacheRequest)(nil),        // 52: penstock.gateway.v1.ExplainCacheRequest
-	(*ExplainCacheResponse)(nil),       // 53: penstock.gateway.v1.ExplainCacheResponse
-	(*ShredCacheTenantRequest)(nil),    // 54: penstock.gateway.v1.ShredCacheTenantRequest
-	(*ShredCacheTenantResponse)(nil),   // 55: penstock.gateway.v1.ShredCacheTenantResponse
-	(*RotateCacheKeysRequest)(nil),     // 56: penstock.gateway.v1.RotateCacheKeysRequest
-	(*RotateCacheKeysResponse)(nil),    // 57: penstock.gateway.v1.RotateCacheKeysResponse
-	(*ListUpstreamsRequest)(nil),       // 58: penstock.gateway.v1.ListUpstreamsRequest
-	(*ListUpstreamsResponse)(nil),      // 59: penstock.gateway.v1.ListUpstreamsResponse
-	(*ProbeUpstreamRequest)(nil),       // 60: penstock.gateway.v1.ProbeUpstreamRequest
-	(*ProbeUpstreamResponse)(nil),      // 61: penstock.gateway.v1.ProbeUpstreamResponse
-	(*EjectUpstreamRequest)(nil),       // 62: penstock.gateway.v1.EjectUpstreamRequest
-	(*EjectUpstreamResponse)(nil),      // 63: penstock.gateway.v1.EjectUpstreamResponse
-	(*RestoreUpstreamRequest)(nil),     // 64: penstock.gateway.v1.RestoreUpstreamRequest
-	(*RestoreUpstreamResponse)(nil),    // 65: penstock.gateway.v1.RestoreUpstreamResponse
-	nil,                                // 66: penstock.gateway.v1.AuditEntry.DetailsEntry
-	nil,                                // 67: penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntry
-	nil,                                // 68: penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntry
-	(*timestamppb.Timestamp)(nil),      // 69: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),      // 70: google.protobuf.FieldMask
-	(*durationpb.Duration)(nil),        // 71: google.protobuf.Duration
-	(*CachedEntry)(nil),                // 72: penstock.gateway.v1.CachedEntry
-	(*CacheImportRow)(nil),             // 73: penstock.gateway.v1.CacheImportRow
-	(*CacheImportResult)(nil),          // 74: penstock.gateway.v1.CacheImportResult
-	(*UpstreamPlace)(nil),              // 75: penstock.gateway.v1.UpstreamPlace
+	(KeyScope)(0),                       // 0: penstock.gateway.v1.KeyScope
+	(UserRole)(0),                       // 1: penstock.gateway.v1.UserRole
+	(UserKind)(0),                       // 2: penstock.gateway.v1.UserKind
+	(KeyKind)(0),                        // 3: penstock.gateway.v1.KeyKind
+	(*Tenant)(nil),                      // 4: penstock.gateway.v1.Tenant
+	(*Team)(nil),                        // 5: penstock.gateway.v1.Team
+	(*RevokedSubject)(nil),              // 6: penstock.gateway.v1.RevokedSubject
+	(*Key)(nil),                         // 7: penstock.gateway.v1.Key
+	(*User)(nil),                        // 8: penstock.gateway.v1.User
+	(*AuditEntry)(nil),                  // 9: penstock.gateway.v1.AuditEntry
+	(*CreateTenantRequest)(nil),         // 10: penstock.gateway.v1.CreateTenantRequest
+	(*CreateTenantResponse)(nil),        // 11: penstock.gateway.v1.CreateTenantResponse
+	(*GetTenantRequest)(nil),            // 12: penstock.gateway.v1.GetTenantRequest
+	(*GetTenantResponse)(nil),           // 13: penstock.gateway.v1.GetTenantResponse
+	(*ListTenantsRequest)(nil),          // 14: penstock.gateway.v1.ListTenantsRequest
+	(*ListTenantsResponse)(nil),         // 15: penstock.gateway.v1.ListTenantsResponse
+	(*UpdateTenantRequest)(nil),         // 16: penstock.gateway.v1.UpdateTenantRequest
+	(*UpdateTenantResponse)(nil),        // 17: penstock.gateway.v1.UpdateTenantResponse
+	(*DisableTenantRequest)(nil),        // 18: penstock.gateway.v1.DisableTenantRequest
+	(*DisableTenantResponse)(nil),       // 19: penstock.gateway.v1.DisableTenantResponse
+	(*EnableTenantRequest)(nil),         // 20: penstock.gateway.v1.EnableTenantRequest
+	(*EnableTenantResponse)(nil),        // 21: penstock.gateway.v1.EnableTenantResponse
+	(*CreateKeyRequest)(nil),            // 22: penstock.gateway.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),           // 23: penstock.gateway.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),             // 24: penstock.gateway.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),            // 25: penstock.gateway.v1.ListKeysResponse
+	(*RotateKeyRequest)(nil),            // 26: penstock.gateway.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),           // 27: penstock.gateway.v1.RotateKeyResponse
+	(*RevokeKeyRequest)(nil),            // 28: penstock.gateway.v1.RevokeKeyRequest
+	(*RevokeKeyResponse)(nil),           // 29: penstock.gateway.v1.RevokeKeyResponse
+	(*CreateTeamRequest)(nil),           // 30: penstock.gateway.v1.CreateTeamRequest
+	(*CreateTeamResponse)(nil),          // 31: penstock.gateway.v1.CreateTeamResponse
+	(*ListTeamsRequest)(nil),            // 32: penstock.gateway.v1.ListTeamsRequest
+	(*ListTeamsResponse)(nil),           // 33: penstock.gateway.v1.ListTeamsResponse
+	(*ArchiveTeamRequest)(nil),          // 34: penstock.gateway.v1.ArchiveTeamRequest
+	(*ArchiveTeamResponse)(nil),         // 35: penstock.gateway.v1.ArchiveTeamResponse
+	(*RestoreTeamRequest)(nil),          // 36: penstock.gateway.v1.RestoreTeamRequest
+	(*RestoreTeamResponse)(nil),         // 37: penstock.gateway.v1.RestoreTeamResponse
+	(*RevokeSubjectRequest)(nil),        // 38: penstock.gateway.v1.RevokeSubjectRequest
+	(*RevokeSubjectResponse)(nil),       // 39: penstock.gateway.v1.RevokeSubjectResponse
+	(*ListRevokedSubjectsRequest)(nil),  // 40: penstock.gateway.v1.ListRevokedSubjectsRequest
+	(*ListRevokedSubjectsResponse)(nil), // 41: penstock.gateway.v1.ListRevokedSubjectsResponse
+	(*RestoreSubjectRequest)(nil),       // 42: penstock.gateway.v1.RestoreSubjectRequest
+	(*RestoreSubjectResponse)(nil),      // 43: penstock.gateway.v1.RestoreSubjectResponse
+	(*CreateUserRequest)(nil),           // 44: penstock.gateway.v1.CreateUserRequest
+	(*CreateUserResponse)(nil),          // 45: penstock.gateway.v1.CreateUserResponse
+	(*ListUsersRequest)(nil),            // 46: penstock.gateway.v1.ListUsersRequest
+	(*ListUsersResponse)(nil),           // 47: penstock.gateway.v1.ListUsersResponse
+	(*UpdateUserRequest)(nil),           // 48: penstock.gateway.v1.UpdateUserRequest
+	(*UpdateUserResponse)(nil),          // 49: penstock.gateway.v1.UpdateUserResponse
+	(*DisableUserRequest)(nil),          // 50: penstock.gateway.v1.DisableUserRequest
+	(*DisableUserResponse)(nil),         // 51: penstock.gateway.v1.DisableUserResponse
+	(*EnableUserRequest)(nil),           // 52: penstock.gateway.v1.EnableUserRequest
+	(*EnableUserResponse)(nil),          // 53: penstock.gateway.v1.EnableUserResponse
+	(*ListAuditEntriesRequest)(nil),     // 54: penstock.gateway.v1.ListAuditEntriesRequest
+	(*ListAuditEntriesResponse)(nil),    // 55: penstock.gateway.v1.ListAuditEntriesResponse
+	(*ClearCacheRequest)(nil),           // 56: penstock.gateway.v1.ClearCacheRequest
+	(*ClearCacheResponse)(nil),          // 57: penstock.gateway.v1.ClearCacheResponse
+	(*GetCacheStatsRequest)(nil),        // 58: penstock.gateway.v1.GetCacheStatsRequest
+	(*GetCacheStatsResponse)(nil),       // 59: penstock.gateway.v1.GetCacheStatsResponse
+	(*ListCacheEntriesRequest)(nil),     // 60: penstock.gateway.v1.ListCacheEntriesRequest
+	(*ListCacheEntriesResponse)(nil),    // 61: penstock.gateway.v1.ListCacheEntriesResponse
+	(*GetCacheEntryRequest)(nil),        // 62: penstock.gateway.v1.GetCacheEntryRequest
+	(*GetCacheEntryResponse)(nil),       // 63: penstock.gateway.v1.GetCacheEntryResponse
+	(*DeleteCacheEntriesRequest)(nil),   // 64: penstock.gateway.v1.DeleteCacheEntriesRequest
+	(*DeleteCacheEntriesResponse)(nil),  // 65: penstock.gateway.v1.DeleteCacheEntriesResponse
+	(*DisputeCacheEntryRequest)(nil),    // 66: penstock.gateway.v1.DisputeCacheEntryRequest
+	(*DisputeCacheEntryResponse)(nil),   // 67: penstock.gateway.v1.DisputeCacheEntryResponse
+	(*ImportCacheEntriesRequest)(nil),   // 68: penstock.gateway.v1.ImportCacheEntriesRequest
+	(*ImportCacheEntriesResponse)(nil),  // 69: penstock.gateway.v1.ImportCacheEntriesResponse
+	(*ExplainCacheRequest)(nil),         // 70: penstock.gateway.v1.ExplainCacheRequest
+	(*ExplainCacheResponse)(nil),        // 71: penstock.gateway.v1.ExplainCacheResponse
+	(*ShredCacheTenantRequest)(nil),     // 72: penstock.gateway.v1.ShredCacheTenantRequest
+	(*ShredCacheTenantResponse)(nil),    // 73: penstock.gateway.v1.ShredCacheTenantResponse
+	(*RotateCacheKeysRequest)(nil),      // 74: penstock.gateway.v1.RotateCacheKeysRequest
+	(*RotateCacheKeysResponse)(nil),     // 75: penstock.gateway.v1.RotateCacheKeysResponse
+	(*ListUpstreamsRequest)(nil),        // 76: penstock.gateway.v1.ListUpstreamsRequest
+	(*ListUpstreamsResponse)(nil),       // 77: penstock.gateway.v1.ListUpstreamsResponse
+	(*ProbeUpstreamRequest)(nil),        // 78: penstock.gateway.v1.ProbeUpstreamRequest
+	(*ProbeUpstreamResponse)(nil),       // 79: penstock.gateway.v1.ProbeUpstreamResponse
+	(*EjectUpstreamRequest)(nil),        // 80: penstock.gateway.v1.EjectUpstreamRequest
+	(*EjectUpstreamResponse)(nil),       // 81: penstock.gateway.v1.EjectUpstreamResponse
+	(*RestoreUpstreamRequest)(nil),      // 82: penstock.gateway.v1.RestoreUpstreamRequest
+	(*RestoreUpstreamResponse)(nil),     // 83: penstock.gateway.v1.RestoreUpstreamResponse
+	nil,                                 // 84: penstock.gateway.v1.AuditEntry.DetailsEntry
+	nil,                                 // 85: penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntry
+	nil,                                 // 86: penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntry
+	(*timestamppb.Timestamp)(nil),       // 87: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),       // 88: google.protobuf.FieldMask
+	(*durationpb.Duration)(nil),         // 89: google.protobuf.Duration
+	(*CachedEntry)(nil),                 // 90: penstock.gateway.v1.CachedEntry
+	(*CacheImportRow)(nil),              // 91: penstock.gateway.v1.CacheImportRow
+	(*CacheImportResult)(nil),           // 92: penstock.gateway.v1.CacheImportResult
+	(*UpstreamPlace)(nil),               // 93: penstock.gateway.v1.UpstreamPlace
 }
 var file_penstock_gateway_v1_admin_service_proto_depIdxs = []int32{
-	69, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
-	69, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
-	0,  // 2: penstock.gateway.v1.Key.scopes:type_name -> penstock.gateway.v1.KeyScope
-	69, // 3: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
-	69, // 4: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
-	69, // 5: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
-	1,  // 6: penstock.gateway.v1.User.role:type_name -> penstock.gateway.v1.UserRole
-	69, // 7: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
-	69, // 8: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
-	69, // 9: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
-	66, // 10: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
-	2,  // 11: penstock.gateway.v1.CreateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
-	2,  // 12: penstock.gateway.v1.GetTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
-	2,  // 13: penstock.gateway.v1.ListTenantsResponse.tenants:type_name -> penstock.gateway.v1.Tenant
-	2,  // 14: penstock.gateway.v1.UpdateTenantRequest.tenant:type_name -> penstock.gateway.v1.Tenant
-	70, // 15: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
-	2,  // 16: penstock.gateway.v1.UpdateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
-	2,  // 17: penstock.gateway.v1.DisableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
-	2,  // 18: penstock.gateway.v1.EnableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
-	0,  // 19: penstock.gateway.v1.CreateKeyRequest.scopes:type_name -> penstock.gateway.v1.KeyScope
-	71, // 20: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
-	3,  // 21: penstock.gateway.v1.CreateKeyResponse.key:type_name -> penstock.gateway.v1.Key
-	3,  // 22: penstock.gateway.v1.ListKeysResponse.keys:type_name -> penstock.gateway.v1.Key
-	71, // 23: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
-	71, // 24: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
-	3,  // 25: penstock.gateway.v1.RotateKeyResponse.key:type_name -> penstock.gateway.v1.Key
-	3,  // 26: penstock.gateway.v1.RotateKeyResponse.previous_key:type_name -> penstock.gateway.v1.Key
-	3,  // 27: penstock.gateway.v1.RevokeKeyResponse.key:type_name -> penstock.gateway.v1.Key
-	1,  // 28: penstock.gateway.v1.CreateUserRequest.role:type_name -> penstock.gateway.v1.UserRole
-	4,  // 29: penstock.gateway.v1.CreateUserResponse.user:type_name -> penstock.gateway.v1.User
-	4,  // 30: penstock.gateway.v1.ListUsersResponse.users:type_name -> penstock.gateway.v1.User
-	4,  // 31: penstock.gateway.v1.UpdateUserRequest.user:type_name -> penstock.gateway.v1.User
-	70, // 32: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
-	4,  // 33: penstock.gateway.v1.UpdateUserResponse.user:type_name -> penstock.gateway.v1.User
-	4,  // 34: penstock.gateway.v1.DisableUserResponse.user:type_name -> penstock.gateway.v1.User
-	4,  // 35: penstock.gateway.v1.EnableUserResponse.user:type_name -> penstock.gateway.v1.User
-	5,  // 36: penstock.gateway.v1.ListAuditEntriesResponse.entries:type_name -> penstock.gateway.v1.AuditEntry
-	67, // 37: penstock.gateway.v1.GetCacheStatsResponse.refused_by_guard:type_name -> penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntry
-	68, // 38: penstock.gateway.v1.GetCacheStatsResponse.not_compared:type_name -> penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntry
-	72, // 39: penstock.gateway.v1.ListCacheEntriesResponse.entries:type_name -> penstock.gateway.v1.CachedEntry
-	72, // 40: penstock.gateway.v1.GetCacheEntryResponse.entry:type_name -> penstock.gateway.v1.CachedEntry
-	73, // 41: penstock.gateway.v1.ImportCacheEntriesRequest.rows:type_name -> penstock.gateway.v1.CacheImportRow
-	74, // 42: penstock.gateway.v1.ImportCacheEntriesResponse.results:type_name -> penstock.gateway.v1.CacheImportResult
-	75, // 43: penstock.gateway.v1.ListUpstreamsResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	75, // 44: penstock.gateway.v1.ProbeUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	71, // 45: penstock.gateway.v1.EjectUpstreamRequest.duration:type_name -> google.protobuf.Duration
-	75, // 46: penstock.gateway.v1.EjectUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	75, // 47: penstock.gateway.v1.RestoreUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
-	6,  // 48: penstock.gateway.v1.AdminService.CreateTenant:input_type -> penstock.gateway.v1.CreateTenantRequest
-	8,  // 49: penstock.gateway.v1.AdminService.GetTenant:input_type -> penstock.gateway.v1.GetTenantRequest
-	10, // 50: penstock.gateway.v1.AdminService.ListTenants:input_type -> penstock.gateway.v1.ListTenantsRequest
-	12, // 51: penstock.gateway.v1.AdminService.UpdateTenant:input_type -> penstock.gateway.v1.UpdateTenantRequest
-	14, // 52: penstock.gateway.v1.AdminService.DisableTenant:input_type -> penstock.gateway.v1.DisableTenantRequest
-	16, // 53: penstock.gateway.v1.AdminService.EnableTenant:input_type -> penstock.gateway.v1.EnableTenantRequest
-	18, // 54: penstock.gateway.v1.AdminService.CreateKey:input_type -> penstock.gateway.v1.CreateKeyRequest
-	20, // 55: penstock.gateway.v1.AdminService.ListKeys:input_type -> penstock.gateway.v1.ListKeysRequest
-	22, // 56: penstock.gateway.v1.AdminService.RotateKey:input_type -> penstock.gateway.v1.RotateKeyRequest
-	24, // 57: penstock.gateway.v1.AdminService.RevokeKey:input_type -> penstock.gateway.v1.RevokeKeyRequest
-	26, // 58: penstock.gateway.v1.AdminService.CreateUser:input_type -> penstock.gateway.v1.CreateUserRequest
-	28, // 59: penstock.gateway.v1.AdminService.ListUsers:input_type -> penstock.gateway.v1.ListUsersRequest
-	30, // 60: penstock.gateway.v1.AdminService.UpdateUser:input_type -> penstock.gateway.v1.UpdateUserRequest
-	32, // 61: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
-	34, // 62: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
-	36, // 63: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
-	38, // 64: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
-	40, // 65: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
-	42, // 66: penstock.gateway.v1.AdminService.ListCacheEntries:input_type -> penstock.gateway.v1.ListCacheEntriesRequest
-	44, // 67: penstock.gateway.v1.AdminService.GetCacheEntry:input_type -> penstock.gateway.v1.GetCacheEntryRequest
-	46, // 68: penstock.gateway.v1.AdminService.DeleteCacheEntries:input_type -> penstock.gateway.v1.DeleteCacheEntriesRequest
-	48, // 69: penstock.gateway.v1.AdminService.DisputeCacheEntry:input_type -> penstock.gateway.v1.DisputeCacheEntryRequest
-	50, // 70: penstock.gateway.v1.AdminService.ImportCacheEntries:input_type -> penstock.gateway.v1.ImportCacheEntriesRequest
-	52, // 71: penstock.gateway.v1.AdminService.ExplainCache:input_type -> penstock.gateway.v1.ExplainCacheRequest
-	54, // 72: penstock.gateway.v1.AdminService.ShredCacheTenant:input_type -> penstock.gateway.v1.ShredCacheTenantRequest
-	56, // 73: penstock.gateway.v1.AdminService.RotateCacheKeys:input_type -> penstock.gateway.v1.RotateCacheKeysRequest
-	58, // 74: penstock.gateway.v1.AdminService.ListUpstreams:input_type -> penstock.gateway.v1.ListUpstreamsRequest
-	60, // 75: penstock.gateway.v1.AdminService.ProbeUpstream:input_type -> penstock.gateway.v1.ProbeUpstreamRequest
-	62, // 76: penstock.gateway.v1.AdminService.EjectUpstream:input_type -> penstock.gateway.v1.EjectUpstreamRequest
-	64, // 77: penstock.gateway.v1.AdminService.RestoreUpstream:input_type -> penstock.gateway.v1.RestoreUpstreamRequest
-	7,  // 78: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
-	9,  // 79: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
-	11, // 80: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
-	13, // 81: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
-	15, // 82: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
-	17, // 83: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
-	19, // 84: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
-	21, // 85: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
-	23, // 86: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
-	25, // 87: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
-	27, // 88: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
-	29, // 89: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
-	31, // 90: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
-	33, // 91: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
-	35, // 92: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
-	37, // 93: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
-	39, // 94: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
-	41, // 95: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
-	43, // 96: penstock.gateway.v1.AdminService.ListCacheEntries:output_type -> penstock.gateway.v1.ListCacheEntriesResponse
-	45, // 97: penstock.gateway.v1.AdminService.GetCacheEntry:output_type -> penstock.gateway.v1.GetCacheEntryResponse
-	47, // 98: penstock.gateway.v1.AdminService.DeleteCacheEntries:output_type -> penstock.gateway.v1.DeleteCacheEntriesResponse
-	49, // 99: penstock.gateway.v1.AdminService.DisputeCacheEntry:output_type -> penstock.gateway.v1.DisputeCacheEntryResponse
-	51, // 100: penstock.gateway.v1.AdminService.ImportCacheEntries:output_type -> penstock.gateway.v1.ImportCacheEntriesResponse
-	53, // 101: penstock.gateway.v1.AdminService.ExplainCache:output_type -> penstock.gateway.v1.ExplainCacheResponse
-	55, // 102: penstock.gateway.v1.AdminService.ShredCacheTenant:output_type -> penstock.gateway.v1.ShredCacheTenantResponse
-	57, // 103: penstock.gateway.v1.AdminService.RotateCacheKeys:output_type -> penstock.gateway.v1.RotateCacheKeysResponse
-	59, // 104: penstock.gateway.v1.AdminService.ListUpstreams:output_type -> penstock.gateway.v1.ListUpstreamsResponse
-	61, // 105: penstock.gateway.v1.AdminService.ProbeUpstream:output_type -> penstock.gateway.v1.ProbeUpstreamResponse
-	63, // 106: penstock.gateway.v1.AdminService.EjectUpstream:output_type -> penstock.gateway.v1.EjectUpstreamResponse
-	65, // 107: penstock.gateway.v1.AdminService.RestoreUpstream:output_type -> penstock.gateway.v1.RestoreUpstreamResponse
-	78, // [78:108] is the sub-list for method output_type
-	48, // [48:78] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	87, // 0: penstock.gateway.v1.Tenant.created_at:type_name -> google.protobuf.Timestamp
+	87, // 1: penstock.gateway.v1.Tenant.disabled_at:type_name -> google.protobuf.Timestamp
+	87, // 2: penstock.gateway.v1.Team.created_at:type_name -> google.protobuf.Timestamp
+	87, // 3: penstock.gateway.v1.Team.archived_at:type_name -> google.protobuf.Timestamp
+	87, // 4: penstock.gateway.v1.RevokedSubject.revoked_at:type_name -> google.protobuf.Timestamp
+	0,  // 5: penstock.gateway.v1.Key.scopes:type_name -> penstock.gateway.v1.KeyScope
+	87, // 6: penstock.gateway.v1.Key.created_at:type_name -> google.protobuf.Timestamp
+	87, // 7: penstock.gateway.v1.Key.expires_at:type_name -> google.protobuf.Timestamp
+	87, // 8: penstock.gateway.v1.Key.revoked_at:type_name -> google.protobuf.Timestamp
+	3,  // 9: penstock.gateway.v1.Key.kind:type_name -> penstock.gateway.v1.KeyKind
+	1,  // 10: penstock.gateway.v1.User.role:type_name -> penstock.gateway.v1.UserRole
+	87, // 11: penstock.gateway.v1.User.created_at:type_name -> google.protobuf.Timestamp
+	87, // 12: penstock.gateway.v1.User.disabled_at:type_name -> google.protobuf.Timestamp
+	2,  // 13: penstock.gateway.v1.User.kind:type_name -> penstock.gateway.v1.UserKind
+	87, // 14: penstock.gateway.v1.AuditEntry.occurred_at:type_name -> google.protobuf.Timestamp
+	84, // 15: penstock.gateway.v1.AuditEntry.details:type_name -> penstock.gateway.v1.AuditEntry.DetailsEntry
+	4,  // 16: penstock.gateway.v1.CreateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
+	4,  // 17: penstock.gateway.v1.GetTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
+	4,  // 18: penstock.gateway.v1.ListTenantsResponse.tenants:type_name -> penstock.gateway.v1.Tenant
+	4,  // 19: penstock.gateway.v1.UpdateTenantRequest.tenant:type_name -> penstock.gateway.v1.Tenant
+	88, // 20: penstock.gateway.v1.UpdateTenantRequest.update_mask:type_name -> google.protobuf.FieldMask
+	4,  // 21: penstock.gateway.v1.UpdateTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
+	4,  // 22: penstock.gateway.v1.DisableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
+	4,  // 23: penstock.gateway.v1.EnableTenantResponse.tenant:type_name -> penstock.gateway.v1.Tenant
+	0,  // 24: penstock.gateway.v1.CreateKeyRequest.scopes:type_name -> penstock.gateway.v1.KeyScope
+	89, // 25: penstock.gateway.v1.CreateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	7,  // 26: penstock.gateway.v1.CreateKeyResponse.key:type_name -> penstock.gateway.v1.Key
+	7,  // 27: penstock.gateway.v1.ListKeysResponse.keys:type_name -> penstock.gateway.v1.Key
+	89, // 28: penstock.gateway.v1.RotateKeyRequest.overlap:type_name -> google.protobuf.Duration
+	89, // 29: penstock.gateway.v1.RotateKeyRequest.lifetime:type_name -> google.protobuf.Duration
+	7,  // 30: penstock.gateway.v1.RotateKeyResponse.key:type_name -> penstock.gateway.v1.Key
+	7,  // 31: penstock.gateway.v1.RotateKeyResponse.previous_key:type_name -> penstock.gateway.v1.Key
+	7,  // 32: penstock.gateway.v1.RevokeKeyResponse.key:type_name -> penstock.gateway.v1.Key
+	5,  // 33: penstock.gateway.v1.CreateTeamResponse.team:type_name -> penstock.gateway.v1.Team
+	5,  // 34: penstock.gateway.v1.ListTeamsResponse.teams:type_name -> penstock.gateway.v1.Team
+	5,  // 35: penstock.gateway.v1.ArchiveTeamResponse.team:type_name -> penstock.gateway.v1.Team
+	5,  // 36: penstock.gateway.v1.RestoreTeamResponse.team:type_name -> penstock.gateway.v1.Team
+	6,  // 37: penstock.gateway.v1.RevokeSubjectResponse.subject:type_name -> penstock.gateway.v1.RevokedSubject
+	6,  // 38: penstock.gateway.v1.ListRevokedSubjectsResponse.subjects:type_name -> penstock.gateway.v1.RevokedSubject
+	1,  // 39: penstock.gateway.v1.CreateUserRequest.role:type_name -> penstock.gateway.v1.UserRole
+	2,  // 40: penstock.gateway.v1.CreateUserRequest.kind:type_name -> penstock.gateway.v1.UserKind
+	8,  // 41: penstock.gateway.v1.CreateUserResponse.user:type_name -> penstock.gateway.v1.User
+	8,  // 42: penstock.gateway.v1.ListUsersResponse.users:type_name -> penstock.gateway.v1.User
+	8,  // 43: penstock.gateway.v1.UpdateUserRequest.user:type_name -> penstock.gateway.v1.User
+	88, // 44: penstock.gateway.v1.UpdateUserRequest.update_mask:type_name -> google.protobuf.FieldMask
+	8,  // 45: penstock.gateway.v1.UpdateUserResponse.user:type_name -> penstock.gateway.v1.User
+	8,  // 46: penstock.gateway.v1.DisableUserResponse.user:type_name -> penstock.gateway.v1.User
+	8,  // 47: penstock.gateway.v1.EnableUserResponse.user:type_name -> penstock.gateway.v1.User
+	9,  // 48: penstock.gateway.v1.ListAuditEntriesResponse.entries:type_name -> penstock.gateway.v1.AuditEntry
+	85, // 49: penstock.gateway.v1.GetCacheStatsResponse.refused_by_guard:type_name -> penstock.gateway.v1.GetCacheStatsResponse.RefusedByGuardEntry
+	86, // 50: penstock.gateway.v1.GetCacheStatsResponse.not_compared:type_name -> penstock.gateway.v1.GetCacheStatsResponse.NotComparedEntry
+	90, // 51: penstock.gateway.v1.ListCacheEntriesResponse.entries:type_name -> penstock.gateway.v1.CachedEntry
+	90, // 52: penstock.gateway.v1.GetCacheEntryResponse.entry:type_name -> penstock.gateway.v1.CachedEntry
+	91, // 53: penstock.gateway.v1.ImportCacheEntriesRequest.rows:type_name -> penstock.gateway.v1.CacheImportRow
+	92, // 54: penstock.gateway.v1.ImportCacheEntriesResponse.results:type_name -> penstock.gateway.v1.CacheImportResult
+	93, // 55: penstock.gateway.v1.ListUpstreamsResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	93, // 56: penstock.gateway.v1.ProbeUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	89, // 57: penstock.gateway.v1.EjectUpstreamRequest.duration:type_name -> google.protobuf.Duration
+	93, // 58: penstock.gateway.v1.EjectUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	93, // 59: penstock.gateway.v1.RestoreUpstreamResponse.places:type_name -> penstock.gateway.v1.UpstreamPlace
+	10, // 60: penstock.gateway.v1.AdminService.CreateTenant:input_type -> penstock.gateway.v1.CreateTenantRequest
+	12, // 61: penstock.gateway.v1.AdminService.GetTenant:input_type -> penstock.gateway.v1.GetTenantRequest
+	14, // 62: penstock.gateway.v1.AdminService.ListTenants:input_type -> penstock.gateway.v1.ListTenantsRequest
+	16, // 63: penstock.gateway.v1.AdminService.UpdateTenant:input_type -> penstock.gateway.v1.UpdateTenantRequest
+	18, // 64: penstock.gateway.v1.AdminService.DisableTenant:input_type -> penstock.gateway.v1.DisableTenantRequest
+	20, // 65: penstock.gateway.v1.AdminService.EnableTenant:input_type -> penstock.gateway.v1.EnableTenantRequest
+	22, // 66: penstock.gateway.v1.AdminService.CreateKey:input_type -> penstock.gateway.v1.CreateKeyRequest
+	24, // 67: penstock.gateway.v1.AdminService.ListKeys:input_type -> penstock.gateway.v1.ListKeysRequest
+	26, // 68: penstock.gateway.v1.AdminService.RotateKey:input_type -> penstock.gateway.v1.RotateKeyRequest
+	28, // 69: penstock.gateway.v1.AdminService.RevokeKey:input_type -> penstock.gateway.v1.RevokeKeyRequest
+	30, // 70: penstock.gateway.v1.AdminService.CreateTeam:input_type -> penstock.gateway.v1.CreateTeamRequest
+	32, // 71: penstock.gateway.v1.AdminService.ListTeams:input_type -> penstock.gateway.v1.ListTeamsRequest
+	34, // 72: penstock.gateway.v1.AdminService.ArchiveTeam:input_type -> penstock.gateway.v1.ArchiveTeamRequest
+	36, // 73: penstock.gateway.v1.AdminService.RestoreTeam:input_type -> penstock.gateway.v1.RestoreTeamRequest
+	44, // 74: penstock.gateway.v1.AdminService.CreateUser:input_type -> penstock.gateway.v1.CreateUserRequest
+	46, // 75: penstock.gateway.v1.AdminService.ListUsers:input_type -> penstock.gateway.v1.ListUsersRequest
+	48, // 76: penstock.gateway.v1.AdminService.UpdateUser:input_type -> penstock.gateway.v1.UpdateUserRequest
+	50, // 77: penstock.gateway.v1.AdminService.DisableUser:input_type -> penstock.gateway.v1.DisableUserRequest
+	52, // 78: penstock.gateway.v1.AdminService.EnableUser:input_type -> penstock.gateway.v1.EnableUserRequest
+	38, // 79: penstock.gateway.v1.AdminService.RevokeSubject:input_type -> penstock.gateway.v1.RevokeSubjectRequest
+	40, // 80: penstock.gateway.v1.AdminService.ListRevokedSubjects:input_type -> penstock.gateway.v1.ListRevokedSubjectsRequest
+	42, // 81: penstock.gateway.v1.AdminService.RestoreSubject:input_type -> penstock.gateway.v1.RestoreSubjectRequest
+	54, // 82: penstock.gateway.v1.AdminService.ListAuditEntries:input_type -> penstock.gateway.v1.ListAuditEntriesRequest
+	56, // 83: penstock.gateway.v1.AdminService.ClearCache:input_type -> penstock.gateway.v1.ClearCacheRequest
+	58, // 84: penstock.gateway.v1.AdminService.GetCacheStats:input_type -> penstock.gateway.v1.GetCacheStatsRequest
+	60, // 85: penstock.gateway.v1.AdminService.ListCacheEntries:input_type -> penstock.gateway.v1.ListCacheEntriesRequest
+	62, // 86: penstock.gateway.v1.AdminService.GetCacheEntry:input_type -> penstock.gateway.v1.GetCacheEntryRequest
+	64, // 87: penstock.gateway.v1.AdminService.DeleteCacheEntries:input_type -> penstock.gateway.v1.DeleteCacheEntriesRequest
+	66, // 88: penstock.gateway.v1.AdminService.DisputeCacheEntry:input_type -> penstock.gateway.v1.DisputeCacheEntryRequest
+	68, // 89: penstock.gateway.v1.AdminService.ImportCacheEntries:input_type -> penstock.gateway.v1.ImportCacheEntriesRequest
+	70, // 90: penstock.gateway.v1.AdminService.ExplainCache:input_type -> penstock.gateway.v1.ExplainCacheRequest
+	72, // 91: penstock.gateway.v1.AdminService.ShredCacheTenant:input_type -> penstock.gateway.v1.ShredCacheTenantRequest
+	74, // 92: penstock.gateway.v1.AdminService.RotateCacheKeys:input_type -> penstock.gateway.v1.RotateCacheKeysRequest
+	76, // 93: penstock.gateway.v1.AdminService.ListUpstreams:input_type -> penstock.gateway.v1.ListUpstreamsRequest
+	78, // 94: penstock.gateway.v1.AdminService.ProbeUpstream:input_type -> penstock.gateway.v1.ProbeUpstreamRequest
+	80, // 95: penstock.gateway.v1.AdminService.EjectUpstream:input_type -> penstock.gateway.v1.EjectUpstreamRequest
+	82, // 96: penstock.gateway.v1.AdminService.RestoreUpstream:input_type -> penstock.gateway.v1.RestoreUpstreamRequest
+	11, // 97: penstock.gateway.v1.AdminService.CreateTenant:output_type -> penstock.gateway.v1.CreateTenantResponse
+	13, // 98: penstock.gateway.v1.AdminService.GetTenant:output_type -> penstock.gateway.v1.GetTenantResponse
+	15, // 99: penstock.gateway.v1.AdminService.ListTenants:output_type -> penstock.gateway.v1.ListTenantsResponse
+	17, // 100: penstock.gateway.v1.AdminService.UpdateTenant:output_type -> penstock.gateway.v1.UpdateTenantResponse
+	19, // 101: penstock.gateway.v1.AdminService.DisableTenant:output_type -> penstock.gateway.v1.DisableTenantResponse
+	21, // 102: penstock.gateway.v1.AdminService.EnableTenant:output_type -> penstock.gateway.v1.EnableTenantResponse
+	23, // 103: penstock.gateway.v1.AdminService.CreateKey:output_type -> penstock.gateway.v1.CreateKeyResponse
+	25, // 104: penstock.gateway.v1.AdminService.ListKeys:output_type -> penstock.gateway.v1.ListKeysResponse
+	27, // 105: penstock.gateway.v1.AdminService.RotateKey:output_type -> penstock.gateway.v1.RotateKeyResponse
+	29, // 106: penstock.gateway.v1.AdminService.RevokeKey:output_type -> penstock.gateway.v1.RevokeKeyResponse
+	31, // 107: penstock.gateway.v1.AdminService.CreateTeam:output_type -> penstock.gateway.v1.CreateTeamResponse
+	33, // 108: penstock.gateway.v1.AdminService.ListTeams:output_type -> penstock.gateway.v1.ListTeamsResponse
+	35, // 109: penstock.gateway.v1.AdminService.ArchiveTeam:output_type -> penstock.gateway.v1.ArchiveTeamResponse
+	37, // 110: penstock.gateway.v1.AdminService.RestoreTeam:output_type -> penstock.gateway.v1.RestoreTeamResponse
+	45, // 111: penstock.gateway.v1.AdminService.CreateUser:output_type -> penstock.gateway.v1.CreateUserResponse
+	47, // 112: penstock.gateway.v1.AdminService.ListUsers:output_type -> penstock.gateway.v1.ListUsersResponse
+	49, // 113: penstock.gateway.v1.AdminService.UpdateUser:output_type -> penstock.gateway.v1.UpdateUserResponse
+	51, // 114: penstock.gateway.v1.AdminService.DisableUser:output_type -> penstock.gateway.v1.DisableUserResponse
+	53, // 115: penstock.gateway.v1.AdminService.EnableUser:output_type -> penstock.gateway.v1.EnableUserResponse
+	39, // 116: penstock.gateway.v1.AdminService.RevokeSubject:output_type -> penstock.gateway.v1.RevokeSubjectResponse
+	41, // 117: penstock.gateway.v1.AdminService.ListRevokedSubjects:output_type -> penstock.gateway.v1.ListRevokedSubjectsResponse
+	43, // 118: penstock.gateway.v1.AdminService.RestoreSubject:output_type -> penstock.gateway.v1.RestoreSubjectResponse
+	55, // 119: penstock.gateway.v1.AdminService.ListAuditEntries:output_type -> penstock.gateway.v1.ListAuditEntriesResponse
+	57, // 120: penstock.gateway.v1.AdminService.ClearCache:output_type -> penstock.gateway.v1.ClearCacheResponse
+	59, // 121: penstock.gateway.v1.AdminService.GetCacheStats:output_type -> penstock.gateway.v1.GetCacheStatsResponse
+	61, // 122: penstock.gateway.v1.AdminService.ListCacheEntries:output_type -> penstock.gateway.v1.ListCacheEntriesResponse
+	63, // 123: penstock.gateway.v1.AdminService.GetCacheEntry:output_type -> penstock.gateway.v1.GetCacheEntryResponse
+	65, // 124: penstock.gateway.v1.AdminService.DeleteCacheEntries:output_type -> penstock.gateway.v1.DeleteCacheEntriesResponse
+	67, // 125: penstock.gateway.v1.AdminService.DisputeCacheEntry:output_type -> penstock.gateway.v1.DisputeCacheEntryResponse
+	69, // 126: penstock.gateway.v1.AdminService.ImportCacheEntries:output_type -> penstock.gateway.v1.ImportCacheEntriesResponse
+	71, // 127: penstock.gateway.v1.AdminService.ExplainCache:output_type -> penstock.gateway.v1.ExplainCacheResponse
+	73, // 128: penstock.gateway.v1.AdminService.ShredCacheTenant:output_type -> penstock.gateway.v1.ShredCacheTenantResponse
+	75, // 129: penstock.gateway.v1.AdminService.RotateCacheKeys:output_type -> penstock.gateway.v1.RotateCacheKeysResponse
+	77, // 130: penstock.gateway.v1.AdminService.ListUpstreams:output_type -> penstock.gateway.v1.ListUpstreamsResponse
+	79, // 131: penstock.gateway.v1.AdminService.ProbeUpstream:output_type -> penstock.gateway.v1.ProbeUpstreamResponse
+	81, // 132: penstock.gateway.v1.AdminService.EjectUpstream:output_type -> penstock.gateway.v1.EjectUpstreamResponse
+	83, // 133: penstock.gateway.v1.AdminService.RestoreUpstream:output_type -> penstock.gateway.v1.RestoreUpstreamResponse
+	97, // [97:134] is the sub-list for method output_type
+	60, // [60:97] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_admin_service_proto_init() }
@@ -4572,14 +5782,14 @@ func file_penstock_gateway_v1_admin_service_proto_init() {
 	}
 	file_penstock_gateway_v1_cached_entry_proto_init()
 	file_penstock_gateway_v1_upstream_proto_init()
-	file_penstock_gateway_v1_admin_service_proto_msgTypes[39].OneofWrappers = []any{}
+	file_penstock_gateway_v1_admin_service_proto_msgTypes[55].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_admin_service_proto_rawDesc), len(file_penstock_gateway_v1_admin_service_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   67,
+			NumEnums:      4,
+			NumMessages:   83,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,43 +19,50 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	AdminService_CreateTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/CreateTenant"
-	AdminService_GetTenant_FullMethodName          = "/penstock.gateway.v1.AdminService/GetTenant"
-	AdminService_ListTenants_FullMethodName        = "/penstock.gateway.v1.AdminService/ListTenants"
-	AdminService_UpdateTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/UpdateTenant"
-	AdminService_DisableTenant_FullMethodName      = "/penstock.gateway.v1.AdminService/DisableTenant"
-	AdminService_EnableTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/EnableTenant"
-	AdminService_CreateKey_FullMethodName          = "/penstock.gateway.v1.AdminService/CreateKey"
-	AdminService_ListKeys_FullMethodName           = "/penstock.gateway.v1.AdminService/ListKeys"
-	AdminService_RotateKey_FullMethodName          = "/penstock.gateway.v1.AdminService/RotateKey"
-	AdminService_RevokeKey_FullMethodName          = "/penstock.gateway.v1.AdminService/RevokeKey"
-	AdminService_CreateUser_FullMethodName         = "/penstock.gateway.v1.AdminService/CreateUser"
-	AdminService_ListUsers_FullMethodName          = "/penstock.gateway.v1.AdminService/ListUsers"
-	AdminService_UpdateUser_FullMethodName         = "/penstock.gateway.v1.AdminService/UpdateUser"
-	AdminService_DisableUser_FullMethodName        = "/penstock.gateway.v1.AdminService/DisableUser"
-	AdminService_EnableUser_FullMethodName         = "/penstock.gateway.v1.AdminService/EnableUser"
-	AdminService_ListAuditEntries_FullMethodName   = "/penstock.gateway.v1.AdminService/ListAuditEntries"
-	AdminService_ClearCache_FullMethodName         = "/penstock.gateway.v1.AdminService/ClearCache"
-	AdminService_GetCacheStats_FullMethodName      = "/penstock.gateway.v1.AdminService/GetCacheStats"
-	AdminService_ListCacheEntries_FullMethodName   = "/penstock.gateway.v1.AdminService/ListCacheEntries"
-	AdminService_GetCacheEntry_FullMethodName      = "/penstock.gateway.v1.AdminService/GetCacheEntry"
-	AdminService_DeleteCacheEntries_FullMethodName = "/penstock.gateway.v1.AdminService/DeleteCacheEntries"
-	AdminService_DisputeCacheEntry_FullMethodName  = "/penstock.gateway.v1.AdminService/DisputeCacheEntry"
-	AdminService_ImportCacheEntries_FullMethodName = "/penstock.gateway.v1.AdminService/ImportCacheEntries"
-	AdminService_ExplainCache_FullMethodName       = "/penstock.gateway.v1.AdminService/ExplainCache"
-	AdminService_ShredCacheTenant_FullMethodName   = "/penstock.gateway.v1.AdminService/ShredCacheTenant"
-	AdminService_RotateCacheKeys_FullMethodName    = "/penstock.gateway.v1.AdminService/RotateCacheKeys"
-	AdminService_ListUpstreams_FullMethodName      = "/penstock.gateway.v1.AdminService/ListUpstreams"
-	AdminService_ProbeUpstream_FullMethodName      = "/penstock.gateway.v1.AdminService/ProbeUpstream"
-	AdminService_EjectUpstream_FullMethodName      = "/penstock.gateway.v1.AdminService/EjectUpstream"
-	AdminService_RestoreUpstream_FullMethodName    = "/penstock.gateway.v1.AdminService/RestoreUpstream"
+	AdminService_CreateTenant_FullMethodName        = "/penstock.gateway.v1.AdminService/CreateTenant"
+	AdminService_GetTenant_FullMethodName           = "/penstock.gateway.v1.AdminService/GetTenant"
+	AdminService_ListTenants_FullMethodName         = "/penstock.gateway.v1.AdminService/ListTenants"
+	AdminService_UpdateTenant_FullMethodName        = "/penstock.gateway.v1.AdminService/UpdateTenant"
+	AdminService_DisableTenant_FullMethodName       = "/penstock.gateway.v1.AdminService/DisableTenant"
+	AdminService_EnableTenant_FullMethodName        = "/penstock.gateway.v1.AdminService/EnableTenant"
+	AdminService_CreateKey_FullMethodName           = "/penstock.gateway.v1.AdminService/CreateKey"
+	AdminService_ListKeys_FullMethodName            = "/penstock.gateway.v1.AdminService/ListKeys"
+	AdminService_RotateKey_FullMethodName           = "/penstock.gateway.v1.AdminService/RotateKey"
+	AdminService_RevokeKey_FullMethodName           = "/penstock.gateway.v1.AdminService/RevokeKey"
+	AdminService_CreateTeam_FullMethodName          = "/penstock.gateway.v1.AdminService/CreateTeam"
+	AdminService_ListTeams_FullMethodName           = "/penstock.gateway.v1.AdminService/ListTeams"
+	AdminService_ArchiveTeam_FullMethodName         = "/penstock.gateway.v1.AdminService/ArchiveTeam"
+	AdminService_RestoreTeam_FullMethodName         = "/penstock.gateway.v1.AdminService/RestoreTeam"
+	AdminService_CreateUser_FullMethodName          = "/penstock.gateway.v1.AdminService/CreateUser"
+	AdminService_ListUsers_FullMethodName           = "/penstock.gateway.v1.AdminService/ListUsers"
+	AdminService_UpdateUser_FullMethodName          = "/penstock.gateway.v1.AdminService/UpdateUser"
+	AdminService_DisableUser_FullMethodName         = "/penstock.gateway.v1.AdminService/DisableUser"
+	AdminService_EnableUser_FullMethodName          = "/penstock.gateway.v1.AdminService/EnableUser"
+	AdminService_RevokeSubject_FullMethodName       = "/penstock.gateway.v1.AdminService/RevokeSubject"
+	AdminService_ListRevokedSubjects_FullMethodName = "/penstock.gateway.v1.AdminService/ListRevokedSubjects"
+	AdminService_RestoreSubject_FullMethodName      = "/penstock.gateway.v1.AdminService/RestoreSubject"
+	AdminService_ListAuditEntries_FullMethodName    = "/penstock.gateway.v1.AdminService/ListAuditEntries"
+	AdminService_ClearCache_FullMethodName          = "/penstock.gateway.v1.AdminService/ClearCache"
+	AdminService_GetCacheStats_FullMethodName       = "/penstock.gateway.v1.AdminService/GetCacheStats"
+	AdminService_ListCacheEntries_FullMethodName    = "/penstock.gateway.v1.AdminService/ListCacheEntries"
+	AdminService_GetCacheEntry_FullMethodName       = "/penstock.gateway.v1.AdminService/GetCacheEntry"
+	AdminService_DeleteCacheEntries_FullMethodName  = "/penstock.gateway.v1.AdminService/DeleteCacheEntries"
+	AdminService_DisputeCacheEntry_FullMethodName   = "/penstock.gateway.v1.AdminService/DisputeCacheEntry"
+	AdminService_ImportCacheEntries_FullMethodName  = "/penstock.gateway.v1.AdminService/ImportCacheEntries"
+	AdminService_ExplainCache_FullMethodName        = "/penstock.gateway.v1.AdminService/ExplainCache"
+	AdminService_ShredCacheTenant_FullMethodName    = "/penstock.gateway.v1.AdminService/ShredCacheTenant"
+	AdminService_RotateCacheKeys_FullMethodName     = "/penstock.gateway.v1.AdminService/RotateCacheKeys"
+	AdminService_ListUpstreams_FullMethodName       = "/penstock.gateway.v1.AdminService/ListUpstreams"
+	AdminService_ProbeUpstream_FullMethodName       = "/penstock.gateway.v1.AdminService/ProbeUpstream"
+	AdminService_EjectUpstream_FullMethodName       = "/penstock.gateway.v1.AdminService/EjectUpstream"
+	AdminService_RestoreUpstream_FullMethodName     = "/penstock.gateway.v1.AdminService/RestoreUpstream"
 )
 
 // AdminServiceClient is the client API for AdminService service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// AdminService keeps tenants, their users and their keys.
+// AdminService keeps tenants, their teams, their users and their keys.
 //
 // A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
 // looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -88,16 +95,34 @@ type AdminServiceClient interface {
 	RotateKey(ctx context.Context, in *RotateKeyRequest, opts ...grpc.CallOption) (*RotateKeyResponse, error)
 	// RevokeKey has a key refused for good. Revoking again changes nothing.
 	RevokeKey(ctx context.Context, in *RevokeKeyRequest, opts ...grpc.CallOption) (*RevokeKeyResponse, error)
-	// CreateUser makes a user of a tenant.
+	// CreateTeam makes a team of a tenant: some of its users and keys, whose
+	// limits and spend are counted together. Its name is its own for good.
+	CreateTeam(ctx context.Context, in *CreateTeamRequest, opts ...grpc.CallOption) (*CreateTeamResponse, error)
+	// ListTeams returns teams by tenant and name.
+	ListTeams(ctx context.Context, in *ListTeamsRequest, opts ...grpc.CallOption) (*ListTeamsResponse, error)
+	// ArchiveTeam has every key of a team refused; nobody and no key joins it any
+	// more. What it spent stays in its name.
+	ArchiveTeam(ctx context.Context, in *ArchiveTeamRequest, opts ...grpc.CallOption) (*ArchiveTeamResponse, error)
+	// RestoreTeam undoes ArchiveTeam.
+	RestoreTeam(ctx context.Context, in *RestoreTeamRequest, opts ...grpc.CallOption) (*RestoreTeamResponse, error)
+	// CreateUser makes a user of a tenant, or a service account.
 	CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error)
 	// ListUsers returns users, oldest first.
 	ListUsers(ctx context.Context, in *ListUsersRequest, opts ...grpc.CallOption) (*ListUsersResponse, error)
-	// UpdateUser changes a user's role. A key keeps of its scopes what the new role permits.
+	// UpdateUser changes a user's role or team. A key keeps of its scopes what the
+	// new role permits, and the team that it was made in.
 	UpdateUser(ctx context.Context, in *UpdateUserRequest, opts ...grpc.CallOption) (*UpdateUserResponse, error)
 	// DisableUser has every key of a user refused.
 	DisableUser(ctx context.Context, in *DisableUserRequest, opts ...grpc.CallOption) (*DisableUserResponse, error)
 	// EnableUser undoes DisableUser.
 	EnableUser(ctx context.Context, in *EnableUserRequest, opts ...grpc.CallOption) (*EnableUserResponse, error)
+	// RevokeSubject has every token of somebody refused who signs in elsewhere
+	// (OpenID Connect), whatever its time. Their keys are not touched.
+	RevokeSubject(ctx context.Context, in *RevokeSubjectRequest, opts ...grpc.CallOption) (*RevokeSubjectResponse, error)
+	// ListRevokedSubjects returns whose tokens are refused.
+	ListRevokedSubjects(ctx context.Context, in *ListRevokedSubjectsRequest, opts ...grpc.CallOption) (*ListRevokedSubjectsResponse, error)
+	// RestoreSubject undoes RevokeSubject.
+	RestoreSubject(ctx context.Context, in *RestoreSubjectRequest, opts ...grpc.CallOption) (*RestoreSubjectResponse, error)
 	// ListAuditEntries returns who changed what, the newest first.
 	ListAuditEntries(ctx context.Context, in *ListAuditEntriesRequest, opts ...grpc.CallOption) (*ListAuditEntriesResponse, error)
 	// ClearCache voids kept answers: no process serves them after a second. Answers under way are not kept.
@@ -247,6 +272,46 @@ func (c *adminServiceClient) RevokeKey(ctx context.Context, in *RevokeKeyRequest
 	return out, nil
 }
 
+func (c *adminServiceClient) CreateTeam(ctx context.Context, in *CreateTeamRequest, opts ...grpc.CallOption) (*CreateTeamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CreateTeamResponse)
+	err := c.cc.Invoke(ctx, AdminService_CreateTeam_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListTeams(ctx context.Context, in *ListTeamsRequest, opts ...grpc.CallOption) (*ListTeamsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTeamsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListTeams_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ArchiveTeam(ctx context.Context, in *ArchiveTeamRequest, opts ...grpc.CallOption) (*ArchiveTeamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ArchiveTeamResponse)
+	err := c.cc.Invoke(ctx, AdminService_ArchiveTeam_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RestoreTeam(ctx context.Context, in *RestoreTeamRequest, opts ...grpc.CallOption) (*RestoreTeamResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreTeamResponse)
+	err := c.cc.Invoke(ctx, AdminService_RestoreTeam_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *adminServiceClient) CreateUser(ctx context.Context, in *CreateUserRequest, opts ...grpc.CallOption) (*CreateUserResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CreateUserResponse)
@@ -291,6 +356,36 @@ func (c *adminServiceClient) EnableUser(ctx context.Context, in *EnableUserReque
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EnableUserResponse)
 	err := c.cc.Invoke(ctx, AdminService_EnableUser_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RevokeSubject(ctx context.Context, in *RevokeSubjectRequest, opts ...grpc.CallOption) (*RevokeSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeSubjectResponse)
+	err := c.cc.Invoke(ctx, AdminService_RevokeSubject_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) ListRevokedSubjects(ctx context.Context, in *ListRevokedSubjectsRequest, opts ...grpc.CallOption) (*ListRevokedSubjectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRevokedSubjectsResponse)
+	err := c.cc.Invoke(ctx, AdminService_ListRevokedSubjects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adminServiceClient) RestoreSubject(ctx context.Context, in *RestoreSubjectRequest, opts ...grpc.CallOption) (*RestoreSubjectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RestoreSubjectResponse)
+	err := c.cc.Invoke(ctx, AdminService_RestoreSubject_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -451,7 +546,7 @@ func (c *adminServiceClient) RestoreUpstream(ctx context.Context, in *RestoreUps
 // All implementations must embed UnimplementedAdminServiceServer
 // for forward compatibility.
 //
-// AdminService keeps tenants, their users and their keys.
+// AdminService keeps tenants, their teams, their users and their keys.
 //
 // A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
 // looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -484,16 +579,34 @@ type AdminServiceServer interface {
 	RotateKey(context.Context, *RotateKeyRequest) (*RotateKeyResponse, error)
 	// RevokeKey has a key refused for good. Revoking again changes nothing.
 	RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error)
-	// CreateUser makes a user of a tenant.
+	// CreateTeam makes a team of a tenant: some of its users and keys, whose
+	// limits and spend are counted together. Its name is its own for good.
+	CreateTeam(context.Context, *CreateTeamRequest) (*CreateTeamResponse, error)
+	// ListTeams returns teams by tenant and name.
+	ListTeams(context.Context, *ListTeamsRequest) (*ListTeamsResponse, error)
+	// ArchiveTeam has every key of a team refused; nobody and no key joins it any
+	// more. What it spent stays in its name.
+	ArchiveTeam(context.Context, *ArchiveTeamRequest) (*ArchiveTeamResponse, error)
+	// RestoreTeam undoes ArchiveTeam.
+	RestoreTeam(context.Context, *RestoreTeamRequest) (*RestoreTeamResponse, error)
+	// CreateUser makes a user of a tenant, or a service account.
 	CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error)
 	// ListUsers returns users, oldest first.
 	ListUsers(context.Context, *ListUsersRequest) (*ListUsersResponse, error)
-	// UpdateUser changes a user's role. A key keeps of its scopes what the new role permits.
+	// UpdateUser changes a user's role or team. A key keeps of its scopes what the
+	// new role permits, and the team that it was made in.
 	UpdateUser(context.Context, *UpdateUserRequest) (*UpdateUserResponse, error)
 	// DisableUser has every key of a user refused.
 	DisableUser(context.Context, *DisableUserRequest) (*DisableUserResponse, error)
 	// EnableUser undoes DisableUser.
 	EnableUser(context.Context, *EnableUserRequest) (*EnableUserResponse, error)
+	// RevokeSubject has every token of somebody refused who signs in elsewhere
+	// (OpenID Connect), whatever its time. Their keys are not touched.
+	RevokeSubject(context.Context, *RevokeSubjectRequest) (*RevokeSubjectResponse, error)
+	// ListRevokedSubjects returns whose tokens are refused.
+	ListRevokedSubjects(context.Context, *ListRevokedSubjectsRequest) (*ListRevokedSubjectsResponse, error)
+	// RestoreSubject undoes RevokeSubject.
+	RestoreSubject(context.Context, *RestoreSubjectRequest) (*RestoreSubjectResponse, error)
 	// ListAuditEntries returns who changed what, the newest first.
 	ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error)
 	// ClearCache voids kept answers: no process serves them after a second. Answers under way are not kept.
@@ -573,6 +686,18 @@ func (UnimplementedAdminServiceServer) RotateKey(context.Context, *RotateKeyRequ
 func (UnimplementedAdminServiceServer) RevokeKey(context.Context, *RevokeKeyRequest) (*RevokeKeyResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RevokeKey not implemented")
 }
+func (UnimplementedAdminServiceServer) CreateTeam(context.Context, *CreateTeamRequest) (*CreateTeamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateTeam not implemented")
+}
+func (UnimplementedAdminServiceServer) ListTeams(context.Context, *ListTeamsRequest) (*ListTeamsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTeams not implemented")
+}
+func (UnimplementedAdminServiceServer) ArchiveTeam(context.Context, *ArchiveTeamRequest) (*ArchiveTeamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ArchiveTeam not implemented")
+}
+func (UnimplementedAdminServiceServer) RestoreTeam(context.Context, *RestoreTeamRequest) (*RestoreTeamResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreTeam not implemented")
+}
 func (UnimplementedAdminServiceServer) CreateUser(context.Context, *CreateUserRequest) (*CreateUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateUser not implemented")
 }
@@ -587,6 +712,15 @@ func (UnimplementedAdminServiceServer) DisableUser(context.Context, *DisableUser
 }
 func (UnimplementedAdminServiceServer) EnableUser(context.Context, *EnableUserRequest) (*EnableUserResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method EnableUser not implemented")
+}
+func (UnimplementedAdminServiceServer) RevokeSubject(context.Context, *RevokeSubjectRequest) (*RevokeSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeSubject not implemented")
+}
+func (UnimplementedAdminServiceServer) ListRevokedSubjects(context.Context, *ListRevokedSubjectsRequest) (*ListRevokedSubjectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRevokedSubjects not implemented")
+}
+func (UnimplementedAdminServiceServer) RestoreSubject(context.Context, *RestoreSubjectRequest) (*RestoreSubjectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RestoreSubject not implemented")
 }
 func (UnimplementedAdminServiceServer) ListAuditEntries(context.Context, *ListAuditEntriesRequest) (*ListAuditEntriesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAuditEntries not implemented")
@@ -834,6 +968,78 @@ func _AdminService_RevokeKey_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AdminService_CreateTeam_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateTeamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).CreateTeam(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_CreateTeam_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).CreateTeam(ctx, req.(*CreateTeamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListTeams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTeamsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListTeams(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListTeams_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListTeams(ctx, req.(*ListTeamsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ArchiveTeam_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ArchiveTeamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ArchiveTeam(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ArchiveTeam_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ArchiveTeam(ctx, req.(*ArchiveTeamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RestoreTeam_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreTeamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RestoreTeam(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RestoreTeam_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RestoreTeam(ctx, req.(*RestoreTeamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AdminService_CreateUser_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CreateUserRequest)
 	if err := dec(in); err != nil {
@@ -920,6 +1126,60 @@ func _AdminService_EnableUser_Handler(srv interface{}, ctx context.Context, dec 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AdminServiceServer).EnableUser(ctx, req.(*EnableUserRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RevokeSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RevokeSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RevokeSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RevokeSubject(ctx, req.(*RevokeSubjectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_ListRevokedSubjects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRevokedSubjectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).ListRevokedSubjects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_ListRevokedSubjects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).ListRevokedSubjects(ctx, req.(*ListRevokedSubjectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AdminService_RestoreSubject_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RestoreSubjectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdminServiceServer).RestoreSubject(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AdminService_RestoreSubject_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdminServiceServer).RestoreSubject(ctx, req.(*RestoreSubjectRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1242,6 +1502,22 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _AdminService_RevokeKey_Handler,
 		},
 		{
+			MethodName: "CreateTeam",
+			Handler:    _AdminService_CreateTeam_Handler,
+		},
+		{
+			MethodName: "ListTeams",
+			Handler:    _AdminService_ListTeams_Handler,
+		},
+		{
+			MethodName: "ArchiveTeam",
+			Handler:    _AdminService_ArchiveTeam_Handler,
+		},
+		{
+			MethodName: "RestoreTeam",
+			Handler:    _AdminService_RestoreTeam_Handler,
+		},
+		{
 			MethodName: "CreateUser",
 			Handler:    _AdminService_CreateUser_Handler,
 		},
@@ -1260,6 +1536,18 @@ var AdminService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "EnableUser",
 			Handler:    _AdminService_EnableUser_Handler,
+		},
+		{
+			MethodName: "RevokeSubject",
+			Handler:    _AdminService_RevokeSubject_Handler,
+		},
+		{
+			MethodName: "ListRevokedSubjects",
+			Handler:    _AdminService_ListRevokedSubjects_Handler,
+		},
+		{
+			MethodName: "RestoreSubject",
+			Handler:    _AdminService_RestoreSubject_Handler,
 		},
 		{
 			MethodName: "ListAuditEntries",

@@ -28,6 +28,19 @@ class UserRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     USER_ROLE_VIEWER: _ClassVar[UserRole]
     USER_ROLE_MEMBER: _ClassVar[UserRole]
     USER_ROLE_ADMIN: _ClassVar[UserRole]
+
+class UserKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USER_KIND_UNSPECIFIED: _ClassVar[UserKind]
+    USER_KIND_PERSON: _ClassVar[UserKind]
+    USER_KIND_SERVICE_ACCOUNT: _ClassVar[UserKind]
+
+class KeyKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KEY_KIND_UNSPECIFIED: _ClassVar[KeyKind]
+    KEY_KIND_INFERENCE: _ClassVar[KeyKind]
+    KEY_KIND_ADMINISTRATIVE: _ClassVar[KeyKind]
+    KEY_KIND_SERVICE_ACCOUNT: _ClassVar[KeyKind]
 KEY_SCOPE_UNSPECIFIED: KeyScope
 KEY_SCOPE_INFERENCE: KeyScope
 KEY_SCOPE_READ: KeyScope
@@ -37,9 +50,16 @@ USER_ROLE_UNSPECIFIED: UserRole
 USER_ROLE_VIEWER: UserRole
 USER_ROLE_MEMBER: UserRole
 USER_ROLE_ADMIN: UserRole
+USER_KIND_UNSPECIFIED: UserKind
+USER_KIND_PERSON: UserKind
+USER_KIND_SERVICE_ACCOUNT: UserKind
+KEY_KIND_UNSPECIFIED: KeyKind
+KEY_KIND_INFERENCE: KeyKind
+KEY_KIND_ADMINISTRATIVE: KeyKind
+KEY_KIND_SERVICE_ACCOUNT: KeyKind
 
 class Tenant(_message.Message):
-    __slots__ = ("name", "tier", "models", "regions", "is_configured", "created_at", "disabled_at")
+    __slots__ = ("name", "tier", "models", "regions", "is_configured", "created_at", "disabled_at", "time_zone")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +67,7 @@ class Tenant(_message.Message):
     IS_CONFIGURED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DISABLED_AT_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     name: str
     tier: str
     models: _containers.RepeatedScalarFieldContainer[str]
@@ -54,10 +75,35 @@ class Tenant(_message.Message):
     is_configured: bool
     created_at: _timestamp_pb2.Timestamp
     disabled_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., is_configured: bool = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., disabled_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    time_zone: str
+    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., is_configured: bool = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., disabled_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., time_zone: _Optional[str] = ...) -> None: ...
+
+class Team(_message.Message):
+    __slots__ = ("tenant", "name", "created_at", "archived_at")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    ARCHIVED_AT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    name: str
+    created_at: _timestamp_pb2.Timestamp
+    archived_at: _timestamp_pb2.Timestamp
+    def __init__(self, tenant: _Optional[str] = ..., name: _Optional[str] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., archived_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RevokedSubject(_message.Message):
+    __slots__ = ("tenant", "issuer", "subject", "revoked_at")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    REVOKED_AT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    issuer: str
+    subject: str
+    revoked_at: _timestamp_pb2.Timestamp
+    def __init__(self, tenant: _Optional[str] = ..., issuer: _Optional[str] = ..., subject: _Optional[str] = ..., revoked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Key(_message.Message):
-    __slots__ = ("id", "tenant", "user_id", "label", "scopes", "models", "allowed_networks", "created_at", "expires_at", "revoked_at", "replaced_by", "labels")
+    __slots__ = ("id", "tenant", "user_id", "label", "scopes", "models", "allowed_networks", "created_at", "expires_at", "revoked_at", "replaced_by", "labels", "team", "kind")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +116,8 @@ class Key(_message.Message):
     REVOKED_AT_FIELD_NUMBER: _ClassVar[int]
     REPLACED_BY_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant: str
     user_id: str
@@ -82,23 +130,29 @@ class Key(_message.Message):
     revoked_at: _timestamp_pb2.Timestamp
     replaced_by: str
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., revoked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., replaced_by: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    team: str
+    kind: KeyKind
+    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., revoked_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., replaced_by: _Optional[str] = ..., labels: _Optional[_Iterable[str]] = ..., team: _Optional[str] = ..., kind: _Optional[_Union[KeyKind, str]] = ...) -> None: ...
 
 class User(_message.Message):
-    __slots__ = ("id", "tenant", "name", "role", "created_at", "disabled_at")
+    __slots__ = ("id", "tenant", "name", "role", "created_at", "disabled_at", "team", "kind")
     ID_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     DISABLED_AT_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant: str
     name: str
     role: UserRole
     created_at: _timestamp_pb2.Timestamp
     disabled_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[_Union[UserRole, str]] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., disabled_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    team: str
+    kind: UserKind
+    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[_Union[UserRole, str]] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., disabled_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., team: _Optional[str] = ..., kind: _Optional[_Union[UserKind, str]] = ...) -> None: ...
 
 class AuditEntry(_message.Message):
     __slots__ = ("id", "occurred_at", "actor_key_id", "actor_user_id", "actor_tenant", "action", "tenant", "target", "client_address", "request_id", "outcome", "details")
@@ -136,16 +190,18 @@ class AuditEntry(_message.Message):
     def __init__(self, id: _Optional[int] = ..., occurred_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., actor_key_id: _Optional[str] = ..., actor_user_id: _Optional[str] = ..., actor_tenant: _Optional[str] = ..., action: _Optional[str] = ..., tenant: _Optional[str] = ..., target: _Optional[str] = ..., client_address: _Optional[str] = ..., request_id: _Optional[str] = ..., outcome: _Optional[str] = ..., details: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CreateTenantRequest(_message.Message):
-    __slots__ = ("name", "tier", "models", "regions")
+    __slots__ = ("name", "tier", "models", "regions", "time_zone")
     NAME_FIELD_NUMBER: _ClassVar[int]
     TIER_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
     name: str
     tier: str
     models: _containers.RepeatedScalarFieldContainer[str]
     regions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ...) -> None: ...
+    time_zone: str
+    def __init__(self, name: _Optional[str] = ..., tier: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., regions: _Optional[_Iterable[str]] = ..., time_zone: _Optional[str] = ...) -> None: ...
 
 class CreateTenantResponse(_message.Message):
     __slots__ = ("tenant",)
@@ -220,7 +276,7 @@ class EnableTenantResponse(_message.Message):
     def __init__(self, tenant: _Optional[_Union[Tenant, _Mapping]] = ...) -> None: ...
 
 class CreateKeyRequest(_message.Message):
-    __slots__ = ("tenant", "user_id", "label", "scopes", "models", "allowed_networks", "lifetime", "labels")
+    __slots__ = ("tenant", "user_id", "label", "scopes", "models", "allowed_networks", "lifetime", "labels", "team")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -229,6 +285,7 @@ class CreateKeyRequest(_message.Message):
     ALLOWED_NETWORKS_FIELD_NUMBER: _ClassVar[int]
     LIFETIME_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     user_id: str
     label: str
@@ -237,7 +294,8 @@ class CreateKeyRequest(_message.Message):
     allowed_networks: _containers.RepeatedScalarFieldContainer[str]
     lifetime: _duration_pb2.Duration
     labels: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., lifetime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ...) -> None: ...
+    team: str
+    def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., label: _Optional[str] = ..., scopes: _Optional[_Iterable[_Union[KeyScope, str]]] = ..., models: _Optional[_Iterable[str]] = ..., allowed_networks: _Optional[_Iterable[str]] = ..., lifetime: _Optional[_Union[_duration_pb2.Duration, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., team: _Optional[str] = ...) -> None: ...
 
 class CreateKeyResponse(_message.Message):
     __slots__ = ("key", "secret")
@@ -248,16 +306,18 @@ class CreateKeyResponse(_message.Message):
     def __init__(self, key: _Optional[_Union[Key, _Mapping]] = ..., secret: _Optional[str] = ...) -> None: ...
 
 class ListKeysRequest(_message.Message):
-    __slots__ = ("tenant", "user_id", "page_size", "page_token")
+    __slots__ = ("tenant", "user_id", "page_size", "page_token", "team")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     user_id: str
     page_size: int
     page_token: str
-    def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    team: str
+    def __init__(self, tenant: _Optional[str] = ..., user_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., team: _Optional[str] = ...) -> None: ...
 
 class ListKeysResponse(_message.Message):
     __slots__ = ("keys", "next_page_token")
@@ -299,15 +359,127 @@ class RevokeKeyResponse(_message.Message):
     key: Key
     def __init__(self, key: _Optional[_Union[Key, _Mapping]] = ...) -> None: ...
 
+class CreateTeamRequest(_message.Message):
+    __slots__ = ("tenant", "name")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    name: str
+    def __init__(self, tenant: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class CreateTeamResponse(_message.Message):
+    __slots__ = ("team",)
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    team: Team
+    def __init__(self, team: _Optional[_Union[Team, _Mapping]] = ...) -> None: ...
+
+class ListTeamsRequest(_message.Message):
+    __slots__ = ("tenant", "page_size", "page_token")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    page_size: int
+    page_token: str
+    def __init__(self, tenant: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListTeamsResponse(_message.Message):
+    __slots__ = ("teams", "next_page_token")
+    TEAMS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    teams: _containers.RepeatedCompositeFieldContainer[Team]
+    next_page_token: str
+    def __init__(self, teams: _Optional[_Iterable[_Union[Team, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ArchiveTeamRequest(_message.Message):
+    __slots__ = ("tenant", "name")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    name: str
+    def __init__(self, tenant: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class ArchiveTeamResponse(_message.Message):
+    __slots__ = ("team",)
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    team: Team
+    def __init__(self, team: _Optional[_Union[Team, _Mapping]] = ...) -> None: ...
+
+class RestoreTeamRequest(_message.Message):
+    __slots__ = ("tenant", "name")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    name: str
+    def __init__(self, tenant: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
+
+class RestoreTeamResponse(_message.Message):
+    __slots__ = ("team",)
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    team: Team
+    def __init__(self, team: _Optional[_Union[Team, _Mapping]] = ...) -> None: ...
+
+class RevokeSubjectRequest(_message.Message):
+    __slots__ = ("tenant", "issuer", "subject")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    issuer: str
+    subject: str
+    def __init__(self, tenant: _Optional[str] = ..., issuer: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class RevokeSubjectResponse(_message.Message):
+    __slots__ = ("subject",)
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    subject: RevokedSubject
+    def __init__(self, subject: _Optional[_Union[RevokedSubject, _Mapping]] = ...) -> None: ...
+
+class ListRevokedSubjectsRequest(_message.Message):
+    __slots__ = ("tenant", "page_size", "page_token")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    page_size: int
+    page_token: str
+    def __init__(self, tenant: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListRevokedSubjectsResponse(_message.Message):
+    __slots__ = ("subjects", "next_page_token")
+    SUBJECTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    subjects: _containers.RepeatedCompositeFieldContainer[RevokedSubject]
+    next_page_token: str
+    def __init__(self, subjects: _Optional[_Iterable[_Union[RevokedSubject, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class RestoreSubjectRequest(_message.Message):
+    __slots__ = ("tenant", "issuer", "subject")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    issuer: str
+    subject: str
+    def __init__(self, tenant: _Optional[str] = ..., issuer: _Optional[str] = ..., subject: _Optional[str] = ...) -> None: ...
+
+class RestoreSubjectResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class CreateUserRequest(_message.Message):
-    __slots__ = ("tenant", "name", "role")
+    __slots__ = ("tenant", "name", "role", "team", "kind")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    TEAM_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     name: str
     role: UserRole
-    def __init__(self, tenant: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[_Union[UserRole, str]] = ...) -> None: ...
+    team: str
+    kind: UserKind
+    def __init__(self, tenant: _Optional[str] = ..., name: _Optional[str] = ..., role: _Optional[_Union[UserRole, str]] = ..., team: _Optional[str] = ..., kind: _Optional[_Union[UserKind, str]] = ...) -> None: ...
 
 class CreateUserResponse(_message.Message):
     __slots__ = ("user",)

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """AdminService keeps tenants, their users and their keys.
+    """AdminService keeps tenants, their teams, their users and their keys.
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -94,6 +94,26 @@ class AdminServiceStub(object):
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeKeyRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeKeyResponse.FromString,
                 _registered_method=True)
+        self.CreateTeam = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/CreateTeam',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateTeamRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateTeamResponse.FromString,
+                _registered_method=True)
+        self.ListTeams = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ListTeams',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListTeamsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListTeamsResponse.FromString,
+                _registered_method=True)
+        self.ArchiveTeam = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ArchiveTeam',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ArchiveTeamRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ArchiveTeamResponse.FromString,
+                _registered_method=True)
+        self.RestoreTeam = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/RestoreTeam',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreTeamRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreTeamResponse.FromString,
+                _registered_method=True)
         self.CreateUser = channel.unary_unary(
                 '/penstock.gateway.v1.AdminService/CreateUser',
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateUserRequest.SerializeToString,
@@ -118,6 +138,21 @@ class AdminServiceStub(object):
                 '/penstock.gateway.v1.AdminService/EnableUser',
                 request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EnableUserRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EnableUserResponse.FromString,
+                _registered_method=True)
+        self.RevokeSubject = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/RevokeSubject',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeSubjectRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeSubjectResponse.FromString,
+                _registered_method=True)
+        self.ListRevokedSubjects = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/ListRevokedSubjects',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListRevokedSubjectsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListRevokedSubjectsResponse.FromString,
+                _registered_method=True)
+        self.RestoreSubject = channel.unary_unary(
+                '/penstock.gateway.v1.AdminService/RestoreSubject',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreSubjectRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreSubjectResponse.FromString,
                 _registered_method=True)
         self.ListAuditEntries = channel.unary_unary(
                 '/penstock.gateway.v1.AdminService/ListAuditEntries',
@@ -197,7 +232,7 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """AdminService keeps tenants, their users and their keys.
+    """AdminService keeps tenants, their teams, their users and their keys.
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -281,8 +316,38 @@ class AdminServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateTeam(self, request, context):
+        """CreateTeam makes a team of a tenant: some of its users and keys, whose
+        limits and spend are counted together. Its name is its own for good.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTeams(self, request, context):
+        """ListTeams returns teams by tenant and name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ArchiveTeam(self, request, context):
+        """ArchiveTeam has every key of a team refused; nobody and no key joins it any
+        more. What it spent stays in its name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreTeam(self, request, context):
+        """RestoreTeam undoes ArchiveTeam.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateUser(self, request, context):
-        """CreateUser makes a user of a tenant.
+        """CreateUser makes a user of a tenant, or a service account.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -296,7 +361,8 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def UpdateUser(self, request, context):
-        """UpdateUser changes a user's role. A key keeps of its scopes what the new role permits.
+        """UpdateUser changes a user's role or team. A key keeps of its scopes what the
+        new role permits, and the team that it was made in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -311,6 +377,28 @@ class AdminServiceServicer(object):
 
     def EnableUser(self, request, context):
         """EnableUser undoes DisableUser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSubject(self, request, context):
+        """RevokeSubject has every token of somebody refused who signs in elsewhere
+        (OpenID Connect), whatever its time. Their keys are not touched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRevokedSubjects(self, request, context):
+        """ListRevokedSubjects returns whose tokens are refused.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreSubject(self, request, context):
+        """RestoreSubject undoes RevokeSubject.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -483,6 +571,26 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeKeyRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeKeyResponse.SerializeToString,
             ),
+            'CreateTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateTeam,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateTeamRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateTeamResponse.SerializeToString,
+            ),
+            'ListTeams': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTeams,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListTeamsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListTeamsResponse.SerializeToString,
+            ),
+            'ArchiveTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.ArchiveTeam,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ArchiveTeamRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ArchiveTeamResponse.SerializeToString,
+            ),
+            'RestoreTeam': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreTeam,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreTeamRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreTeamResponse.SerializeToString,
+            ),
             'CreateUser': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateUser,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateUserRequest.FromString,
@@ -507,6 +615,21 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.EnableUser,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EnableUserRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EnableUserResponse.SerializeToString,
+            ),
+            'RevokeSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSubject,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeSubjectRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeSubjectResponse.SerializeToString,
+            ),
+            'ListRevokedSubjects': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRevokedSubjects,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListRevokedSubjectsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListRevokedSubjectsResponse.SerializeToString,
+            ),
+            'RestoreSubject': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreSubject,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreSubjectRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreSubjectResponse.SerializeToString,
             ),
             'ListAuditEntries': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAuditEntries,
@@ -592,7 +715,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """AdminService keeps tenants, their users and their keys.
+    """AdminService keeps tenants, their teams, their users and their keys.
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -875,6 +998,114 @@ class AdminService(object):
             _registered_method=True)
 
     @staticmethod
+    def CreateTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/CreateTeam',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateTeamRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.CreateTeamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTeams(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ListTeams',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListTeamsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListTeamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ArchiveTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ArchiveTeam',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ArchiveTeamRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ArchiveTeamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreTeam(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/RestoreTeam',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreTeamRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreTeamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CreateUser(request,
             target,
             options=(),
@@ -999,6 +1230,87 @@ class AdminService(object):
             '/penstock.gateway.v1.AdminService/EnableUser',
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EnableUserRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_admin__service__pb2.EnableUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/RevokeSubject',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeSubjectRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RevokeSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRevokedSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/ListRevokedSubjects',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListRevokedSubjectsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.ListRevokedSubjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreSubject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.AdminService/RestoreSubject',
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreSubjectRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_admin__service__pb2.RestoreSubjectResponse.FromString,
             options,
             channel_credentials,
             insecure,

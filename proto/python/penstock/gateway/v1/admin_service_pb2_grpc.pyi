@@ -18,7 +18,7 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class AdminServiceStub:
-    """AdminService keeps tenants, their users and their keys.
+    """AdminService keeps tenants, their teams, their users and their keys.
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -95,11 +95,39 @@ class AdminServiceStub:
     ]
     """RevokeKey has a key refused for good. Revoking again changes nothing."""
 
+    CreateTeam: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.CreateTeamRequest,
+        penstock.gateway.v1.admin_service_pb2.CreateTeamResponse,
+    ]
+    """CreateTeam makes a team of a tenant: some of its users and keys, whose
+    limits and spend are counted together. Its name is its own for good.
+    """
+
+    ListTeams: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListTeamsRequest,
+        penstock.gateway.v1.admin_service_pb2.ListTeamsResponse,
+    ]
+    """ListTeams returns teams by tenant and name."""
+
+    ArchiveTeam: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ArchiveTeamRequest,
+        penstock.gateway.v1.admin_service_pb2.ArchiveTeamResponse,
+    ]
+    """ArchiveTeam has every key of a team refused; nobody and no key joins it any
+    more. What it spent stays in its name.
+    """
+
+    RestoreTeam: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RestoreTeamRequest,
+        penstock.gateway.v1.admin_service_pb2.RestoreTeamResponse,
+    ]
+    """RestoreTeam undoes ArchiveTeam."""
+
     CreateUser: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.CreateUserRequest,
         penstock.gateway.v1.admin_service_pb2.CreateUserResponse,
     ]
-    """CreateUser makes a user of a tenant."""
+    """CreateUser makes a user of a tenant, or a service account."""
 
     ListUsers: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.ListUsersRequest,
@@ -111,7 +139,9 @@ class AdminServiceStub:
         penstock.gateway.v1.admin_service_pb2.UpdateUserRequest,
         penstock.gateway.v1.admin_service_pb2.UpdateUserResponse,
     ]
-    """UpdateUser changes a user's role. A key keeps of its scopes what the new role permits."""
+    """UpdateUser changes a user's role or team. A key keeps of its scopes what the
+    new role permits, and the team that it was made in.
+    """
 
     DisableUser: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.DisableUserRequest,
@@ -124,6 +154,26 @@ class AdminServiceStub:
         penstock.gateway.v1.admin_service_pb2.EnableUserResponse,
     ]
     """EnableUser undoes DisableUser."""
+
+    RevokeSubject: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RevokeSubjectRequest,
+        penstock.gateway.v1.admin_service_pb2.RevokeSubjectResponse,
+    ]
+    """RevokeSubject has every token of somebody refused who signs in elsewhere
+    (OpenID Connect), whatever its time. Their keys are not touched.
+    """
+
+    ListRevokedSubjects: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsRequest,
+        penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsResponse,
+    ]
+    """ListRevokedSubjects returns whose tokens are refused."""
+
+    RestoreSubject: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RestoreSubjectRequest,
+        penstock.gateway.v1.admin_service_pb2.RestoreSubjectResponse,
+    ]
+    """RestoreSubject undoes RevokeSubject."""
 
     ListAuditEntries: grpc.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.ListAuditEntriesRequest,
@@ -233,7 +283,7 @@ class AdminServiceStub:
     """
 
 class AdminServiceAsyncStub:
-    """AdminService keeps tenants, their users and their keys.
+    """AdminService keeps tenants, their teams, their users and their keys.
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -309,11 +359,39 @@ class AdminServiceAsyncStub:
     ]
     """RevokeKey has a key refused for good. Revoking again changes nothing."""
 
+    CreateTeam: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.CreateTeamRequest,
+        penstock.gateway.v1.admin_service_pb2.CreateTeamResponse,
+    ]
+    """CreateTeam makes a team of a tenant: some of its users and keys, whose
+    limits and spend are counted together. Its name is its own for good.
+    """
+
+    ListTeams: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListTeamsRequest,
+        penstock.gateway.v1.admin_service_pb2.ListTeamsResponse,
+    ]
+    """ListTeams returns teams by tenant and name."""
+
+    ArchiveTeam: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ArchiveTeamRequest,
+        penstock.gateway.v1.admin_service_pb2.ArchiveTeamResponse,
+    ]
+    """ArchiveTeam has every key of a team refused; nobody and no key joins it any
+    more. What it spent stays in its name.
+    """
+
+    RestoreTeam: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RestoreTeamRequest,
+        penstock.gateway.v1.admin_service_pb2.RestoreTeamResponse,
+    ]
+    """RestoreTeam undoes ArchiveTeam."""
+
     CreateUser: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.CreateUserRequest,
         penstock.gateway.v1.admin_service_pb2.CreateUserResponse,
     ]
-    """CreateUser makes a user of a tenant."""
+    """CreateUser makes a user of a tenant, or a service account."""
 
     ListUsers: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.ListUsersRequest,
@@ -325,7 +403,9 @@ class AdminServiceAsyncStub:
         penstock.gateway.v1.admin_service_pb2.UpdateUserRequest,
         penstock.gateway.v1.admin_service_pb2.UpdateUserResponse,
     ]
-    """UpdateUser changes a user's role. A key keeps of its scopes what the new role permits."""
+    """UpdateUser changes a user's role or team. A key keeps of its scopes what the
+    new role permits, and the team that it was made in.
+    """
 
     DisableUser: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.DisableUserRequest,
@@ -338,6 +418,26 @@ class AdminServiceAsyncStub:
         penstock.gateway.v1.admin_service_pb2.EnableUserResponse,
     ]
     """EnableUser undoes DisableUser."""
+
+    RevokeSubject: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RevokeSubjectRequest,
+        penstock.gateway.v1.admin_service_pb2.RevokeSubjectResponse,
+    ]
+    """RevokeSubject has every token of somebody refused who signs in elsewhere
+    (OpenID Connect), whatever its time. Their keys are not touched.
+    """
+
+    ListRevokedSubjects: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsRequest,
+        penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsResponse,
+    ]
+    """ListRevokedSubjects returns whose tokens are refused."""
+
+    RestoreSubject: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.admin_service_pb2.RestoreSubjectRequest,
+        penstock.gateway.v1.admin_service_pb2.RestoreSubjectResponse,
+    ]
+    """RestoreSubject undoes RevokeSubject."""
 
     ListAuditEntries: grpc.aio.UnaryUnaryMultiCallable[
         penstock.gateway.v1.admin_service_pb2.ListAuditEntriesRequest,
@@ -447,7 +547,7 @@ class AdminServiceAsyncStub:
     """
 
 class AdminServiceServicer(metaclass=abc.ABCMeta):
-    """AdminService keeps tenants, their users and their keys.
+    """AdminService keeps tenants, their teams, their users and their keys.
 
     A key with KEY_SCOPE_ADMIN changes its own tenant, one with KEY_SCOPE_READ
     looks at it; an operator's key (KEY_SCOPE_OPERATOR) does both for every
@@ -544,12 +644,48 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         """RevokeKey has a key refused for good. Revoking again changes nothing."""
 
     @abc.abstractmethod
+    def CreateTeam(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.CreateTeamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.CreateTeamResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.CreateTeamResponse]]:
+        """CreateTeam makes a team of a tenant: some of its users and keys, whose
+        limits and spend are counted together. Its name is its own for good.
+        """
+
+    @abc.abstractmethod
+    def ListTeams(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ListTeamsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ListTeamsResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ListTeamsResponse]]:
+        """ListTeams returns teams by tenant and name."""
+
+    @abc.abstractmethod
+    def ArchiveTeam(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ArchiveTeamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ArchiveTeamResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ArchiveTeamResponse]]:
+        """ArchiveTeam has every key of a team refused; nobody and no key joins it any
+        more. What it spent stays in its name.
+        """
+
+    @abc.abstractmethod
+    def RestoreTeam(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.RestoreTeamRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.RestoreTeamResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.RestoreTeamResponse]]:
+        """RestoreTeam undoes ArchiveTeam."""
+
+    @abc.abstractmethod
     def CreateUser(
         self,
         request: penstock.gateway.v1.admin_service_pb2.CreateUserRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.CreateUserResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.CreateUserResponse]]:
-        """CreateUser makes a user of a tenant."""
+        """CreateUser makes a user of a tenant, or a service account."""
 
     @abc.abstractmethod
     def ListUsers(
@@ -565,7 +701,9 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         request: penstock.gateway.v1.admin_service_pb2.UpdateUserRequest,
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.UpdateUserResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.UpdateUserResponse]]:
-        """UpdateUser changes a user's role. A key keeps of its scopes what the new role permits."""
+        """UpdateUser changes a user's role or team. A key keeps of its scopes what the
+        new role permits, and the team that it was made in.
+        """
 
     @abc.abstractmethod
     def DisableUser(
@@ -582,6 +720,32 @@ class AdminServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.EnableUserResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.EnableUserResponse]]:
         """EnableUser undoes DisableUser."""
+
+    @abc.abstractmethod
+    def RevokeSubject(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.RevokeSubjectRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.RevokeSubjectResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.RevokeSubjectResponse]]:
+        """RevokeSubject has every token of somebody refused who signs in elsewhere
+        (OpenID Connect), whatever its time. Their keys are not touched.
+        """
+
+    @abc.abstractmethod
+    def ListRevokedSubjects(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.ListRevokedSubjectsResponse]]:
+        """ListRevokedSubjects returns whose tokens are refused."""
+
+    @abc.abstractmethod
+    def RestoreSubject(
+        self,
+        request: penstock.gateway.v1.admin_service_pb2.RestoreSubjectRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.admin_service_pb2.RestoreSubjectResponse, collections.abc.Awaitable[penstock.gateway.v1.admin_service_pb2.RestoreSubjectResponse]]:
+        """RestoreSubject undoes RevokeSubject."""
 
     @abc.abstractmethod
     def ListAuditEntries(

@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_gateway.adapters.sql.rows import aware, key_record
-from penstock_gateway.adapters.sql.tables import api_keys, tenants, users
-from penstock_gateway.domain.access.identity import DIGEST_BYTES, TenantRecord, UserRecord, UserRole
+from penstock_gateway.adapters.sql.tables import api_keys, teams, tenants, users
+from penstock_gateway.domain.access.identity import DIGEST_BYTES, TenantRecord, UserKind, UserRecord, UserRole
 from penstock_gateway.domain.access.look_ups import FoundKey, KeyStoreUnavailable
 
 # One query for everything that a key's rights depend on.
@@ -23,13 +23,18 @@ _FIND = (
         tenants.c.regions.label("tenant_regions"),
         tenants.c.created_at.label("tenant_created_at"),
         tenants.c.disabled_at.label("tenant_disabled_at"),
+        tenants.c.time_zone.label("tenant_time_zone"),
         users.c.name.label("user_name"),
         users.c.role.label("user_role"),
         users.c.created_at.label("user_created_at"),
         users.c.disabled_at.label("user_disabled_at"),
+        users.c.team.label("user_team"),
+        users.c.kind.label("user_kind"),
+        teams.c.archived_at.label("team_archived_at"),
     )
     .outerjoin(tenants, tenants.c.name == api_keys.c.tenant)
     .outerjoin(users, and_(users.c.id == api_keys.c.user_id, users.c.tenant == api_keys.c.tenant))
+    .outerjoin(teams, and_(teams.c.tenant == api_keys.c.tenant, teams.c.name == api_keys.c.team))
 )
 
 
@@ -58,7 +63,11 @@ class SqlKeyStore:
                 rows = (await connection.execute(_FIND.where(api_keys.c.digest.in_(digests)))).all()
         except (SQLAlchemyError, OSError) as error:
             raise KeyStoreUnavailable from error
-        return {bytes(row.digest): FoundKey(key_record(row), _tenant(row), _user(row)) for row in rows}
+        return {bytes(row.digest): _found(row) for row in rows}
+
+
+def _found(row: Row[Any]) -> FoundKey:
+    return FoundKey(key_record(row), _tenant(row), _user(row), row.team_archived_at is not None)
 
 
 def _tenant(row: Row[Any]) -> TenantRecord | None:
@@ -66,12 +75,17 @@ def _tenant(row: Row[Any]) -> TenantRecord | None:
     if created_at is None:
         return None
     models, regions = frozenset(row.tenant_models), tuple(row.tenant_regions)
-    return TenantRecord(row.tenant, row.tenant_tier, models, regions, created_at, aware(row.tenant_disabled_at))
+    disabled_at, time_zone = aware(row.tenant_disabled_at), row.tenant_time_zone or "UTC"
+    return TenantRecord(row.tenant, row.tenant_tier, models, regions, created_at, disabled_at, time_zone)
 
 
 def _user(row: Row[Any]) -> UserRecord | None:
     created_at = aware(row.user_created_at)
     if created_at is None:
         return None
-    role = UserRole(row.user_role)
-    return UserRecord(row.user_id, row.tenant, row.user_name, role, created_at, aware(row.user_disabled_at))
+    role, kind, disabled_at = (
+        UserRole(row.user_role),
+        UserKind(row.user_kind or UserKind.PERSON),
+        aware(row.user_disabled_at),
+    )
+    return UserRecord(row.user_id, row.tenant, row.user_name, role, created_at, disabled_at, row.user_team or "", kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -20,12 +21,14 @@ from penstock_gateway.adapters.sql.rows import (
     audit_values,
     key_record,
     key_values,
+    team_record,
     tenant_record,
     tenant_values,
     user_record,
 )
-from penstock_gateway.adapters.sql.tables import api_keys, audit_log, tenants, users
-from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
+from penstock_gateway.adapters.sql.subjects import SqlSubjectRecords
+from penstock_gateway.adapters.sql.tables import api_keys, audit_log, teams, tenants, users
+from penstock_gateway.domain.access.identity import KeyRecord, TeamRecord, TenantRecord, UserRecord
 from penstock_gateway.domain.administration.registry import AuditEntry, KeyFilter, Place, Records
 
 # JSON columns hold lists; the domain has sets and tuples.
@@ -48,12 +51,11 @@ class SqlRegistry:
             raise ServiceUnavailable("The database does not answer. Try again.", service="sql") from error
 
 
-class _SqlRecords:
+class _SqlRecords(SqlSubjectRecords):
     """Implements ``registry.Records`` on one connection."""
 
     def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        self._dialect = connection.dialect.name
+        super().__init__(connection)
         self.prompts = SqlPromptRecords(connection)
         self.budgets = SqlBudgetRecords(connection)
 
@@ -73,6 +75,26 @@ class _SqlRecords:
     async def change_tenant(self, name: str, changes: Mapping[str, object]) -> None:
         await self._change(update(tenants).where(tenants.c.name == name), changes)
 
+    async def team(self, tenant: str, name: str) -> TeamRecord | None:
+        row = await self._first(select(teams).where(teams.c.tenant == tenant, teams.c.name == name))
+        return None if row is None else team_record(row)
+
+    async def teams(self, tenant: str | None, after: tuple[str, str], limit: int) -> list[TeamRecord]:
+        names = by_bytes(teams.c.tenant, self._dialect), by_bytes(teams.c.name, self._dialect)
+        query = select(teams).order_by(*names).limit(limit)
+        if any(after):
+            query = query.where(tuple_(*names) > tuple_(*(literal(text, String) for text in after)))
+        if tenant is not None:
+            query = query.where(teams.c.tenant == tenant)
+        return [team_record(row) for row in await self._rows(query)]
+
+    async def add_team(self, record: TeamRecord) -> None:
+        taken = ResourceExists("The tenant has a team of this name already.", kind="team", name=record.name)
+        await self._insert(teams.insert().values(**asdict(record)), taken)
+
+    async def change_team(self, tenant: str, name: str, changes: Mapping[str, object]) -> None:
+        await self._change(update(teams).where(teams.c.tenant == tenant, teams.c.name == name), changes)
+
     async def user(self, user_id: str) -> UserRecord | None:
         row = await self._first(select(users).where(users.c.id == user_id))
         return None if row is None else user_record(row)
@@ -85,8 +107,7 @@ class _SqlRecords:
 
     async def add_user(self, record: UserRecord) -> None:
         taken = ResourceExists("The tenant has a user of this name already.", kind="user", name=record.name)
-        values = {name: getattr(record, name) for name in users.c.keys()}  # noqa: SIM118 - of columns, not of a dict
-        await self._insert(users.insert().values(**values), taken)
+        await self._insert(users.insert().values(**asdict(record)), taken)
 
     async def change_user(self, user_id: str, changes: Mapping[str, object]) -> None:
         await self._change(update(users).where(users.c.id == user_id), changes)
@@ -101,6 +122,8 @@ class _SqlRecords:
             query = query.where(api_keys.c.tenant == wanted.tenant)
         if wanted.user_id:
             query = query.where(api_keys.c.user_id == wanted.user_id)
+        if wanted.team:
+            query = query.where(api_keys.c.team == wanted.team)
         return [key_record(row) for row in await self._rows(query)]
 
     async def add_key(self, record: KeyRecord) -> None:

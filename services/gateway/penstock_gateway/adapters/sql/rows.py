@@ -7,7 +7,17 @@ from datetime import UTC, datetime
 from ipaddress import ip_network
 from typing import Any
 
-from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, TenantRecord, UserRecord, UserRole
+from penstock_gateway.domain.access.identity import (
+    KeyKind,
+    KeyRecord,
+    KeyScope,
+    RevokedSubject,
+    TeamRecord,
+    TenantRecord,
+    UserKind,
+    UserRecord,
+    UserRole,
+)
 from penstock_gateway.domain.administration.registry import AuditEntry
 
 _KNOWN_SCOPES = frozenset(KeyScope)
@@ -29,6 +39,8 @@ def key_record(row: Any) -> KeyRecord:
         expires_at=aware(row.expires_at),
         revoked_at=aware(row.revoked_at),
         replaced_by=row.replaced_by or "",
+        team=row.team or "",
+        kind=KeyKind(row.kind or KeyKind.INFERENCE),
     )
 
 
@@ -48,6 +60,8 @@ def key_values(record: KeyRecord) -> dict[str, Any]:
         "expires_at": record.expires_at,
         "revoked_at": record.revoked_at,
         "replaced_by": record.replaced_by or None,
+        "team": record.team or None,
+        "kind": record.kind,
     }
 
 
@@ -60,6 +74,7 @@ def tenant_record(row: Any) -> TenantRecord:
         regions=tuple(row.regions),
         created_at=present(row.created_at),
         disabled_at=aware(row.disabled_at),
+        time_zone=row.time_zone or "UTC",
     )
 
 
@@ -77,7 +92,19 @@ def user_record(row: Any) -> UserRecord:
         role=UserRole(row.role),
         created_at=present(row.created_at),
         disabled_at=aware(row.disabled_at),
+        team=row.team or "",
+        kind=UserKind(row.kind or UserKind.PERSON),
     )
+
+
+def team_record(row: Any) -> TeamRecord:
+    """Return the team of a row of ``teams``."""
+    return TeamRecord(row.tenant, row.name, present(row.created_at), aware(row.archived_at))
+
+
+def revoked_subject(row: Any) -> RevokedSubject:
+    """Return who is in a row of ``revoked_subjects``."""
+    return RevokedSubject(row.tenant, row.issuer, row.subject, present(row.revoked_at))
 
 
 def audit_entry(row: Any) -> AuditEntry:

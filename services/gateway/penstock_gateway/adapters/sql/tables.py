@@ -38,6 +38,8 @@ api_keys = Table(
     Column("networks", JSON),
     Column("labels", JSON),
     Column("replaced_by", String(32)),
+    Column("team", String(128)),
+    Column("kind", String(16)),
 )
 
 tenants = Table(
@@ -49,6 +51,16 @@ tenants = Table(
     Column("regions", JSON, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("disabled_at", DateTime(timezone=True)),
+    Column("time_zone", String(64)),
+)
+
+teams = Table(
+    "teams",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("archived_at", DateTime(timezone=True)),
 )
 
 users = Table(
@@ -60,7 +72,19 @@ users = Table(
     Column("role", String(16), nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("disabled_at", DateTime(timezone=True)),
+    Column("team", String(128)),
+    Column("kind", String(16)),
     UniqueConstraint("tenant", "name", name="uq_users_tenant_name"),
+)
+
+revoked_subjects = Table(
+    "revoked_subjects",
+    metadata,
+    Column("tenant", String(128), primary_key=True),
+    # Empty for every issuer's.
+    Column("issuer", String(256), primary_key=True),
+    Column("subject", String(256), primary_key=True),
+    Column("revoked_at", DateTime(timezone=True), nullable=False),
 )
 
 audit_log = Table(

@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from penstock_common.errors import InvalidCredentials, RateLimited, ServiceUnavailable
 from penstock_gateway.domain.access.identity import OPERATORS, Caller, KeyRecord, digest_of, may_be_created
 from penstock_gateway.domain.access.look_ups import FoundKey, KeyStore, LookUp, LookUps
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.access.tenancy import TenantDirectory, Terms
+from penstock_gateway.domain.access.token_form import MAX_TOKEN_BYTES, may_be_token
 
 _MAX_KEY_LENGTH = 512
 _MAX_CACHED_KEYS = 100_000
@@ -67,8 +68,16 @@ class _Known:
     terms: Terms
 
 
+class Tokens(Protocol):
+    """Finds callers by tokens of somebody else's."""
+
+    async def caller(self, text: str, digest: bytes) -> Caller:
+        """Return whom the token is about; raises what ``Authenticator.authenticate`` raises."""
+        ...
+
+
 class Authenticator:
-    """Finds callers by the digest of their key.
+    """Finds callers by the digest of their key, or of their token.
 
     Keys named in the configuration need no store; created ones are looked up
     and remembered. Redis takes no part in this.
@@ -84,6 +93,7 @@ class Authenticator:
         *,
         freshness: KeyFreshness | None = None,
         clock: Clock | None = None,
+        tokens: Tokens | None = None,
     ) -> None:
         self._pepper = pepper
         self._directory = directory
@@ -94,6 +104,8 @@ class Authenticator:
         self._patience = freshness.patience.total_seconds()
         clock = clock or Clock()
         self._monotonic, self._now = clock.monotonic, clock.now
+        self._tokens = tokens
+        self._max_length = _MAX_KEY_LENGTH if tokens is None else MAX_TOKEN_BYTES
         self._seen: dict[bytes, _Known] = {}
         # When the store did not know them, oldest first.
         self._guesses: dict[bytes, float] = {}
@@ -106,7 +118,7 @@ class Authenticator:
         self._configured = self._proofs(configured)
 
     async def authenticate(self, key: str, policy: Policy) -> Caller:
-        """Return whom ``key`` belongs to; waits for nothing where that is known.
+        """Return whom ``key``, or a token in its place, belongs to; waits for nothing where that is known.
 
         Raises:
             InvalidCredentials: no key, or not a live one of ours.
@@ -116,11 +128,15 @@ class Authenticator:
         """
         if not key:
             raise InvalidCredentials("No API key. Send one as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.")
-        if len(key) > _MAX_KEY_LENGTH:
+        if len(key) > self._max_length:
             raise InvalidCredentials("The API key is not valid.")
         digest = digest_of(self._pepper, key)
         proof = self._configured.get(digest) or self._remembered(digest)
         if proof is None:
+            if self._tokens is not None and may_be_token(key):
+                caller = await self._tokens.caller(key, digest)
+                policy.require(caller.scopes)
+                return caller
             known = await self._look_up(digest) if may_be_created(key) else None
             proof = known.proof if known is not None else None
         if proof is None or (proof.expires_at is not None and self._now() >= proof.expires_at):
@@ -209,7 +225,7 @@ class Authenticator:
         """Return what the key proves; None for one that is refused, whatever the time."""
         record, user = found.record, found.user
         tenant = self._directory.tenant(record.tenant, found.tenant) if record.tenant else OPERATORS
-        if tenant is None or record.revoked_at is not None:
+        if tenant is None or record.revoked_at is not None or found.team_is_archived:
             return None
         scopes = record.possible_scopes
         if record.user_id:
@@ -225,5 +241,6 @@ class Authenticator:
             record.user_id,
             expires_at=record.expires_at,
             labels=record.labels,
+            team=record.team,
         )
         return _Proof(caller, record.expires_at)

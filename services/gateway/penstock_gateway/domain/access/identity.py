@@ -7,24 +7,26 @@ import re
 import secrets
 import string
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from penstock_common.errors import InvalidRequest, RightsExceeded
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.networks import Network
 from penstock_gateway.domain.limits.rules import NO_RULES, Rules
 
 _ALPHABET = string.digits + string.ascii_letters
-_KEY_PREFIX = "psk"
 _ID_LENGTH = 12
 _SECRET_LENGTH = 32
 _CHECK_LENGTH = 6
 _CREATED = re.compile(
-    rf"{_KEY_PREFIX}_[0-9A-Za-z]{{{_ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH}}}_[0-9A-Za-z]{{{_CHECK_LENGTH}}}"
+    rf"ps[kas]_[0-9A-Za-z]{{{_ID_LENGTH}}}_[0-9A-Za-z]{{{_SECRET_LENGTH}}}_[0-9A-Za-z]{{{_CHECK_LENGTH}}}"
 )
 
 DIGEST_BYTES = 32
+TEAM_HEADER = "x-penstock-team"
+"""Says for which of their teams somebody asks who is in several."""
 
 
 class KeyScope(StrEnum):
@@ -40,7 +42,42 @@ class KeyScope(StrEnum):
 
 
 TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
+_ADMINISTRATIVE = frozenset({KeyScope.ADMIN, KeyScope.OPERATOR})
 _OPERATOR_SCOPES = frozenset({KeyScope.OPERATOR})
+
+
+class KeyKind(StrEnum):
+    """What a key's first letters say of it, to people and to scanners; what it may is in its scopes."""
+
+    INFERENCE = "inference"
+    ADMINISTRATIVE = "administrative"
+    """It changes a tenant, or all of them, or asks no model."""
+    SERVICE_ACCOUNT = "service_account"
+    """It is a service account's, whatever it may."""
+
+    @property
+    def prefix(self) -> str:
+        """What such a key begins with, before the underscore."""
+        return _PREFIXES[self]
+
+    @classmethod
+    def of(cls, scopes: frozenset[KeyScope], *, of_service_account: bool) -> KeyKind:
+        """Return what a key with these scopes is."""
+        if of_service_account:
+            return cls.SERVICE_ACCOUNT
+        administers = KeyScope.INFERENCE not in scopes or not _ADMINISTRATIVE.isdisjoint(scopes)
+        return cls.ADMINISTRATIVE if administers else cls.INFERENCE
+
+
+_PREFIXES = {KeyKind.INFERENCE: "psk", KeyKind.ADMINISTRATIVE: "psa", KeyKind.SERVICE_ACCOUNT: "pss"}
+
+
+class UserKind(StrEnum):
+    """Who a user is."""
+
+    PERSON = "person"
+    SERVICE_ACCOUNT = "service_account"
+    """A program. It signs in nowhere, and its keys stay when people leave."""
 
 
 class UserRole(StrEnum):
@@ -98,6 +135,17 @@ class TenantRecord:
     regions: tuple[str, ...]
     created_at: datetime
     disabled_at: datetime | None = None
+    time_zone: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class TeamRecord:
+    """Some of a tenant's users and keys, as they are stored: whose limits and spend are counted together."""
+
+    tenant: str
+    name: str
+    created_at: datetime
+    archived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +158,19 @@ class UserRecord:
     role: UserRole
     created_at: datetime
     disabled_at: datetime | None = None
+    team: str = ""
+    """What their new keys are of; none where that is empty."""
+    kind: UserKind = UserKind.PERSON
+
+
+@dataclass(frozen=True, slots=True)
+class RevokedSubject:
+    """Somebody whose tokens are refused; those of every issuer where that is empty."""
+
+    tenant: str
+    issuer: str
+    subject: str
+    revoked_at: datetime
 
 
 OPERATORS = Tenant("", Tier("operators"))
@@ -136,6 +197,9 @@ class KeyRecord:
     revoked_at: datetime | None = None
     replaced_by: str = ""
     """The id of the key that it was rotated into."""
+    team: str = ""
+    """Whose spend is counted with it, for good; none where that is empty."""
+    kind: KeyKind = KeyKind.INFERENCE
 
     @property
     def possible_scopes(self) -> frozenset[KeyScope]:
@@ -162,6 +226,24 @@ class Caller:
     """Of documents that it may find, besides those that have none."""
     team: str = ""
     """Within the tenant; none where that is empty."""
+    teams: tuple[str, ...] = ()
+    """Where there are several, of which each request names one."""
+
+    def in_team(self, name: str) -> Caller:
+        """Return the caller as one of the team that a request names.
+
+        Raises:
+            RightsExceeded: if it is none of theirs.
+            InvalidRequest: if none is named, and there are several.
+        """
+        if not name and self.teams:
+            raise InvalidRequest(
+                f"You are in several teams: name one of {', '.join(self.teams[:16])} by {TEAM_HEADER}.",
+                field=TEAM_HEADER,
+            )
+        if name not in (self.teams or (self.team,)):
+            raise RightsExceeded(f"You are not in the team '{name[:64]}'.", bound="team")
+        return replace(self, team=name, teams=())
 
     def may_use(self, model: str) -> bool:
         """Return whether both the key and its tenant permit the model."""
@@ -177,14 +259,15 @@ def digest_of(pepper: bytes, key: str) -> bytes:
     return hmac.digest(pepper, key.encode(errors="surrogatepass"), "sha256")
 
 
-def new_key() -> tuple[str, str]:
-    """Return a fresh key and its public id.
+def new_key(kind: KeyKind = KeyKind.INFERENCE, key_id: str = "") -> tuple[str, str]:
+    """Return a fresh key and its public id, which is ``key_id`` where that is not empty.
 
     ``psk_{12 base62 id}_{32 base62 secret}_{6 base62 crc32}``: 190 bits of
-    secret, and a checksum that lets scanners recognise a leaked key.
+    secret, and a checksum that lets scanners recognise a leaked key. The first
+    letters are the kind's.
     """
-    key_id = _random(_ID_LENGTH)
-    body = f"{_KEY_PREFIX}_{key_id}_{_random(_SECRET_LENGTH)}"
+    key_id = key_id or new_id()
+    body = f"{kind.prefix}_{key_id}_{_random(_SECRET_LENGTH)}"
     return f"{body}_{_checksum(body)}", key_id
 
 

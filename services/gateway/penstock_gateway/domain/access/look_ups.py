@@ -16,11 +16,15 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class FoundKey:
-    """A stored key, and what its rights depend on; ``tenant`` is None for a configured one."""
+    """A stored key, and what its rights depend on; ``tenant`` is None for a configured one.
+
+    ``team_is_archived``: nobody may use what is of its team.
+    """
 
     record: KeyRecord
     tenant: TenantRecord | None = None
     user: UserRecord | None = None
+    team_is_archived: bool = False
 
 
 class KeyStore(Protocol):

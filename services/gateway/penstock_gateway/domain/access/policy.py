@@ -31,7 +31,16 @@ class Policy:
             ScopeMissing: if none of its scopes is enough.
         """
         if self.sufficient.isdisjoint(scopes):
-            raise ScopeMissing(f"The API key lacks the scope '{self.narrowest}'.", scope=self.narrowest)
+            raise ScopeMissing(_lacking(self.narrowest, scopes), scope=self.narrowest)
+
+
+def _lacking(scope: KeyScope, scopes: frozenset[KeyScope]) -> str:
+    lacks = f"The API key lacks the scope '{scope}'"
+    if scope is KeyScope.INFERENCE and scopes & {KeyScope.ADMIN, KeyScope.OPERATOR}:
+        return f"{lacks}: it is an administrative key, and asks no model. Make another with 'penstock keys create'."
+    if scope is not KeyScope.INFERENCE and scopes == frozenset({KeyScope.INFERENCE}):
+        return f"{lacks}: it asks models, and administers nothing."
+    return f"{lacks}."
 
 
 _FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
@@ -68,11 +77,18 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             ListKeys=_LOOK,
             RotateKey=_CHANGE,
             RevokeKey=_CHANGE,
+            CreateTeam=_CHANGE,
+            ListTeams=_LOOK,
+            ArchiveTeam=_CHANGE,
+            RestoreTeam=_CHANGE,
             CreateUser=_CHANGE,
             ListUsers=_LOOK,
             UpdateUser=_CHANGE,
             DisableUser=_CHANGE,
             EnableUser=_CHANGE,
+            RevokeSubject=_CHANGE,
+            ListRevokedSubjects=_LOOK,
+            RestoreSubject=_CHANGE,
             ListAuditEntries=_LOOK,
             ClearCache=_CHANGE,
             GetCacheStats=_OPERATE,

@@ -57,4 +57,4 @@ class TenantDirectory:
         if created is None or created.disabled_at is not None:
             return None
         tier = self.terms.tiers.get(created.tier, _STRICTEST)
-        return Tenant(created.name, tier, created.models, created.regions)
+        return Tenant(created.name, tier, created.models, created.regions, created.time_zone)

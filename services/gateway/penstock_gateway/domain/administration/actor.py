@@ -31,6 +31,8 @@ class Actor:
     """Of documents that its own key may find; an operator gives any."""
     expires_at: datetime | None = None
     """When its own key ends; None means never."""
+    team: str = ""
+    """That its own key is of, and so every key that it makes."""
     address: str = ""
     request_id: str = ""
 
@@ -47,6 +49,7 @@ class Actor:
             networks=caller.networks,
             labels=caller.labels,
             expires_at=caller.expires_at,
+            team=caller.team,
             address=address,
             request_id=request_id,
         )

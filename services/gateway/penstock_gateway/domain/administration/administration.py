@@ -10,6 +10,8 @@ from penstock_gateway.domain.administration.cache_entries import EntryAdministra
 from penstock_gateway.domain.administration.cache_import import CacheImport, NoRoutes
 from penstock_gateway.domain.administration.keys import KeyAdministration, Keyring
 from penstock_gateway.domain.administration.registry import Registry
+from penstock_gateway.domain.administration.subjects import SubjectAdministration
+from penstock_gateway.domain.administration.teams import TeamAdministration
 from penstock_gateway.domain.administration.tenants import TenantAdministration
 from penstock_gateway.domain.administration.upstreams import UpstreamAdministration, UpstreamPlaces
 from penstock_gateway.domain.administration.users import UserAdministration
@@ -30,8 +32,10 @@ class Administration:
     """What there is to administer."""
 
     tenants: TenantAdministration
+    teams: TeamAdministration
     users: UserAdministration
     keys: KeyAdministration
+    subjects: SubjectAdministration
     audit: AuditLog
     cache: CacheAdministration
     cache_entries: EntryAdministration
@@ -43,8 +47,10 @@ class Administration:
         """Return the administration of what the registry holds, of what the cache has kept, and of the upstreams."""
         return cls(
             TenantAdministration(keyring.directory, registry),
+            TeamAdministration(keyring.directory, registry),
             UserAdministration(keyring.directory, registry),
             KeyAdministration(keyring, registry),
+            SubjectAdministration(registry),
             AuditLog(registry),
             CacheAdministration(cache.answers, keyring.directory, registry),
             EntryAdministration(cache.entries, keyring.directory, registry),

@@ -6,6 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from penstock_common.contract.cache import MAX_MEANING_CHARACTERS
 from penstock_common.contract.inference import MAX_EJECTION
@@ -21,6 +22,8 @@ MAX_LABELS = 64
 """Of one key, or one document."""
 MAX_CONTENT_CHARACTERS = 262_144
 """Of an imported answer, or the system prompt of the requests that it answers."""
+MAX_SUBJECT_LENGTH = 256
+"""Of what tokens name somebody by, and of an issuer."""
 MAX_LIFETIME = timedelta(days=3653)
 MAX_OVERLAP = timedelta(days=90)
 DEFAULT_OVERLAP = timedelta(days=1)
@@ -28,6 +31,7 @@ DEFAULT_OVERLAP = timedelta(days=1)
 _MAX_NAME_LENGTH = 128
 _MAX_USER_NAME_LENGTH = 256
 _MAX_LABEL_LENGTH = 128
+_MAX_TIME_ZONE_LENGTH = 64
 _MAX_REASON_LENGTH = 256
 _TENANT_NAME = re.compile(r"[A-Za-z0-9._-]{1,128}")
 LABEL = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}"
@@ -42,6 +46,27 @@ def tenant_name(name: str, field: str = "name") -> str:
     if not may_be_tenant(name):
         raise InvalidRequest(f"{field} must have 1 to 128 characters of A-Z a-z 0-9 . _ -", field=field)
     return name
+
+
+def team_name(name: str, field: str) -> str:
+    """Return the name if it may be a team's."""
+    return tenant_name(name, field)
+
+
+def time_zone(name: str) -> str:
+    """Return the IANA name of a time zone; UTC where none is named."""
+    if len(name) > _MAX_TIME_ZONE_LENGTH or (name and not is_time_zone(name)):
+        raise InvalidRequest(f"There is no time zone '{name[:64]}': an IANA name is expected.", field="time_zone")
+    return name or "UTC"
+
+
+def is_time_zone(name: str) -> bool:
+    """Return whether there is a time zone of this IANA name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
 
 
 def named_tenant(name: str) -> str:
@@ -69,6 +94,18 @@ def may_be_id(text: str) -> bool:
 def user_name(name: str) -> str:
     """Return the name if it may be a user's."""
     return _text("name", name, 1, _MAX_USER_NAME_LENGTH)
+
+
+def subject(text: str) -> str:
+    """Return the text if tokens may name somebody by it."""
+    return _text("subject", text, 1, MAX_SUBJECT_LENGTH)
+
+
+def issuer(text: str) -> str:
+    """Return the text if it may be an issuer's, empty where every one is meant."""
+    if "|" in text:
+        raise InvalidRequest("issuer must be a URL.", field="issuer")
+    return _text("issuer", text, 0, MAX_SUBJECT_LENGTH)
 
 
 def label(text: str) -> str:

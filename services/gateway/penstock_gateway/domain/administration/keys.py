@@ -7,7 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, ScopeMissing
-from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, digest_of, new_key
+from penstock_gateway.domain.access.identity import (
+    KeyKind,
+    KeyRecord,
+    KeyScope,
+    UserKind,
+    UserRecord,
+    digest_of,
+    new_id,
+    new_key,
+)
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
@@ -15,6 +24,7 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, ut
 from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
 from penstock_gateway.domain.administration.reach import check_within
 from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
+from penstock_gateway.domain.administration.teams import check_team
 from penstock_gateway.domain.administration.tenants import existing_tenant
 from penstock_gateway.domain.administration.users import visible_user
 
@@ -28,6 +38,8 @@ class NewKey:
 
     tenant: str = ""
     user_id: str = ""
+    team: str = ""
+    """Empty for the user's, or the actor's own."""
     label: str = ""
     scopes: frozenset[KeyScope] = frozenset({KeyScope.INFERENCE})
     models: Collection[str] = ()
@@ -79,10 +91,9 @@ class KeyAdministration:
             ModelNotPermitted, RightsExceeded: if it were wider than the actor's own.
             InvalidRequest: if the user's role does not permit the scopes.
             ModelNotFound: if it names a model that there is not.
-            ResourceNotFound: if there is no such tenant or user.
+            ResourceNotFound: if there is no such tenant, user or team.
         """
-        tenant = wanted.tenant or actor.tenant
-        secret, key_id = new_key()
+        tenant, key_id = wanted.tenant or actor.tenant, new_id()
         details = {
             "label": wanted.label,
             "scopes": " ".join(sorted(wanted.scopes)),
@@ -90,6 +101,7 @@ class KeyAdministration:
             "networks": " ".join(wanted.networks),
             "labels": " ".join(sorted(wanted.labels)),
             "user_id": wanted.user_id,
+            "team": wanted.team,
             "lifetime_seconds": str(int(wanted.lifetime.total_seconds())) if wanted.lifetime else "",
         }
         async with self._audit.changing(Deed(actor, "key.create", tenant, key_id, details)) as records:
@@ -98,7 +110,7 @@ class KeyAdministration:
             record = KeyRecord(
                 id=key_id,
                 tenant=actor.meant(tenant),
-                digest=digest_of(self._keyring.pepper, secret),
+                digest=b"",
                 scopes=wanted.scopes,
                 models=self._known_models(actor, wanted.models),
                 networks=bounds.networks(wanted.networks),
@@ -107,8 +119,14 @@ class KeyAdministration:
                 label=bounds.label(wanted.label),
                 created_at=now,
                 expires_at=now + lifetime if lifetime is not None else None,
+                team=wanted.team or actor.team,
             )
-            await self._check_power(actor, records, record)
+            user = await self._check_power(actor, records, record)
+            if user is not None:
+                kind = KeyKind.SERVICE_ACCOUNT if user.kind is UserKind.SERVICE_ACCOUNT else KeyKind.INFERENCE
+                record = replace(record, team=wanted.team or user.team or actor.team, kind=kind)
+            await check_team(actor, records, record.tenant, record.team)
+            secret, record = self._sealed(record)
             await records.add_key(record)
         return IssuedKey(secret, record)
 
@@ -118,7 +136,7 @@ class KeyAdministration:
         if wanted.user_id and not bounds.may_be_id(wanted.user_id):
             return Listing([])
         async with self._registry.begin() as records:
-            found = await records.keys(KeyFilter(tenant, wanted.user_id), page.place(), page.size + 1)
+            found = await records.keys(replace(wanted, tenant=tenant), page.place(), page.size + 1)
         return listing(found, page, _end)
 
     async def rotate(
@@ -132,8 +150,8 @@ class KeyAdministration:
             ResourceState: if it is not live, or was rotated before.
             ModelNotPermitted, RightsExceeded: if it were wider than the actor's own.
         """
-        secret, new_id = new_key()
-        details = {"replaced_by": new_id}
+        successor_id = new_id()
+        details = {"replaced_by": successor_id}
         async with self._audit.changing(await self._deed(actor, "key.rotate", key_id, details)) as records:
             overlap, lifetime = bounds.overlap(overlap), bounds.lifetime(lifetime)
             previous = await _visible(actor, records, key_id)
@@ -147,16 +165,16 @@ class KeyAdministration:
                 ends_at = min(ends_at, previous.expires_at)
             record = replace(
                 previous,
-                id=new_id,
-                digest=digest_of(self._keyring.pepper, secret),
+                id=successor_id,
                 created_at=now,
                 expires_at=now + lifetime if lifetime is not None else _usual_end(actor, previous, now),
             )
             check_within(actor, record)
-            if not await records.replace_key(key_id, new_id, ends_at):
+            if not await records.replace_key(key_id, successor_id, ends_at):
                 raise _not_rotatable(previous)
+            secret, record = self._sealed(record)
             await records.add_key(record)
-        return RotatedKey(secret, record, replace(previous, expires_at=ends_at, replaced_by=new_id))
+        return RotatedKey(secret, record, replace(previous, expires_at=ends_at, replaced_by=successor_id))
 
     async def revoke(self, actor: Actor, key_id: str) -> KeyRecord:
         """Return the key, which is refused for good; revoking again changes nothing."""
@@ -179,38 +197,46 @@ class KeyAdministration:
         known = frozenset[str]() if actor.models else self._keyring.directory.models
         return bounds.known_models(names, known, may_see_all=actor.is_operator)
 
-    async def _check_power(self, actor: Actor, records: Records, record: KeyRecord) -> None:
-        """Refuse a key that gives what the actor or the key's user has not."""
+    def _sealed(self, record: KeyRecord) -> tuple[str, KeyRecord]:
+        """Return a key that proves the record, and the record with its digest and kind."""
+        kind = KeyKind.of(record.scopes, of_service_account=record.kind is KeyKind.SERVICE_ACCOUNT)
+        secret, _ = new_key(kind, record.id)
+        return secret, replace(record, digest=digest_of(self._keyring.pepper, secret), kind=kind)
+
+    async def _check_power(self, actor: Actor, records: Records, record: KeyRecord) -> UserRecord | None:
+        """Return the key's user; refuse a key that gives what the actor or the user has not."""
         if KeyScope.OPERATOR in record.scopes:
             _check_operators_key(actor, record)
-            return
+            return None
         if not record.tenant:
             raise InvalidRequest("tenant must say whose key it is; only an operator's has none.", field="tenant")
         if not record.scopes:
             raise InvalidRequest("scopes must hold at least one scope.", field="scopes")
         check_within(actor, record)
         await existing_tenant(self._keyring.directory, records, record.tenant)
-        if record.user_id:
-            await _check_user(actor, records, record)
+        return await _checked_user(actor, records, record) if record.user_id else None
 
 
 def _check_operators_key(actor: Actor, record: KeyRecord) -> None:
     if not actor.is_operator:
         raise ScopeMissing("Only an operator gives operators' keys.", scope=KeyScope.OPERATOR)
-    if record.tenant or record.user_id or record.models or record.labels or record.scopes != _OPERATOR:
+    named = record.tenant or record.user_id or record.team or record.models or record.labels
+    if named or record.scopes != _OPERATOR:
         raise InvalidRequest(
-            "An operator's key has the scope 'operator' alone, and no tenant, user, models or labels.", field="scopes"
+            "An operator's key has the scope 'operator' alone, and no tenant, user, team, models or labels.",
+            field="scopes",
         )
     check_within(actor, record)
 
 
-async def _check_user(actor: Actor, records: Records, record: KeyRecord) -> None:
+async def _checked_user(actor: Actor, records: Records, record: KeyRecord) -> UserRecord:
     user = await visible_user(actor, records, record.user_id)
     if user.tenant != record.tenant:
         raise ResourceNotFound(f"The tenant has no user '{user.id}'.", kind="user", name=user.id)
     beyond = record.scopes - user.role.permits
     if beyond:
         raise InvalidRequest(f"The role '{user.role}' does not permit the scope '{min(beyond)}'.", field="scopes")
+    return user
 
 
 async def _key(records: Records, key_id: str) -> KeyRecord | None:

@@ -27,7 +27,8 @@ def check_within(actor: Actor, record: KeyRecord) -> None:
 
     Raises:
         ModelNotPermitted: if it may ask a model that the actor's may not.
-        RightsExceeded: if it is accepted from elsewhere, or for longer, or finds documents that the actor's does not.
+        RightsExceeded: if it is accepted from elsewhere, or for longer, is of another team, or finds documents that the
+            actor's does not.
     """
     beyond = record.models - actor.models
     if actor.models and (beyond or not record.models):
@@ -46,6 +47,10 @@ def check_within(actor: Actor, record: KeyRecord) -> None:
             f"Your API key is accepted until {end}, and may give no key that is accepted longer: "
             "name a lifetime that ends by then.",
             bound="expires_at",
+        )
+    if actor.team and record.team != actor.team:
+        raise RightsExceeded(
+            f"Your API key is of the team '{actor.team}', and may give no key that is not.", bound="team"
         )
     unseen = record.labels - actor.labels
     if unseen and not actor.is_operator:

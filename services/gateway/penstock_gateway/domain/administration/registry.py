@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from penstock_gateway.domain.access.identity import KeyRecord, TenantRecord, UserRecord
+from penstock_gateway.domain.access.identity import KeyRecord, RevokedSubject, TeamRecord, TenantRecord, UserRecord
 from penstock_gateway.domain.budgets.ports import BudgetRecords
 from penstock_gateway.domain.prompts.records import PromptRecords
 
@@ -42,10 +42,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """Which keys to list: of every tenant where it is None, of every user where that is empty."""
+    """Which keys to list: of every tenant where it is None, of every user or team where that is empty."""
 
     tenant: str | None = None
     user_id: str = ""
+    team: str = ""
 
 
 class Records(Protocol):
@@ -79,6 +80,26 @@ class Records(Protocol):
 
     async def change_tenant(self, name: str, changes: Mapping[str, object]) -> None:
         """Change fields of ``TenantRecord``."""
+        ...
+
+    async def team(self, tenant: str, name: str) -> TeamRecord | None:
+        """Return a team, archived or not."""
+        ...
+
+    async def teams(self, tenant: str | None, after: tuple[str, str], limit: int) -> list[TeamRecord]:
+        """Return teams of a tenant, or of all, by tenant and name."""
+        ...
+
+    async def add_team(self, record: TeamRecord) -> None:
+        """Keep a new team.
+
+        Raises:
+            ResourceExists: if the tenant has one of this name.
+        """
+        ...
+
+    async def change_team(self, tenant: str, name: str, changes: Mapping[str, object]) -> None:
+        """Change fields of ``TeamRecord``."""
         ...
 
     async def user(self, user_id: str) -> UserRecord | None:
@@ -119,6 +140,24 @@ class Records(Protocol):
 
     async def revoke_key(self, key_id: str, at: datetime) -> bool:
         """Revoke a key; return False if it was revoked before."""
+        ...
+
+    async def revoked_subject(self, tenant: str, issuer: str, subject: str) -> RevokedSubject | None:
+        """Return the one whose tokens are refused; None where they are not."""
+        ...
+
+    async def revoked_subjects(
+        self, tenant: str | None, after: tuple[str, str, str], limit: int
+    ) -> list[RevokedSubject]:
+        """Return whose tokens are refused, in a tenant or in all, by tenant, issuer and subject."""
+        ...
+
+    async def add_revoked_subject(self, record: RevokedSubject) -> None:
+        """Refuse their tokens."""
+        ...
+
+    async def drop_revoked_subject(self, tenant: str, issuer: str, subject: str) -> bool:
+        """Refuse their tokens no more; return False if nobody did."""
         ...
 
     async def entries(self, tenant: str | None, before: int | None, limit: int) -> list[AuditEntry]:

@@ -17,16 +17,17 @@ from penstock_gateway.domain.administration.reach import check_revival
 from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
 
 _KIND = "tenant"
-_CHANGEABLE = ("tier", "models", "regions")
+_CHANGEABLE = ("tier", "models", "regions", "time_zone")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantTerms:
-    """What can be said of a tenant. An empty tier means free, empty models and regions mean all."""
+    """What can be said of a tenant. An empty tier means free, empty models and regions mean all, no time zone UTC."""
 
     tier: str = ""
     models: Collection[str] = ()
     regions: Collection[str] = ()
+    time_zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class TenantView:
     regions: tuple[str, ...]
     created_at: datetime | None = None
     disabled_at: datetime | None = None
+    time_zone: str = "UTC"
 
     @property
     def is_configured(self) -> bool:
@@ -66,7 +68,12 @@ class TenantAdministration:
             if name in self._directory.configured:
                 raise ResourceExists(f"The tenant '{name}' stands in the configuration.", kind=_KIND, name=name)
             record = TenantRecord(
-                name, self._tier(terms.tier), self._models(terms), bounds.regions(terms.regions), self._now()
+                name,
+                self._tier(terms.tier),
+                self._models(terms),
+                bounds.regions(terms.regions),
+                self._now(),
+                time_zone=bounds.time_zone(terms.time_zone),
             )
             await records.add_tenant(record)
         return _of_record(record)
@@ -98,7 +105,7 @@ class TenantAdministration:
         return listing(found, page, lambda tenant: tenant.name)
 
     async def update(self, actor: Actor, name: str, terms: TenantTerms, fields: Collection[str]) -> TenantView:
-        """Return the tenant with ``fields`` (tier, models, regions) as ``terms`` says.
+        """Return the tenant with ``fields`` (tier, models, regions, time_zone) as ``terms`` says.
 
         Raises:
             ResourceState: if it stands in the configuration.
@@ -115,6 +122,7 @@ class TenantAdministration:
                 "tier": self._tier(terms.tier),
                 "models": self._models(terms),
                 "regions": bounds.regions(terms.regions),
+                "time_zone": bounds.time_zone(terms.time_zone),
             }
             changes = {field: wanted[field] for field in fields}
             await records.change_tenant(name, changes)
@@ -178,12 +186,14 @@ async def _created(records: Records, name: str) -> TenantRecord:
 
 
 def _details(terms: TenantTerms) -> dict[str, str]:
-    return {"tier": terms.tier, "models": " ".join(sorted(terms.models)), "regions": " ".join(terms.regions)}
+    models, regions = " ".join(sorted(terms.models)), " ".join(terms.regions)
+    return {"tier": terms.tier, "models": models, "regions": regions, "time_zone": terms.time_zone}
 
 
 def _of_record(record: TenantRecord) -> TenantView:
-    return TenantView(record.name, record.tier, record.models, record.regions, record.created_at, record.disabled_at)
+    made, disabled, zone = record.created_at, record.disabled_at, record.time_zone
+    return TenantView(record.name, record.tier, record.models, record.regions, made, disabled, zone)
 
 
 def _of_configured(tenant: Tenant) -> TenantView:
-    return TenantView(tenant.name, tenant.tier.name, tenant.models, tenant.regions)
+    return TenantView(tenant.name, tenant.tier.name, tenant.models, tenant.regions, time_zone=tenant.time_zone)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from penstock_common.errors import InvalidRequest, ResourceNotFound
-from penstock_gateway.domain.access.identity import TENANT_SCOPES, UserRecord, UserRole, new_id
+from penstock_gateway.domain.access.identity import TENANT_SCOPES, UserKind, UserRecord, UserRole, new_id
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
@@ -13,9 +13,29 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, ut
 from penstock_gateway.domain.administration.paging import Listing, Page, end_by_age, listing
 from penstock_gateway.domain.administration.reach import check_revival
 from penstock_gateway.domain.administration.registry import KeyFilter, Records, Registry
+from penstock_gateway.domain.administration.teams import check_team
 from penstock_gateway.domain.administration.tenants import existing_tenant
 
 _KIND = "user"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """Who shall be a user. An empty ``tenant`` or ``team`` is the actor's own."""
+
+    name: str
+    role: UserRole
+    tenant: str = ""
+    team: str = ""
+    kind: UserKind = UserKind.PERSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserChanges:
+    """What is to be said anew of a user; None stays as it is, and an empty ``team`` is none."""
+
+    role: UserRole | None = None
+    team: str | None = None
 
 
 class UserAdministration:
@@ -27,18 +47,23 @@ class UserAdministration:
         self._now = now
         self._audit = AuditLog(registry, now)
 
-    async def create(self, actor: Actor, tenant: str, name: str, role: UserRole) -> UserRecord:
+    async def create(self, actor: Actor, wanted: NewUser) -> UserRecord:
         """Return the new user.
 
         Raises:
             ResourceExists: if the tenant has one of this name.
+            ResourceNotFound: if there is no such tenant or team.
+            RightsExceeded: if the actor's key is of another team.
         """
-        meant = tenant or actor.tenant
-        async with self._audit.changing(Deed(actor, "user.create", meant, name, {"role": role})) as records:
+        meant, team = wanted.tenant or actor.tenant, wanted.team or actor.team
+        details = {"role": wanted.role, "team": team, "kind": wanted.kind}
+        async with self._audit.changing(Deed(actor, "user.create", meant, wanted.name, details)) as records:
             if not actor.meant(meant):
                 raise InvalidRequest("tenant must say whose user it is.", field="tenant")
-            record = UserRecord(new_id(), meant, bounds.user_name(name), role, self._now())
+            name, now = bounds.user_name(wanted.name), self._now()
+            record = UserRecord(new_id(), meant, name, wanted.role, now, team=team, kind=wanted.kind)
             await existing_tenant(self._directory, records, meant)
+            await check_team(actor, records, meant, team)
             await records.add_user(record)
         return record
 
@@ -49,18 +74,23 @@ class UserAdministration:
             found = await records.users(meant or None, page.place(), page.size + 1)
         return listing(found, page, lambda user: end_by_age(user.created_at, user.id))
 
-    async def change_role(self, actor: Actor, user_id: str, role: UserRole) -> UserRecord:
-        """Return the user with another role; their keys keep of their scopes what it permits.
+    async def update(self, actor: Actor, user_id: str, wanted: UserChanges) -> UserRecord:
+        """Return the changed user. Keys keep of their scopes what the role permits, and the team that they were made in.
 
         Raises:
             ModelNotPermitted, RightsExceeded: if a key that gains by it is wider than the actor's own.
         """
-        async with self._audit.changing(await self._deed(actor, "user.update", user_id, {"role": role})) as records:
+        given = {"role": wanted.role, "team": wanted.team}
+        changes = {field: value for field, value in given.items() if value is not None}
+        async with self._audit.changing(await self._deed(actor, "user.update", user_id, changes)) as records:
             record = await visible_user(actor, records, user_id)
-            gained = role.permits - record.role.permits
-            await check_revival(actor, records, KeyFilter(record.tenant, record.id), gained, self._now())
-            await records.change_user(user_id, {"role": role})
-        return replace(record, role=role)
+            if wanted.role is not None:
+                gained = wanted.role.permits - record.role.permits
+                await check_revival(actor, records, KeyFilter(record.tenant, record.id), gained, self._now())
+            if wanted.team is not None:
+                await check_team(actor, records, record.tenant, wanted.team)
+            await records.change_user(user_id, changes)
+        return replace(record, role=wanted.role or record.role, team=changes.get("team", record.team))
 
     async def disable(self, actor: Actor, user_id: str) -> UserRecord:
         """Return the user, whose keys are refused from now on."""

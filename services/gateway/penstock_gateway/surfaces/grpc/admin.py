@@ -20,6 +20,7 @@ from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.administration.registry import KeyFilter
 from penstock_gateway.domain.administration.tenants import TenantTerms
 from penstock_gateway.domain.administration.upstreams import EjectionTerms
+from penstock_gateway.domain.administration.users import NewUser, UserChanges
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.client_address import ADDRESS_HEADER
 from penstock_gateway.surfaces.grpc.admin_messages import (
@@ -28,10 +29,12 @@ from penstock_gateway.surfaces.grpc.admin_messages import (
     role_from,
     scopes_from,
     tenant_message,
+    user_kind_from,
     user_message,
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted
 from penstock_gateway.surfaces.grpc.cache_admin import ActorOf, CacheAdminMethods
+from penstock_gateway.surfaces.grpc.team_admin import TeamAdminMethods
 from penstock_gateway.surfaces.grpc.upstream_messages import place_messages
 
 # Of the penstock command: who typed it, for the audit log.
@@ -39,11 +42,12 @@ TYPED_BY_HEADER = "x-penstock-typed-by"
 _OWN_SOCKET = "unix:"
 
 
-class AdminServicer(CacheAdminMethods):
+class AdminServicer(CacheAdminMethods, TeamAdminMethods):
     """Serves administration; calls come authorised or not at all, and the domain keeps the walls between tenants."""
 
     def __init__(self, administration: Administration, actor_of: ActorOf) -> None:
-        super().__init__(administration, actor_of)
+        CacheAdminMethods.__init__(self, administration, actor_of)
+        TeamAdminMethods.__init__(self, administration, actor_of)
         self._tenants = administration.tenants
         self._users = administration.users
         self._keys = administration.keys
@@ -52,7 +56,7 @@ class AdminServicer(CacheAdminMethods):
 
     async def CreateTenant(self, request: pb.CreateTenantRequest, call: ServerCall) -> pb.CreateTenantResponse:
         """Return a new tenant."""
-        terms = TenantTerms(tier=request.tier, models=request.models, regions=request.regions)
+        terms = _terms(request)
         tenant = await self._tenants.create(self._actor(call), request.name, terms)
         return pb.CreateTenantResponse(tenant=tenant_message(tenant))
 
@@ -69,10 +73,9 @@ class AdminServicer(CacheAdminMethods):
     async def UpdateTenant(self, request: pb.UpdateTenantRequest, call: ServerCall) -> pb.UpdateTenantResponse:
         """Return a changed tenant."""
         wanted = request.tenant
-        terms = TenantTerms(tier=wanted.tier, models=wanted.models, regions=wanted.regions)
-        given = [field for field in ("tier", "models", "regions") if getattr(wanted, field)]
+        given = [field for field in ("tier", "models", "regions", "time_zone") if getattr(wanted, field)]
         fields = request.update_mask.paths or given
-        tenant = await self._tenants.update(self._actor(call), wanted.name, terms, fields)
+        tenant = await self._tenants.update(self._actor(call), wanted.name, _terms(wanted), fields)
         return pb.UpdateTenantResponse(tenant=tenant_message(tenant))
 
     async def DisableTenant(self, request: pb.DisableTenantRequest, call: ServerCall) -> pb.DisableTenantResponse:
@@ -92,7 +95,7 @@ class AdminServicer(CacheAdminMethods):
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: ServerCall) -> pb.ListKeysResponse:
         """Return keys, oldest first."""
-        wanted = KeyFilter(request.tenant or None, request.user_id)
+        wanted = KeyFilter(request.tenant or None, request.user_id, request.team)
         listed = await self._keys.list(self._actor(call), wanted, Page.of(request.page_size, request.page_token))
         keys = [key_message(record) for record in listed.items]
         return pb.ListKeysResponse(keys=keys, next_page_token=listed.next_token)
@@ -111,8 +114,14 @@ class AdminServicer(CacheAdminMethods):
 
     async def CreateUser(self, request: pb.CreateUserRequest, call: ServerCall) -> pb.CreateUserResponse:
         """Return a new user."""
-        role = role_from(request.role, "role")
-        user = await self._users.create(self._actor(call), request.tenant, request.name, role)
+        wanted = NewUser(
+            name=request.name,
+            role=role_from(request.role, "role"),
+            tenant=request.tenant,
+            team=request.team,
+            kind=user_kind_from(request.kind),
+        )
+        user = await self._users.create(self._actor(call), wanted)
         return pb.CreateUserResponse(user=user_message(user))
 
     async def ListUsers(self, request: pb.ListUsersRequest, call: ServerCall) -> pb.ListUsersResponse:
@@ -123,11 +132,8 @@ class AdminServicer(CacheAdminMethods):
         return pb.ListUsersResponse(users=users, next_page_token=listed.next_token)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, call: ServerCall) -> pb.UpdateUserResponse:
-        """Return a user with another role."""
-        if set(request.update_mask.paths) - {"role"}:
-            raise InvalidRequest("update_mask may name role only.", field="update_mask")
-        role = role_from(request.user.role, "user.role")
-        user = await self._users.change_role(self._actor(call), request.user.id, role)
+        """Return a user with another role, or of another team."""
+        user = await self._users.update(self._actor(call), request.user.id, _user_changes(request))
         return pb.UpdateUserResponse(user=user_message(user))
 
     async def DisableUser(self, request: pb.DisableUserRequest, call: ServerCall) -> pb.DisableUserResponse:
@@ -191,10 +197,27 @@ def _lifetime(request: pb.CreateKeyRequest | pb.RotateKeyRequest) -> timedelta |
     return duration_from(request, "lifetime", MAX_LIFETIME)
 
 
+def _terms(message: pb.CreateTenantRequest | pb.Tenant) -> TenantTerms:
+    return TenantTerms(tier=message.tier, models=message.models, regions=message.regions, time_zone=message.time_zone)
+
+
+def _user_changes(request: pb.UpdateUserRequest) -> UserChanges:
+    # Without a role and a team, it is the role that is missing.
+    given = {field for field in ("role", "team") if getattr(request.user, field)} or {"role"}
+    fields = set(request.update_mask.paths) or given
+    if fields - {"role", "team"}:
+        raise InvalidRequest("update_mask may name role and team only.", field="update_mask")
+    return UserChanges(
+        role=role_from(request.user.role, "user.role") if "role" in fields else None,
+        team=request.user.team if "team" in fields else None,
+    )
+
+
 def _new_key(request: pb.CreateKeyRequest) -> NewKey:
     return NewKey(
         tenant=request.tenant,
         user_id=request.user_id,
+        team=request.team,
         label=request.label,
         scopes=scopes_from(request.scopes),
         models=request.models,

@@ -8,7 +8,16 @@ from typing import Any
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock_common.errors import InvalidRequest
-from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, UserRecord, UserRole
+from penstock_gateway.domain.access.identity import (
+    KeyKind,
+    KeyRecord,
+    KeyScope,
+    RevokedSubject,
+    TeamRecord,
+    UserKind,
+    UserRecord,
+    UserRole,
+)
 from penstock_gateway.domain.administration.registry import AuditEntry
 from penstock_gateway.domain.administration.tenants import TenantView
 
@@ -16,6 +25,9 @@ _SCOPES: dict[int, KeyScope] = {pb.KeyScope.Value(f"KEY_SCOPE_{scope.name}"): sc
 _SCOPE_NUMBERS: dict[KeyScope, Any] = {scope: number for number, scope in _SCOPES.items()}
 _ROLES: dict[int, UserRole] = {pb.UserRole.Value(f"USER_ROLE_{role.name}"): role for role in UserRole}
 _ROLE_NUMBERS: dict[UserRole, Any] = {role: number for number, role in _ROLES.items()}
+_KIND_NUMBERS: dict[KeyKind, Any] = {kind: pb.KeyKind.Value(f"KEY_KIND_{kind.name}") for kind in KeyKind}
+_USER_KINDS: dict[int, UserKind] = {pb.UserKind.Value(f"USER_KIND_{kind.name}"): kind for kind in UserKind}
+_USER_KIND_NUMBERS: dict[UserKind, Any] = {kind: number for number, kind in _USER_KINDS.items()}
 
 
 def scopes_from(numbers: Iterable[int]) -> frozenset[KeyScope]:
@@ -43,6 +55,18 @@ def role_from(number: int, field: str) -> UserRole:
     return role
 
 
+def user_kind_from(number: int) -> UserKind:
+    """Return the kind; a person where none is named.
+
+    Raises:
+        InvalidRequest: if it is unknown.
+    """
+    kind = _USER_KINDS.get(number) if number else UserKind.PERSON
+    if kind is None:
+        raise InvalidRequest("kind must be a person or a service account.", field="kind")
+    return kind
+
+
 def tenant_message(tenant: TenantView) -> pb.Tenant:
     """Return the tenant."""
     message = pb.Tenant(
@@ -51,15 +75,38 @@ def tenant_message(tenant: TenantView) -> pb.Tenant:
         models=sorted(tenant.models),
         regions=tenant.regions,
         is_configured=tenant.is_configured,
+        time_zone=tenant.time_zone,
     )
     _set(message.created_at, tenant.created_at)
     _set(message.disabled_at, tenant.disabled_at)
     return message
 
 
+def team_message(team: TeamRecord) -> pb.Team:
+    """Return the team."""
+    message = pb.Team(tenant=team.tenant, name=team.name)
+    _set(message.created_at, team.created_at)
+    _set(message.archived_at, team.archived_at)
+    return message
+
+
+def subject_message(record: RevokedSubject) -> pb.RevokedSubject:
+    """Return whose tokens are refused."""
+    message = pb.RevokedSubject(tenant=record.tenant, issuer=record.issuer, subject=record.subject)
+    _set(message.revoked_at, record.revoked_at)
+    return message
+
+
 def user_message(user: UserRecord) -> pb.User:
     """Return the user."""
-    message = pb.User(id=user.id, tenant=user.tenant, name=user.name, role=_ROLE_NUMBERS[user.role])
+    message = pb.User(
+        id=user.id,
+        tenant=user.tenant,
+        name=user.name,
+        role=_ROLE_NUMBERS[user.role],
+        team=user.team,
+        kind=_USER_KIND_NUMBERS[user.kind],
+    )
     _set(message.created_at, user.created_at)
     _set(message.disabled_at, user.disabled_at)
     return message
@@ -77,6 +124,8 @@ def key_message(key: KeyRecord) -> pb.Key:
         allowed_networks=[str(network) for network in key.networks],
         labels=sorted(key.labels),
         replaced_by=key.replaced_by,
+        team=key.team,
+        kind=_KIND_NUMBERS[key.kind],
     )
     _set(message.created_at, key.created_at)
     _set(message.expires_at, key.expires_at)

@@ -14,7 +14,21 @@ from penstock_suite.surfaces.cli.administering import Ask, administering
 from penstock_suite.surfaces.cli.options import JsonOption, group, read_duration, read_words
 from penstock_suite.surfaces.cli.output import escape, failures_told, note, print_json, print_table
 
-_TITLES = ("id", "tenant", "user", "label", "scopes", "models", "networks", "labels", "created", "expires", "state")
+_TITLES = (
+    "id",
+    "kind",
+    "tenant",
+    "team",
+    "user",
+    "label",
+    "scopes",
+    "models",
+    "networks",
+    "labels",
+    "created",
+    "expires",
+    "state",
+)
 
 KeyArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock keys list'.")]
 
@@ -40,7 +54,14 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
         ] = "",
         user: Annotated[
             str,
-            typer.Option(metavar="ID", help="The user of the tenant who shall have it, from 'penstock users list'."),
+            typer.Option(
+                metavar="ID",
+                help="The user or service account of the tenant who shall have it, from 'penstock users list'.",
+            ),
+        ] = "",
+        team: Annotated[
+            str,
+            typer.Option(metavar="NAME", help="Whose spend is counted with it, for good; without it, the user's team."),
         ] = "",
         label: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
         scope: Annotated[
@@ -63,6 +84,7 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
         wanted = KeyRequest(
             tenant=tenant,
             user_id=user,
+            team=team,
             label=label,
             scopes=tuple(scope or ["inference"]),
             models=tuple(model or []),
@@ -82,6 +104,7 @@ def _show_made(key: str, record: StoredKey, *, as_json: bool) -> None:
     typer.echo(key)
     until = f", until {record.expires_at:%Y-%m-%d %H:%M} UTC" if record.expires_at else ""
     owner = f"tenant {record.tenant}" if record.tenant else "an operator"
+    owner += f", team {record.team}" if record.team else ""
     note(f"Key {record.id} of {owner}{until}. It is not shown again.")
 
 
@@ -107,7 +130,9 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
 def _row(record: StoredKey, now: datetime) -> Sequence[str]:
     return (
         record.id,
+        record.kind,
         escape(record.tenant) or "[dim]operator[/]",
+        escape(record.team),
         record.user_id,
         escape(record.label),
         " ".join(record.scopes),

@@ -16,6 +16,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="From 'penstoc
 TierOption = Annotated[str, typer.Option(metavar="NAME", help="free, pro, enterprise, or one of the configuration.")]
 ModelOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable; every model without it.")]
 RegionOption = Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable; anywhere without it.")]
+TimeZoneOption = Annotated[
+    str, typer.Option(metavar="NAME", help="Where its days and months begin, such as Europe/Berlin; UTC without it.")
+]
 
 
 def tenants(opened: OpenAdministration) -> typer.Typer:
@@ -39,9 +42,11 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
         tier: TierOption = "free",
         model: ModelOption = None,
         region: RegionOption = None,
+        time_zone: TimeZoneOption = "",
         as_json: JsonOption = False,
     ) -> None:
-        request = TenantRequest(name=name, tier=tier, models=tuple(model or ()), regions=tuple(region or ()))
+        models, regions = tuple(model or ()), tuple(region or ())
+        request = TenantRequest(name=name, tier=tier, models=models, regions=regions, time_zone=time_zone)
         with failures_told(as_json=as_json):
             _show(ask(lambda administration: administration.create_tenant(request)), as_json=as_json)
 
@@ -55,7 +60,7 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
             if as_json:
                 print_json(tenants)
             else:
-                print_table(("name", "tier", "models", "regions", "created", "state"), map(_row, tenants))
+                print_table(("name", "tier", "models", "regions", "time zone", "created", "state"), map(_row, tenants))
 
 
 def _row(tenant: StoredTenant) -> Sequence[str]:
@@ -64,6 +69,7 @@ def _row(tenant: StoredTenant) -> Sequence[str]:
         escape(tenant.tier),
         escape(" ".join(tenant.models)) or "all",
         escape(" ".join(tenant.regions)) or "anywhere",
+        tenant.time_zone,
         f"{tenant.created_at:%Y-%m-%d}" if tenant.created_at else "in the configuration",
         "enabled" if tenant.disabled_at is None else "[red]disabled[/]",
     )
@@ -79,14 +85,15 @@ def _add_update(cli: typer.Typer, opened: OpenAdministration) -> None:
         tier: Annotated[str | None, typer.Option(metavar="NAME", help="Its tier.")] = None,
         model: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable.")] = None,
         region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Repeatable.")] = None,
+        time_zone: Annotated[str | None, typer.Option(metavar="NAME", help="Where its days and months begin.")] = None,
         as_json: JsonOption = False,
     ) -> None:
-        given = {"tier": tier, "models": model, "regions": region}
+        given = {"tier": tier, "models": model, "regions": region, "time_zone": time_zone}
         fields = [field for field, value in given.items() if value is not None]
         if not fields:
-            raise typer.BadParameter("name what to change: --tier, --model or --region")
+            raise typer.BadParameter("name what to change: --tier, --model, --region or --time-zone")
         models, regions = (tuple(word for word in words or () if word) for words in (model, region))
-        request = TenantRequest(name=name, tier=tier or "", models=models, regions=regions)
+        request = TenantRequest(name=name, tier=tier or "", models=models, regions=regions, time_zone=time_zone or "")
         with failures_told(as_json=as_json):
             _show(ask(lambda administration: administration.update_tenant(request, fields)), as_json=as_json)
 

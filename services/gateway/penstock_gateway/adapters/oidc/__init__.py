@@ -1,0 +1,1 @@
+"""Tokens of OpenID Connect issuers: their public keys, and what those have signed."""
