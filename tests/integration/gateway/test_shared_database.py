@@ -117,9 +117,7 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
     assert {name: tables_after[name] for name in tables} == tables
     assert {name: len(after[name]) for name in set(after) - set(before)} == {
         "experiments": 0, "prompts": 0, "prompt_versions": 0, "prompt_labels": 0, "ledger_totals": 0,
-        "price_revisions": 0,
-        "experiments": 0, "prompts": 0, "prompt_versions": 0, "prompt_labels": 0, "teams": 0,
-        "revoked_subjects": 0,
+        "price_revisions": 0, "teams": 0, "revoked_subjects": 0,
     }  # fmt: skip
     async with open_database(old_url) as engine:
         await require_current(engine, GATEWAY)

@@ -116,14 +116,12 @@ _OPTIONS = {
     "output_tokens": "--output-tokens",
     "cached_input_tokens": "--cached-input-tokens",
     "by": "--by",
-    "time_zone": "--tz",
     "amount_nano_usd": "--amount",
     "alert_percents": "--alert",
     "scope_name": "--scope",
     "period": "--period",
     "kind": "--kind",
     "webhook": "--webhook",
-    "team": "--team",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
