@@ -209,8 +209,7 @@ class RedisLimiter:
         self._end(reservation, None)
 
     async def _ask(self, plan: Plan, reservation_id: str, demand: Demand, lease: timedelta) -> Sequence[int]:
-        if not self._is_used.is_set():
-            self._is_used.set()
+        self._is_used.set()
         return await self._teller.ask(
             RESERVE,
             plan,
@@ -240,7 +239,7 @@ class RedisLimiter:
                 self._go_alone(error)
         if self._alone is None or self._terms.without_redis == "closed":
             return 0
-        return self._alone.extend(held, more)
+        return await self._alone.extend(held, more)
 
     async def _standings(self, limits: tuple[Limit, ...]) -> tuple[Standing, ...]:
         now = self._now()
@@ -262,6 +261,7 @@ class RedisLimiter:
     def _owe(self, reservation: Reservation, used: Used | None) -> Owed:
         plan = reservation.marks
         assert isinstance(plan, Plan)
+        self._is_used.set()
         held = plan.tenant.open.pop(reservation.id, None)
         if self._alone is not None and held is not None:
             self._alone.end(held, used)
@@ -291,12 +291,11 @@ class RedisLimiter:
 
     def _own(self) -> dict[str, tuple[int, int]]:
         own: dict[str, tuple[int, int]] = {}
-        for tenant in self._tenants.values():
-            for held in tenant.open.values():
-                for counted in held.plan.counted:
-                    if counted.limit.allowance.measure in (Measure.SPEND, Measure.CONCURRENT):
-                        ceilings, running = own.get(counted.name, (0, 0))
-                        own[counted.name] = ceilings + held.ceiling, running + 1
+        for held in [held for tenant in self._tenants.values() for held in tenant.open.values()]:
+            for counted in held.plan.counted:
+                if counted.limit.allowance.measure in (Measure.SPEND, Measure.CONCURRENT):
+                    ceilings, running = own.get(counted.name, (0, 0))
+                    own[counted.name] = ceilings + held.ceiling, running + 1
         return own
 
     async def _is_back(self) -> bool:
