@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 )
 
 from penstock_common.background import background_work
+from penstock_common.errors import Overloaded
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable
 from penstock_common.testing.redis_server import RedisServer
 from penstock_gateway.adapters.counting import scripts
@@ -125,6 +126,7 @@ class World:
     admitted: list[float] = field(default_factory=list)
     rows: list[tuple[tuple, datetime, int]] = field(default_factory=list)
     late: int = 0
+    alone: int = 0
     faults: int = 0
 
     def wall(self, gateway):
@@ -149,6 +151,7 @@ class World:
 
 class Machine(RuleBasedStateMachine):
     gateways_count = 1
+    is_strict = False
 
     @initialize()
     def begin(self):
@@ -199,9 +202,12 @@ class Machine(RuleBasedStateMachine):
         world, demand = self.world, Demand(tokens, spend, spend + most)
         self.number += 1
         before = self.expected_refusals(limits, demand, gateway)
-        verdict = self.run(
-            self.gateways[gateway].reserve(f"r{self.number}", "t", limits, demand, timedelta(seconds=LEASE))
-        )
+        asking = self.gateways[gateway].reserve(f"r{self.number}", "t", limits, demand, timedelta(seconds=LEASE))
+        try:
+            verdict = self.run(asking)
+        except Overloaded:
+            assert self.gateways[gateway].mode != "exact" and self.is_strict and spend and {EVER, DAY} & set(limits)
+            return
         if not world.faults:
             known = {each.limit for each in verdict.refused_by} - {REQUESTS, TOKENS}
             assert known == before
@@ -214,6 +220,9 @@ class Machine(RuleBasedStateMachine):
         assert (ceiling is None) == (not {EVER, DAY} & set(limits))
         held = Held(verdict.reservation, gateway, limits, world.seconds + LEASE, spend if ceiling is None else ceiling)
         assert held.ceiling >= spend
+        if self.gateways[gateway].mode != "exact":
+            # One that alone is cut off has its share of what was left, and so have all others.
+            world.alone += held.ceiling
         world.held.append(held)
 
     def expected_refusals(self, limits, demand, gateway):
@@ -266,6 +275,7 @@ class Machine(RuleBasedStateMachine):
         assert 0 <= granted <= more
         if held.reservation.ceiling is not None:
             held.ceiling += granted
+            self.world.alone += granted * (self.gateways[held.gateway].mode != "exact")
 
     @rule(seconds=st.sampled_from([0.001, 1.0, 9.999, 10.0, 20.0, 61.0]))
     def time_passes(self, seconds):
@@ -282,7 +292,7 @@ class Machine(RuleBasedStateMachine):
         for each in (EVER, DAY):
             for at in {held.reservation.admitted_at for held in (*self.world.held, *self.world.over)}:
                 true = self.world.spent_of(each, at) + sum(held.ceiling for held in self.world.holds(each, at))
-                assert true - self.world.late <= each.allowance.amount
+                assert true - self.world.late - self.world.alone <= each.allowance.amount
 
     @invariant()
     def no_window_is_overfull(self):
@@ -324,9 +334,10 @@ class Killed(Machine):
         self.world.faults += 1
 
 
-def machine_of_redis(server):
+def machine_of_redis(server, budgets):
     class Redis(Machine):
         gateways_count = 2
+        is_strict = budgets == "closed"
 
         async def open(self):
             self.client = server.client()
@@ -348,7 +359,7 @@ def machine_of_redis(server):
         async def start(self, at):
             self.lines[at] = Line(self.connections[at])
             self.gateways[at] = RedisLimiter(
-                self.lines[at], Terms(processes=2), self.world, in_background=self.in_background,
+                self.lines[at], Terms(processes=2, budgets_without_redis=budgets), self.world, in_background=self.in_background,
                 clock=self.nanoseconds, now=lambda: self.world.wall(at),
             )  # fmt: skip
             # Whoever has not heard of a counter does not know what others hold of it.
@@ -440,7 +451,8 @@ def test_in_memory(machine):
     run_state_machine_as_test(machine, settings=STEPS)
 
 
-def test_in_redis(monkeypatch):
+@pytest.mark.parametrize("budgets", ["share", "closed"])
+def test_in_redis(monkeypatch, budgets):
     stop_clock(monkeypatch)
     with RedisServer() as server:
-        run_state_machine_as_test(machine_of_redis(server), settings=STEPS)
+        run_state_machine_as_test(machine_of_redis(server, budgets), settings=STEPS)

@@ -272,7 +272,7 @@ async def test_nothing_that_is_counted_lives_for_ever(connect, redis_server):
     await ask(limiter, limits, Demand(1, 1, 1))
     await limiter.beat()
     with redis_server.client() as client:
-        lives = {key: client.pttl(key) for key in client.keys()}
+        lives = {key: client.pttl(key) for key in client.keys("*")}
         longest = 35 * 86_400_000
         assert [key for key, life in lives.items() if not 0 < life <= longest] == []
         assert len(lives) == 8
@@ -301,6 +301,34 @@ async def test_budget_goes_on_from_what_the_ledger_says_and_asks_once(connect):
     assert sum(verdict.reservation is not None for verdict in verdicts) == 5
     assert (await ask(second, limits, Demand(0, 10, 10))).held_by_others
     assert history.asked == 1
+
+
+async def test_account_is_rebuilt_from_the_ledger_and_reservations_stay(connect):
+    history = History(100)
+    limiter = await connect(history=history)
+    limits = (money(1), requests(5))
+    await ask(limiter, limits, Demand(0, 50, 50))
+    history.amount = 30
+    await limiter.rebuild(limits)
+    spend, _ = await limiter.standings(limits)
+    assert (spend.spent, spend.reserved) == (30, 50)
+
+
+async def test_without_redis_money_waits_where_that_is_set(connect, redis_server):
+    strict = await connect(SHORT, budgets_without_redis="closed")
+    limits = (money(1), requests(9))
+    await until(strict.answers)
+    long = (await ask(strict, limits, Demand(0, 10, 10))).reservation
+    with redis_server.paused():
+        with pytest.raises(Overloaded):
+            await ask(strict, limits, Demand(0, 10, 10))
+        assert await strict.extend(long, 1) == 0
+        assert (await ask(strict, limits)).reservation
+        assert (await ask(strict, limits[1:], Demand(0, 10, 10))).reservation
+    await until(strict.answers)
+    await strict.beat()
+    await settled(strict)
+    assert [each.reserved for each in await strict.standings(limits)] == [10, 0]
 
 
 async def test_budget_of_which_nothing_is_known_admits_nothing(connect):

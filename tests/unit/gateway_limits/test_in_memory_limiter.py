@@ -270,10 +270,8 @@ async def test_who_asks_nothing_is_forgotten(limiter, clock):
         await ask(limiter, limits)
     clock.advance(2 * 3_600)
     busy = (requests(1_000),)
-    for _ in range(300):
-        await ask(limiter, busy)
-    clock.advance(2 * 3_600)
-    for _ in range(300):
+    for _ in range(10):
+        clock.advance(3_600)
         await ask(limiter, busy)
     assert len(limiter._counters) == 1
 
@@ -283,4 +281,5 @@ async def test_memory_holds_what_is_open(limiter, clock):
     for _ in range(5_000):
         verdict = await ask(limiter, limits, Demand(1))
         limiter.settle(verdict.reservation, Used(1))
-    assert len(limiter._leases) <= 1_010 and not limiter._open and not list(limiter.outstanding())
+        clock.advance(0.001)
+    assert len(limiter._leases) <= 2_001 and not limiter._open and not list(limiter.outstanding())

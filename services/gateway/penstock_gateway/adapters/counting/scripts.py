@@ -307,8 +307,10 @@ end
 return {1}
 """
 
-# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it. The first who says it is believed.
+# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it, and whether it is believed in any
+# case, and not only by an account that knows nothing.
 _SEED = """
+if ARGV[5] == '1' then redis.call('HDEL', KEYS[4], 's') end
 if redis.call('HSETNX', KEYS[4], 's', ARGV[3]) == 1 then
   redis.call('HSET', KEYS[4], 'f', now * ARGV[4])
   redis.call('PEXPIRE', KEYS[4], @LIFE@)

@@ -74,6 +74,7 @@ class Teller:
         self._now_us = now_us
         self._in_background = in_background
         self._asserting: dict[str, asyncio.Task[list[Held]]] = {}
+        self._seeding: dict[str, asyncio.Task[None]] = {}
         self._numbers = count()
 
     async def ask(self, script: Script, plan: Plan, *arguments: Any) -> Sequence[Any]:
@@ -88,7 +89,7 @@ class Teller:
             if reply[0] == FORGOTTEN:
                 await self._adopt(plan, reply[1])
             elif reply[0] == UNKNOWN:
-                await self._seed(plan, reply[1:])
+                await self._seed_all(plan, reply[1:])
             else:
                 return reply
         raise RedisUnavailable("Redis forgets what it is told")
@@ -205,7 +206,7 @@ class Teller:
             reply = await self._of_tenant(ASSERT, plan.tenant, plan.keys[3:], *what)
             if reply[0] != UNKNOWN:
                 return bool(reply[0])
-            await self._seed(plan, reply[1:])
+            await self._seed_all(plan, reply[1:])
         raise RedisUnavailable("Redis forgets what it is told")
 
     async def _of_tenant(
@@ -219,11 +220,21 @@ class Teller:
             self._forgot(tenant, reply[1])
         raise RedisUnavailable("Redis forgets what it is told")
 
-    async def _seed(self, plan: Plan, indexes: Iterable[int]) -> None:
-        """Tell accounts what was spent before they began."""
-        for index in indexes:
-            spent = await self._seeds.spent(plan.counted[index])
-            await self._of_tenant(SEED, plan.tenant, (plan.keys[3 + index],), spent, int(self._seeds.has_history))
+    async def seed(self, counted: Counted, tenant: TenantState, *, anew: bool = False) -> None:
+        """Tell an account what was spent before it began; ``anew`` also one that knows. It is done once for all who wait."""
+        task = self._seeding.get(counted.name)
+        if task is None:
+            task = self._seeding[counted.name] = asyncio.ensure_future(self._seed(counted, tenant, int(anew)))
+            task.add_done_callback(lambda _: self._seeding.pop(counted.name))
+        await asyncio.shield(task)
+
+    async def _seed(self, counted: Counted, tenant: TenantState, anew: int) -> None:
+        spent, known = await self._seeds.spent(counted), int(self._seeds.has_history)
+        key = tenant.prefix + name_of(counted).encode()
+        await self._of_tenant(SEED, tenant, (key,), spent, known, anew)
+
+    async def _seed_all(self, plan: Plan, indexes: Iterable[int]) -> None:
+        await asyncio.gather(*(self.seed(plan.counted[index], plan.tenant) for index in indexes))
 
     async def _tell(self, tenant: TenantState, buckets: Sequence[_Told], name: str) -> None:
         for some in _in_parts(buckets):
