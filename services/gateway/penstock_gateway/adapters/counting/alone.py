@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
-from penstock_gateway.adapters.counting.plans import Counter, Held, Plan
+from penstock_gateway.adapters.counting.plans import Counter, Held, Plan, Told, Untold
 from penstock_gateway.adapters.counting.prepared import Counted
 from penstock_gateway.adapters.counting.seeds import Seeds
 from penstock_gateway.domain.limits.admission import Demand, Reservation, Standing, Used, Verdict
@@ -87,17 +87,17 @@ class Alone:
                 counter.hold(-held.expected, -held.ceiling)
                 counter.spent += 0 if used is None else used.spend
 
-    def untold(self) -> dict[str, tuple[Counted, int]]:
-        """Return of each bucket, by its name, the parts that were let in here and have not drained."""
-        found: dict[str, tuple[Counted, int]] = {}
+    def untold(self) -> Untold:
+        """Return of each bucket, by its name, what Redis said last, and the parts that were let in here and have not drained."""
+        found: Untold = {}
         now_us = self._limiter.now_us()
         for name, share in self._shares.items():
             counter = self._limiter.counter(name)
             if isinstance(counter, Bucket):
-                allowance = share.limit.allowance
-                parts = counter.level(allowance, now_us) - self._without[name].level(allowance, now_us)
-                if parts > 0:
-                    found[name] = self._counted[name], parts
+                parts = counter.level(share.allowance, now_us) - self._without[name].level(share.allowance, now_us)
+                known = self._known.get(name)
+                used, at_us = (known.used, known.at_us) if isinstance(known, Bucket) else (0, now_us)
+                found[name] = Told(self._counted[name], used, now_us - at_us, max(0, parts))
         return found
 
     async def _shares_of(self, plan: Plan) -> tuple[Limit, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -38,6 +39,19 @@ class Held(msgspec.Struct):
     until_us: int
     renew_us: int
     is_alone: bool = False
+
+
+class Told(NamedTuple):
+    """A bucket: how many parts were in it at least, how many microseconds ago, and how many more there are."""
+
+    counted: Counted
+    least: int
+    age_us: int
+    more: int
+
+
+Untold = dict[str, Told]
+"""Of buckets, by their names, what Redis may not know."""
 
 
 class TenantState(msgspec.Struct):

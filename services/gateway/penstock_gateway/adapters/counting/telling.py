@@ -12,7 +12,7 @@ import structlog
 
 from penstock_common.background import StartWork
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
-from penstock_gateway.adapters.counting.plans import Held, Plan, TenantState, name_of, packed
+from penstock_gateway.adapters.counting.plans import Held, Plan, TenantState, Told, Untold, name_of, packed
 from penstock_gateway.adapters.counting.prepared import Counted
 from penstock_gateway.adapters.counting.processes import Processes
 from penstock_gateway.adapters.counting.scripts import ASSERT, END, FORGOTTEN, RENEW, SEED, TELL, UNKNOWN
@@ -33,10 +33,6 @@ RECOVERY_MS = 6_000
 _REPLY_US = 1_000_000
 _AT_ONCE = 500
 _MAX_TRIES = 8
-
-
-Untold = dict[str, tuple[Counted, int]]
-"""Of buckets, by their names, the parts of which Redis knows nothing."""
 
 
 class Owed(msgspec.Struct):
@@ -109,6 +105,7 @@ class Teller:
             if isinstance(reply, list) and reply[0] != FORGOTTEN:
                 self.owed.pop(owed.id, None)
             elif isinstance(reply, list):
+                self._forgot(plan.tenant, reply[1])
                 self._in_background(self._end(owed))
 
         age_ms = (self._now_us() - owed.at_us) // 1_000
@@ -136,7 +133,7 @@ class Teller:
                 _take_out(held, Used(held.demand.tokens), untold)
         for held in going_on:
             held.is_alone = False
-        buckets = sorted(((counted, 0, 0, parts) for counted, parts in untold.values()), key=_tenant_of)
+        buckets = sorted(untold.values(), key=_tenant_of)
         for name, of_tenant in groupby(buckets, _tenant_of):
             await self._tell(states[name], list(of_tenant), f"{self._processes.name}:{next(self._numbers)}")
 
@@ -236,9 +233,9 @@ class Teller:
     async def _seed_all(self, plan: Plan, indexes: Iterable[int]) -> None:
         await asyncio.gather(*(self.seed(plan.counted[index], plan.tenant) for index in indexes))
 
-    async def _tell(self, tenant: TenantState, buckets: Sequence[_Told], name: str) -> None:
+    async def _tell(self, tenant: TenantState, buckets: Sequence[Told], name: str) -> None:
         for some in _in_parts(buckets):
-            counted = [each[0] for each in some]
+            counted = [each.counted for each in some]
             keys = tuple(tenant.prefix + name_of(each).encode() for each in counted)
             await self._of_tenant(TELL, tenant, keys, name, packed(counted), *(n for each in some for n in each[1:]))
 
@@ -249,20 +246,16 @@ class Teller:
         self.send(msgspec.structs.replace(owed, is_alone=True))
 
 
-_Told = tuple[Counted, int, int, int]
-"""A bucket; how many parts were in it at least, how many microseconds ago, and how many more there are."""
-
-
-def _levels(plan: Plan, now_us: int) -> list[_Told]:
+def _levels(plan: Plan, now_us: int) -> list[Told]:
     """Return what this process last heard of a plan's buckets."""
     if plan.heard is None:
         return []
     heard_us, reply = plan.heard
-    found: list[_Told] = []
+    found: list[Told] = []
     for at, counted in enumerate(plan.counted):
         counter = plan.counter(at, reply)
         if isinstance(counter, Bucket):
-            found.append((counted, counter.used, now_us - heard_us - counter.at_us, 0))
+            found.append(Told(counted, counter.used, now_us - heard_us - counter.at_us, 0))
     return found
 
 
@@ -270,16 +263,17 @@ def _take_out(held: Held, used: Used | None, untold: Untold) -> None:
     """Leave out of what is untold what a reservation has in its buckets."""
     for counted in held.plan.counted:
         if counted.name in untold and used is not None:
-            of, parts = untold[counted.name]
-            untold[counted.name] = of, max(0, parts - units_of(counted.limit.allowance, used) * PARTS)
+            told = untold[counted.name]
+            more = told.more - units_of(counted.allowance, used) * PARTS
+            untold[counted.name] = told._replace(more=max(0, more))
 
 
 def _lease_ms(held: Held, now_us: int) -> int:
     return max(1, min(LEASE_MS, (held.until_us - now_us) // 1_000))
 
 
-def _tenant_of(told: _Told) -> str:
-    return told[0].limit.tenant
+def _tenant_of(told: Told) -> str:
+    return told.counted.limit.tenant
 
 
 T = TypeVar("T")
