@@ -4,7 +4,7 @@ Each gateway is a process with a clock of its own, two seconds from the next one
 open what it can, and writes down what it spent, which is the ledger. Then the books are compared: what was spent against the
 budget, and in every window what was let in against the limit.
 
-python bench/limits_nemesis.py [--seconds 60] [--seed 1] [--budgets closed]
+python bench/limits_nemesis.py [--deeds 60] [--seed 1] [--budgets closed]
 """
 
 from __future__ import annotations
@@ -139,19 +139,18 @@ class Nemesis:
         """Start all gateways."""
         self._gateways = [self._gateway(number) for number in range(GATEWAYS)]
 
-    def play(self, seconds: float) -> None:
-        """Do harm for so long."""
-        until = time.monotonic() + seconds
-        deeds = {
+    def play(self, deeds: int) -> None:
+        """Do harm so often."""
+        ways = {
             "kill redis": self._kill_redis,
             "pause redis": self._pause,
             "empty redis": self._empty,
             "kill": self._kill,
         }
-        while time.monotonic() < until:
+        for _ in range(deeds):
             time.sleep(self._chance.uniform(0.3, 1.2))
-            name = self._chance.choice(list(deeds))
-            deeds[name]()
+            name = self._chance.choice(list(ways))
+            ways[name]()
             self.faults[name] = self.faults.get(name, 0) + 1
 
     def end(self) -> None:
@@ -191,17 +190,17 @@ async def _counted(url: str, books: Books, budget: int) -> tuple[int, int]:
     return standing.spent, standing.reserved
 
 
-def run(seconds: float, seed: int, budgets: str) -> Found:
-    """Return what the books say after so long."""
+def run(deeds: int, seed: int, budgets: str) -> Found:
+    """Return what the books say after so much harm."""
     # It is spent before the end, so that what happens at its end is seen, too.
-    budget = int(seconds * 0.04 * USD)
+    budget = deeds * USD // 20
     with RedisServer() as server, tempfile.TemporaryDirectory() as name:
         books, nemesis = Books(Path(name)), Nemesis(server, Path(name), seed, budgets, budget)
         nemesis.start()
         try:
             while len(books.rows("admitted")) < GATEWAYS * AT_ONCE_EACH:
                 time.sleep(0.05)
-            nemesis.play(seconds)
+            nemesis.play(deeds)
         finally:
             nemesis.end()
         counted, reserved = asyncio.run(_counted(server.url, books, budget))
@@ -232,8 +231,8 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--gateway"]:
         asyncio.run(gateway(sys.argv[3], Path(sys.argv[4]), int(sys.argv[2]), sys.argv[5], int(sys.argv[6])))
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--deeds", type=int, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--budgets", choices=("share", "closed"), default="closed")
     arguments = parser.parse_args()
-    print(json.dumps(msgspec.to_builtins(run(arguments.seconds, arguments.seed, arguments.budgets)), indent=2))
+    print(json.dumps(msgspec.to_builtins(run(arguments.deeds, arguments.seed, arguments.budgets)), indent=2))
