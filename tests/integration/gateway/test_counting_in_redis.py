@@ -442,7 +442,8 @@ async def test_processes_that_are_known_share_what_is_left(connect, redis_server
         await until(limiter.answers)
         await limiter.beat()
     (of_requests, of_money) = await gateways[0].standings(limits)
-    assert of_requests.remaining == 100 - 13 - sum(admitted)
+    # What drained meanwhile may be told a hair too high, never too low.
+    assert 0 <= 100 - 13 - sum(admitted) - of_requests.remaining <= 1
     assert of_money.reserved == USD // 100 * (13 + sum(admitted))
 
 
@@ -511,9 +512,12 @@ async def test_redis_that_crashed_knows_who_went_on_and_counts_no_cost_twice(con
     first = (await ask(limiter, limits, Demand(0, 100, 100), "before")).reservation
     redis_server.crash()
     during = (await ask(limiter, limits, Demand(0, 100, 100), "during")).reservation
-    limiter.settle(first, Used(0, 60))
-    # By the time that Redis is back the ledger has it.
-    limiter._teller.owed["before"].at_us -= 5_000_000
+    alone = (await ask(limiter, limits, Demand(0, 100, 100), "alone")).reservation
+    limiter.settle(first, Used(0, 20))
+    limiter.settle(alone, Used(0, 40))
+    # By the time that Redis is back the ledger has them.
+    for owed in limiter._teller.owed.values():
+        owed.at_us -= 5_000_000
     history.amount = 60
     redis_server.start()
     await until(limiter.answers)

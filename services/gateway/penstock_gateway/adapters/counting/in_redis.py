@@ -283,7 +283,8 @@ class RedisLimiter:
         held = plan.tenant.open.pop(reservation.id, None)
         if self._alone is not None and held is not None:
             self._alone.end(held, used)
-        owed = Owed(reservation.id, plan, used, self._now_us(), held, held is not None and held.is_alone)
+        is_alone = held is not None and held.is_alone
+        owed = Owed(reservation.id, plan, used, self._now_us(), held, is_alone, plan.tenant.epoch)
         self._teller.owe(owed)
         return owed
 

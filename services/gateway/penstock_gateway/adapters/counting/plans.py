@@ -55,12 +55,13 @@ Untold = dict[str, Told]
 
 
 class TenantState(msgspec.Struct):
-    """A tenant, as this process knows it: Redis' epoch of it, and the reservations made here."""
+    """A tenant, as this process knows it: Redis' epoch of it, and the reservations made here; ``is_untold``: it may lack some."""
 
     name: str
     keys: tuple[bytes, bytes, bytes]
     prefix: bytes
     epoch: bytes = b""
+    is_untold: bool = False
     open: dict[str, Held] = msgspec.field(default_factory=dict[str, Held])
 
 

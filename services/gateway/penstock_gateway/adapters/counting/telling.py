@@ -47,6 +47,7 @@ class Owed(msgspec.Struct):
     at_us: int
     held: Held | None
     is_alone: bool
+    epoch: bytes
     corrects: bool = True
     is_sent: bool = False
 
@@ -126,7 +127,13 @@ class Teller:
             RedisUnavailable, ResponseError: it is away again; what was told is not told twice.
         """
         states = {tenant.name: tenant for tenant in tenants}
+        for tenant in states.values():
+            await self._of_tenant(RENEW, tenant, ())
         await self._tell_ended([owed for owed in self.owed.values() if owed.is_alone], untold)
+        forgotten = [owed for owed in self.owed.values() if owed.epoch != owed.plan.tenant.epoch and not owed.is_alone]
+        await self._assert_all([owed.held for owed in forgotten if owed.held is not None])
+        for owed in forgotten:
+            owed.is_alone = True
         going_on = [held for tenant in states.values() for held in tenant.open.values()]
         for held in await self._assert_all(going_on):
             if held.is_alone:
@@ -145,6 +152,9 @@ class Teller:
         """
         now_us = self._now_us()
         for tenant in [tenant for tenant in tenants if tenant.open]:
+            if tenant.is_untold:
+                await self._assert_all(list(tenant.open.values()))
+                tenant.is_untold = False
             due = [held for held in tenant.open.values() if held.renew_us <= now_us]
             for some in _in_parts(due) if due else [due]:
                 leases = [word for held in some for word in (held.id, _lease_ms(held, now_us))]
@@ -174,7 +184,12 @@ class Teller:
         if knew and tenant.open:
             task = asyncio.ensure_future(self._assert_all(list(tenant.open.values())))
             self._asserting[tenant.name] = task
-            task.add_done_callback(lambda _: self._asserting.pop(tenant.name, None))
+            task.add_done_callback(lambda done: self._asserted(tenant, done))
+
+    def _asserted(self, tenant: TenantState, done: asyncio.Task[list[Held]]) -> None:
+        """Go on; or try again with the next beat."""
+        self._asserting.pop(tenant.name, None)
+        tenant.is_untold = done.cancelled() or done.exception() is not None
 
     async def _tell_ended(self, ended: Sequence[Owed], untold: Untold) -> None:
         by_id = {owed.id: owed for owed in ended}
