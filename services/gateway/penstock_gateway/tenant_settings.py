@@ -17,7 +17,7 @@ from penstock_gateway.domain.limits.rules import NO_RULES, NamedAllowance, Rules
 from penstock_gateway.domain.limits.windows import NOW, PER_DAY, PER_HOUR, PER_MINUTE, Window, WindowKind
 
 Label = Annotated[str, Field(pattern=rf"^{LABEL}$")]
-Limit = Annotated[int, Field(ge=0)] | None
+Limit = Annotated[int, Field(ge=0, le=1_000_000_000_000)] | None
 
 
 def _known_zone(name: str) -> str:
