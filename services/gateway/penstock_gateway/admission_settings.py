@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from penstock_common.configuration import Section
+from penstock_gateway.domain.limits.needs import NeedTerms, Weights
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -31,8 +32,27 @@ class AdmissionSettings(Section):
     """Of the lengths of a tenant's earlier answers of a model: what the next is taken to have."""
     first_output_tokens: Annotated[int, Field(gt=0)] = 1024
     """What an answer is taken to have while too little is known of earlier ones."""
+    most_output_tokens: Annotated[int, Field(gt=0)] = 32_768
+    """What an answer may have at most whose request says nothing of that, where it cannot be watched while it is written."""
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+    """What becomes of requests that a budget binds, for models without a price: one of 0 is a price, too."""
+    disclose: Literal["share", "amount"] = "share"
+    """What a refused caller is told of a budget: which part of it is used, or how many dollars, too."""
     headroom_share: Share = 0.125
     """The part of what is left of a budget that one request may have beyond what it is expected to cost; it asks for more
     before it has used that."""
     without_redis: Literal["share", "open", "closed"] = "share"
     """What holds while Redis is away: each process' share of the limits, as it was last known; no limit; or no request."""
+
+    @property
+    def terms(self) -> NeedTerms:
+        """How needs are estimated, as the domain knows it."""
+        weights = self.token_weights
+        return NeedTerms(
+            weights=Weights(weights.input, weights.cached_input, weights.output),
+            output_quantile=self.output_quantile,
+            first_output_tokens=self.first_output_tokens,
+            most_output_tokens=self.most_output_tokens,
+            allows_unknown_prices=self.unknown_price == "allow",
+            discloses_amounts=self.disclose == "amount",
+        )

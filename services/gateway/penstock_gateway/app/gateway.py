@@ -88,7 +88,7 @@ async def running(
 
 def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     own, observer = settings.gateway, parts.observer
-    visits = VisitParts(limiter=parts.limiter, ledger=parts.ledger, observer=observer)
+    visits = parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
@@ -221,14 +221,15 @@ def _reception(
     authenticator = Authenticator(pepper, keyring.directory, keys, store, parts.in_background, freshness=trust)
 
     async def prepare(changed: Settings) -> Commit:
-        terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
+        terms, configured = changed.directory().terms, changed.configured_keys(pepper)
+        by_name, on_budget = changed.ladders(), changed.on_budget()
         take_experiments_over = await parts.experiments.prepare(changed)
         compressed = terms_by_name(changed)
         rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
-            parts.ladders.take_over(by_name)
+            parts.ladders.take_over(by_name, on_budget)
             take_experiments_over()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)

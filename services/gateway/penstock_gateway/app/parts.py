@@ -14,8 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_common.background import StartWork, background_work
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.adapters.sql.feedback.history import SqlFeedbackHistory
 from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
@@ -25,10 +24,14 @@ from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, ob
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.domain.life.door import Door
+from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.limits.admission import Limiter
+from penstock_gateway.domain.limits.book import LimitBook
+from penstock_gateway.domain.limits.needs import Needs
 from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
@@ -52,7 +55,9 @@ class Parts:
     traffic: TrafficWindow
     observer: TelemetryObserver
     ledger: SqlLedger
-    limiter: InMemoryLimiter | RedisLimiter
+    limiter: Limiter
+    limit_book: LimitBook
+    needs: Needs
     ladders: Ladders
     forks: Forks
     """Of the revision that runs."""
@@ -60,6 +65,17 @@ class Parts:
     experiments: ExperimentParts
     flights: Flights | None
     """None where each request has an answer of its own generated."""
+
+    @property
+    def visits(self) -> VisitParts:
+        """What every request goes through."""
+        return VisitParts(
+            limiter=self.limiter,
+            ledger=self.ledger,
+            observer=self.observer,
+            book=self.limit_book,
+            needs=self.needs,
+        )
 
 
 async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool, shares_limits: bool) -> Parts:
@@ -86,8 +102,10 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
         ledger=ledger,
-        limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
-        ladders=Ladders(settings.ladders()),
+        limiter=InMemoryLimiter(headroom_share=settings.admission.headroom_share),
+        limit_book=LimitBook(),
+        needs=Needs(settings.admission.terms),
+        ladders=Ladders(settings.ladders(), settings.on_budget()),
         prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
         experiments=await opened(open_experiments(settings, engine, ledger)),
         forks=Forks(settings.forks()),

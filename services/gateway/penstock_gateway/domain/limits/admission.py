@@ -35,7 +35,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False):
     """Where a limit stands after a reservation.
 
     ``remaining`` is what can still be reserved, never below 0. ``reset`` is the time until the whole allowance is back if
-    nothing more is asked. Of spend, ``spent`` is settled and ``reserved`` is held by requests under way.
+    nothing more is asked, ``timedelta.max`` where it never is. Of spend, ``spent`` is settled and ``reserved`` is held by requests under way.
     """
 
     limit: Limit
@@ -99,6 +99,10 @@ class Limiter(Protocol):
 
     async def extend(self, reservation: Reservation, more: int) -> int:
         """Return by how many nano-dollars the request's ceiling is raised, from 0 to ``more``."""
+        ...
+
+    async def standings(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
+        """Return where limits stand, in the order given, and take nothing."""
         ...
 
     def settle(self, reservation: Reservation, used: Used) -> None:

@@ -1,0 +1,63 @@
+"""What a set of limits comes to, worked out once: the names of its counters, and until when those are the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import msgspec
+
+from penstock_gateway.domain.limits.limit import Limit
+from penstock_gateway.domain.limits.windows import EVER, Period, period_of
+
+_MAX_KNOWN = 4096
+
+
+class Counted(msgspec.Struct, frozen=True, gc=False):
+    """A limit, with the name of its counter now; of money, a name for each period."""
+
+    limit: Limit
+    name: str
+    period: Period
+
+    def until_reset(self, now: datetime) -> timedelta:
+        """Return the time until the period ends; for ever is ``timedelta.max``."""
+        return timedelta.max if self.period is EVER else self.period.end - now
+
+
+def counted(limits: tuple[Limit, ...], now: datetime) -> tuple[Counted, ...]:
+    """Return each limit with the counter that it has at this time."""
+    return tuple(_counted(limit, now) for limit in limits)
+
+
+def _counted(limit: Limit, now: datetime) -> Counted:
+    window = limit.allowance.window
+    period = period_of(window, now)
+    name = f"{limit.tenant}/{limit.counter}"
+    if window.is_calendar:
+        name = f"{name}:{window.kind}:{int(period.start.timestamp())}"
+    return Counted(limit, name, period)
+
+
+T = TypeVar("T")
+
+
+class PreparedLimits(Generic[T]):
+    """Remembers what ``prepare`` makes of limits, as long as they are the same tuple and none of their periods has ended."""
+
+    def __init__(self, prepare: Callable[[tuple[Counted, ...]], T]) -> None:
+        self._prepare = prepare
+        self._known: dict[int, tuple[tuple[Limit, ...], datetime, T]] = {}
+
+    def of(self, limits: tuple[Limit, ...], now: datetime) -> T:
+        """Return it, at a time."""
+        known = self._known.get(id(limits))
+        if known is not None and known[0] is limits and now < known[1]:
+            return known[2]
+        of_now = counted(limits, now)
+        made = self._prepare(of_now)
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        self._known[id(limits)] = limits, min((each.period.end for each in of_now), default=EVER.end), made
+        return made

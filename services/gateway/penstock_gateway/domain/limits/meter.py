@@ -1,0 +1,119 @@
+"""Counts what an answer costs while it is written, and asks for more of a budget before that is used up."""
+
+from __future__ import annotations
+
+from penstock_common.errors import PenstockError
+from penstock_common.llm.types import (
+    TOKENS_PER_PRICE_UNIT,
+    Batch,
+    OpaqueDelta,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    UnitPrices,
+)
+from penstock_gateway.domain.limits.admission import Limiter, Reservation
+from penstock_gateway.domain.limits.needs import LOOK_AHEAD_TOKENS, Needs, dearest
+
+BYTES_PER_TOKEN = 3
+"""Fewer than most texts have, so that more is counted than is billed; and no delta is less than a token."""
+
+
+class OutOfMoney(PenstockError):
+    """A budget has nothing left for more of an answer; no caller is told this."""
+
+
+class Meter:
+    """One answer's meter, in tokens of output and nano-dollars.
+
+    ``prices`` are the dearest of those who may answer: pinned, whatever the configuration says later, until whoever
+    answers tells higher ones. ``input_tokens`` is an estimate.
+    """
+
+    __slots__ = (
+        "_base", "_bytes", "_deltas", "_input_tokens", "_largest", "_limiter", "_needs", "_prices", "_room", "ceiling",
+        "reservation",
+    )  # fmt: skip
+
+    def __init__(
+        self, limiter: Limiter, reservation: Reservation, needs: Needs, prices: UnitPrices, input_tokens: int
+    ) -> None:
+        self._limiter = limiter
+        self.reservation = reservation
+        self.ceiling = reservation.ceiling or 0
+        self._needs = needs
+        self._bytes = self._deltas = self._largest = 0
+        self._input_tokens = input_tokens
+        self.pin(prices)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the answer has taken so far, as counted here."""
+        return max(self._deltas, -(-self._bytes // BYTES_PER_TOKEN))
+
+    @property
+    def affordable_tokens(self) -> int | None:
+        """How many tokens of output the ceiling pays for, besides the input; None: they cost nothing."""
+        price = self._prices.output_nano_usd
+        return None if not price else max(0, (self.ceiling - self._base) * TOKENS_PER_PRICE_UNIT // price)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing that may come costs anything."""
+        return not (self._base or self._prices.output_nano_usd)
+
+    def pin(self, prices: UnitPrices) -> None:
+        """Count at these prices from now on."""
+        self._prices = prices
+        self._base = self._needs.cost_of(prices, self._input_tokens, 0)
+        self._room = self.affordable_tokens
+
+    async def cover(self, output_tokens: int) -> bool:
+        """Have the ceiling pay for the input and so much output; return whether it does now."""
+        missing = self._needs.cost_of(self._prices, self._input_tokens, output_tokens) - self.ceiling
+        if missing > 0:
+            self.ceiling += await self._limiter.extend(self.reservation, missing)
+            self._room = self.affordable_tokens
+        return self._needs.cost_of(self._prices, self._input_tokens, output_tokens) <= self.ceiling
+
+    def is_near(self, batch: Batch) -> bool:
+        """Take in what has come; return whether more must be asked for before anything else comes."""
+        before = self.tokens
+        for event in batch:
+            self._take(event)
+        tokens = self.tokens
+        self._largest = max(self._largest, tokens - before)
+        return self._room is not None and tokens + self._ahead > self._room
+
+    async def goes_on(self) -> bool:
+        """Ask for more; return whether the answer may go on."""
+        tokens = self.tokens
+        # Twice as much each time: a long answer asks seldom.
+        await self.cover(tokens + max(tokens, self._ahead, self._needs.terms.first_output_tokens))
+        return self._room is None or tokens + self._ahead <= self._room
+
+    @property
+    def _ahead(self) -> int:
+        """What may come before an upstream has heard that it is to end: it may send much at once."""
+        return max(LOOK_AHEAD_TOKENS, 2 * self._largest)
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta):
+            text = event.text
+        elif isinstance(event, ToolCallDelta):
+            text = event.arguments_json_fragment or event.name
+        elif isinstance(event, OpaqueDelta):
+            text = event.block.json
+        else:
+            if isinstance(event, Started):
+                self._hear(event.unit_prices)
+            return
+        self._deltas += 1
+        self._bytes += len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+    def _hear(self, prices: UnitPrices) -> None:
+        """Take in at what whoever answers bills, such as a dearer tier for long requests."""
+        higher = dearest((self._prices, prices))
+        if higher is not None and higher != self._prices:
+            self.pin(higher)
