@@ -10,7 +10,7 @@ from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import PenstockError, QuotaExhausted
 from penstock_common.llm.types import Batch, Degradation, GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.admission import BudgetReserved
+from penstock_gateway.domain.life.admission import BudgetReserved, given_back
 from penstock_gateway.domain.life.descent import Fallbacks
 from penstock_gateway.domain.life.exchange import Exchange, Outcome
 from penstock_gateway.domain.life.ladder import Ladder
@@ -113,6 +113,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         reserved, self._reserved, self._is_admitted = self._reserved, None, False
         if reserved is not None:
             self._visits.limiter.cancel(reserved)
+            self.standings = given_back(self.standings, reserved.demand)
 
     def _note_prices(self, plan: Plan) -> None:
         prices = dearest(plan.prices)

@@ -89,7 +89,7 @@ class Spending:
                 return Afforded(request, None)
             raise unknown_price(model)
         asked, before = asked_of(request.input), self.meter
-        meter = Meter(self._limiter, self._reservation, needs, prices, asked.input_tokens)
+        meter = Meter(self._limiter, self._reservation, needs, prices, asked)
         if before is not None:
             meter.ceiling = before.ceiling
         self.meter = meter

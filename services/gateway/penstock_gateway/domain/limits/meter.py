@@ -14,10 +14,12 @@ from penstock_common.llm.types import (
     UnitPrices,
 )
 from penstock_gateway.domain.limits.admission import Limiter, Reservation
-from penstock_gateway.domain.limits.needs import LOOK_AHEAD_TOKENS, Needs, dearest
+from penstock_gateway.domain.limits.needs import LOOK_AHEAD_TOKENS, Asked, Needs, dearest
 
 BYTES_PER_TOKEN = 3
 """Fewer than most texts have, so that more is counted than is billed; and no delta is less than a token."""
+
+_FAR_MORE = 2
 
 
 class OutOfMoney(PenstockError):
@@ -28,23 +30,24 @@ class Meter:
     """One answer's meter, in tokens of output and nano-dollars.
 
     ``prices`` are the dearest of those who may answer: pinned, whatever the configuration says later, until whoever
-    answers tells higher ones. ``input_tokens`` is an estimate.
+    answers tells higher ones. Of ``asked``, the input is an estimate, and what it may have at most is kept by whoever answers.
     """
 
     __slots__ = (
-        "_base", "_bytes", "_deltas", "_input_tokens", "_largest", "_limiter", "_needs", "_prices", "_room", "ceiling",
+        "_asked", "_base", "_bytes", "_deltas", "_largest", "_most", "_limiter", "_needs", "_prices", "_room", "ceiling",
         "reservation",
     )  # fmt: skip
 
     def __init__(
-        self, limiter: Limiter, reservation: Reservation, needs: Needs, prices: UnitPrices, input_tokens: int
+        self, limiter: Limiter, reservation: Reservation, needs: Needs, prices: UnitPrices, asked: Asked
     ) -> None:
         self._limiter = limiter
         self.reservation = reservation
         self.ceiling = reservation.ceiling or 0
         self._needs = needs
         self._bytes = self._deltas = self._largest = 0
-        self._input_tokens = input_tokens
+        self._asked = asked
+        self._most = None if asked.max_output_tokens is None else asked.max_output_tokens * asked.choices
         self.pin(prices)
 
     @property
@@ -66,16 +69,16 @@ class Meter:
     def pin(self, prices: UnitPrices) -> None:
         """Count at these prices from now on."""
         self._prices = prices
-        self._base = self._needs.cost_of(prices, self._input_tokens, 0)
+        self._base = self._needs.cost_of(prices, self._asked.input_tokens, 0)
         self._room = self.affordable_tokens
 
     async def cover(self, output_tokens: int) -> bool:
         """Have the ceiling pay for the input and so much output; return whether it does now."""
-        missing = self._needs.cost_of(self._prices, self._input_tokens, output_tokens) - self.ceiling
+        missing = self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens) - self.ceiling
         if missing > 0:
             self.ceiling += await self._limiter.extend(self.reservation, missing)
             self._room = self.affordable_tokens
-        return self._needs.cost_of(self._prices, self._input_tokens, output_tokens) <= self.ceiling
+        return self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens) <= self.ceiling
 
     def is_near(self, batch: Batch) -> bool:
         """Take in what has come; return whether more must be asked for before anything else comes."""
@@ -84,19 +87,25 @@ class Meter:
             self._take(event)
         tokens = self.tokens
         self._largest = max(self._largest, tokens - before)
-        return self._room is not None and tokens + self._ahead > self._room
+        return self._room is not None and self._coming(tokens) > self._room
 
     async def goes_on(self) -> bool:
         """Ask for more; return whether the answer may go on."""
         tokens = self.tokens
         # Twice as much each time: a long answer asks seldom.
         await self.cover(tokens + max(tokens, self._ahead, self._needs.terms.first_output_tokens))
-        return self._room is None or tokens + self._ahead <= self._room
+        return self._room is None or self._coming(tokens) <= self._room
 
     @property
     def _ahead(self) -> int:
         """What may come before an upstream has heard that it is to end: it may send much at once."""
         return max(LOOK_AHEAD_TOKENS, 2 * self._largest)
+
+    def _coming(self, tokens: int) -> int:
+        """Return how long the answer may be by the time it could be ended."""
+        coming, most = tokens + self._ahead, self._most
+        # More is counted here than is billed; but whoever writes far more than it may, writes on.
+        return coming if most is None or tokens > _FAR_MORE * most + LOOK_AHEAD_TOKENS else min(coming, most)
 
     def _take(self, event: object) -> None:
         if isinstance(event, TextDelta | ReasoningDelta):
