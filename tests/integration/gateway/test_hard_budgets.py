@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import grpc
@@ -30,13 +31,15 @@ def usd(tokens):
 def limiters(monkeypatch):
     """The limiters that were made."""
     made = []
-    kind = parts_module.InMemoryLimiter
+    opened = parts_module.open_limiter
 
-    def make(*args, **options):
-        made.append(kind(*args, **options))
-        return made[-1]
+    @asynccontextmanager
+    async def opening(*args):
+        async with opened(*args) as limiter:
+            made.append(limiter)
+            yield limiter
 
-    monkeypatch.setattr(parts_module, "InMemoryLimiter", make)
+    monkeypatch.setattr(parts_module, "open_limiter", opening)
     return made
 
 
@@ -171,25 +174,27 @@ async def test_fifty_agents_share_a_budget_to_its_end(serve, budget, upstream, l
         tokens=["word " * 50] * 6, usage={"prompt_tokens": 7, "completion_tokens": 300}
     )
     suite = await serve()
-    spent, ended, freed = 0, [], asyncio.Condition()
+    spent, running, ended, freed = 0, 0, [], asyncio.Condition()
 
     async def work():
-        nonlocal spent
+        nonlocal spent, running
         while True:
+            running += 1
             answered = await suite.ask(max_tokens=64_000)
-            if answered.status == 200:
-                assert answered.json["choices"][0]["finish_reason"] == "stop"
-                spent += answered.json["usage"]["completion_tokens"]
-            elif answered.error["code"] == "budget_exceeded":
-                ended.append(spent)
-                return
+            running -= 1
             async with freed:
+                freed.notify_all()
                 if answered.status == 200:
-                    freed.notify_all()
+                    assert answered.json["choices"][0]["finish_reason"] == "stop"
+                    spent += answered.json["usage"]["completion_tokens"]
+                elif answered.error["code"] == "budget_exceeded":
+                    ended.append(spent)
+                    return
                 else:
                     assert answered.error["code"] == "budget_reserved"
                     assert answered.header["x-should-retry"] == "true"
-                    await freed.wait()
+                    if running:
+                        await freed.wait()
 
     await asyncio.gather(*(work() for _ in range(50)))
     assert min(ended) >= 0.98 * total

@@ -15,6 +15,7 @@ from penstock_common.background import StartWork, background_work
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
 from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
+from penstock_gateway.adapters.counting.in_redis import RedisLimiter, Terms, open_limiter
 from penstock_gateway.adapters.sql.feedback.history import SqlFeedbackHistory
 from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
@@ -29,7 +30,6 @@ from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
-from penstock_gateway.domain.limits.admission import Limiter
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.limits.needs import Needs
 from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
@@ -55,7 +55,7 @@ class Parts:
     traffic: TrafficWindow
     observer: TelemetryObserver
     ledger: SqlLedger
-    limiter: Limiter
+    limiter: InMemoryLimiter | RedisLimiter
     limit_book: LimitBook
     needs: Needs
     ladders: Ladders
@@ -93,6 +93,8 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         TrafficWindow(),
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
+    admission = settings.admission
+    terms = Terms(headroom_share=admission.headroom_share, without_redis=admission.without_redis)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -102,7 +104,9 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
         ledger=ledger,
-        limiter=InMemoryLimiter(headroom_share=settings.admission.headroom_share),
+        limiter=await opened(
+            open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout, terms, None)
+        ),
         limit_book=LimitBook(),
         needs=Needs(settings.admission.terms),
         ladders=Ladders(settings.ladders(), settings.on_budget()),

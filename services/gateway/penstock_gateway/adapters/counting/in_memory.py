@@ -119,12 +119,12 @@ class InMemoryLimiter:
         now = self._now()
         limits = limits if isinstance(limits, tuple) else tuple(limits)
         counted = self._prepared.of(limits, now)
-        now_us = self._clock() // 1_000
+        now_us = self.now_us()
         self._end_leases(now_us)
         counting = self._counting_of(counted, now_us)
         while counting is None:
             await self._sow(counted)
-            now_us = self._clock() // 1_000
+            now_us = self.now_us()
             counting = self._counting_of(counted, now_us)
         self._forget_idle(len(limits), now_us)
         reservation = Reservation(reservation_id, tenant, limits, demand, now)
@@ -147,7 +147,7 @@ class InMemoryLimiter:
         """Return by how many nano-dollars the request's ceiling is raised, from 0 to ``more``."""
         if reservation.ceiling is None:
             return more
-        self._end_leases(self._clock() // 1_000)
+        self._end_leases(self.now_us())
         held = self._open.get(reservation.id)
         if held is None or not held.is_held or held.ceiling is None:
             return 0
@@ -170,7 +170,7 @@ class InMemoryLimiter:
         held = self._close(reservation.id)
         if held is None:
             return
-        now_us = self._clock() // 1_000
+        now_us = self.now_us()
         for each in held.counted:
             counter = self._counters[each.name].counter
             allowance = each.limit.allowance
@@ -184,7 +184,7 @@ class InMemoryLimiter:
         held = self._close(reservation.id)
         if held is None:
             return
-        now_us = self._clock() // 1_000
+        now_us = self.now_us()
         for each in held.counted:
             counter = self._counters[each.name].counter
             if isinstance(counter, Bucket):
@@ -195,13 +195,39 @@ class InMemoryLimiter:
         """Return where limits stand, in the order given, and take nothing."""
         now = self._now()
         counted = self._prepared.of(tuple(limits), now)
-        counting = self._counting_of(counted, self._clock() // 1_000)
+        counting = self._counting_of(counted, self.now_us())
         while counting is None:
             await self._sow(counted)
-            counting = self._counting_of(counted, self._clock() // 1_000)
-        now_us = self._clock() // 1_000
+            counting = self._counting_of(counted, self.now_us())
+        now_us = self.now_us()
         self._end_leases(now_us)
         return _standings(counting, now, now_us)
+
+    def now_us(self) -> int:
+        """Return the time by which it counts, in microseconds."""
+        return self._clock() // 1_000
+
+    def is_open(self, reservation_id: str) -> bool:
+        """Return whether it made a reservation that nobody has settled."""
+        return reservation_id in self._open
+
+    def counter(self, name: str) -> Counter | None:
+        """Return a counter, if there is one."""
+        kept = self._counters.get(name)
+        return None if kept is None else kept.counter
+
+    def adopt(self, counted: Counted, counter: Counter) -> None:
+        """Go on from a counter that somebody else kept."""
+        self._counters[counted.name] = _Kept(counter, counted, self.now_us())
+
+    def demand_more(self, reservation_id: str, demand: Demand) -> None:
+        """Put as many tokens as ``demand`` has in the place of those that a reservation was made with."""
+        held = self._open[reservation_id]
+        more, held.demand = demand.tokens - held.demand.tokens, demand
+        for each in held.counted:
+            counter = self._counters[each.name].counter
+            if isinstance(counter, Bucket) and each.limit.allowance.measure is Measure.TOKENS:
+                counter.add(each.limit.allowance, more, self.now_us())
 
     def _counting_of(self, counted: tuple[Counted, ...], now_us: int) -> list[_Counting] | None:
         """Return the counters of limits; None where it is not known what was spent."""
@@ -228,7 +254,7 @@ class InMemoryLimiter:
             if each.limit.allowance.measure is Measure.SPEND and each.name not in self._counters
         ]
         spent = await asyncio.gather(*(self._seeds.spent(each) for each in missing))
-        now_us = self._clock() // 1_000
+        now_us = self.now_us()
         for each, amount in zip(missing, spent, strict=True):
             self._counters.setdefault(each.name, _Kept(Account(amount), each, now_us))
 
@@ -255,7 +281,7 @@ class InMemoryLimiter:
 
     def _close(self, reservation_id: str) -> _Open | None:
         """Forget a reservation and free what it holds; None where that was done before."""
-        self._end_leases(self._clock() // 1_000)
+        self._end_leases(self.now_us())
         held = self._open.pop(reservation_id, None)
         if held is None:
             return None

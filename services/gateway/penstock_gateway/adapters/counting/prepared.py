@@ -50,6 +50,10 @@ class PreparedLimits(Generic[T]):
         self._prepare = prepare
         self._known: dict[int, tuple[tuple[Limit, ...], datetime, T]] = {}
 
+    def all(self) -> list[T]:
+        """Return all that is remembered."""
+        return [made for _, _, made in self._known.values()]
+
     def of(self, limits: tuple[Limit, ...], now: datetime) -> T:
         """Return it, at a time."""
         known = self._known.get(id(limits))

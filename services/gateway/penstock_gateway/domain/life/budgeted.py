@@ -73,13 +73,11 @@ class BudgetedChat(Exchange[ChatOrder]):
             RateLimited: if what is left of them is held by others.
         """
         asked, generator = Afforded(request_of(self.call.order, effective, plan), None), self._parts.generator
-        if self._reserved is None:
-            return Generation(generator, asked.request, ladder)
-        if self._spending is None:
+        if self._is_estimated:
             self._note_prices(plan)
+        if self._spending is None:
             return Generation(generator, asked.request, ladder)
         try:
-            self._note_prices(plan)
             asked = await self._spending.afford(asked.request, effective.model)
         except (QuotaExhausted, BudgetReserved):
             instead = await self._instead(effective, self._spending)
@@ -156,6 +154,8 @@ class BudgetedChat(Exchange[ChatOrder]):
 
     def _settle_limits(self, reserved: Reservation, outcome: Outcome | None, *, was_refused: bool) -> None:
         super()._settle_limits(reserved, outcome, was_refused=was_refused)
+        if not self._is_estimated:
+            return
         finished, usage = self._progress.finished, self._progress.usage
         if finished is None or usage is None or usage.estimated or finished.stopped_by or not finished.attempts:
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Generic, Protocol, Self
@@ -24,7 +25,7 @@ from penstock_gateway.domain.life.validation import validate_context
 from penstock_gateway.domain.limits.admission import Demand, Limiter, Reservation, Standing, Used, Verdict
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.limits.limit import Limit
-from penstock_gateway.domain.limits.needs import NOT_USED, Asked, Needs
+from penstock_gateway.domain.limits.needs import ESTIMATED, NO_DEMAND, NOT_USED, Asked, Needs
 from penstock_gateway.domain.prompts.content import PromptReference
 
 _log = structlog.get_logger(__name__)
@@ -100,6 +101,8 @@ class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
     observer: Observer
     book: LimitBook = msgspec.field(default_factory=LimitBook)
     needs: Needs = msgspec.field(default_factory=Needs)
+    note_verdict: Callable[[Verdict], None] | None = None
+    """Sees what was refused, and what shadows would have refused."""
 
 
 class Exchange(Generic[OrderT_co]):
@@ -121,7 +124,7 @@ class Exchange(Generic[OrderT_co]):
         self._visits = visits
         self._steps = call.steps
         self._reserved: Reservation | None = None
-        self._is_admitted = False
+        self._is_admitted = self._is_estimated = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
@@ -238,6 +241,8 @@ class Exchange(Generic[OrderT_co]):
         verdict = await self._ask_limiter(limits, demand)
         if verdict.refused_by and (freely := self._freely(verdict, demand)) is not None:
             verdict = await self._ask_limiter(limits, freely)
+        if self._visits.note_verdict is not None and (verdict.refused_by or verdict.shadowed):
+            self._visits.note_verdict(verdict)
         if verdict.refused_by:
             raise refusal(verdict, demand, discloses_amounts=self._visits.needs.terms.discloses_amounts)
 
@@ -250,8 +255,12 @@ class Exchange(Generic[OrderT_co]):
 
     async def _demand(self, limits: tuple[Limit, ...]) -> Demand:
         """Return what the request is expected to use."""
-        order = self.call.order
-        return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
+        for limit in limits:
+            if limit.allowance.measure in ESTIMATED:
+                self._is_estimated = True
+                order = self.call.order
+                return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
+        return NO_DEMAND
 
     @property
     def _asked(self) -> Asked:
@@ -329,11 +338,13 @@ class Exchange(Generic[OrderT_co]):
         if was_refused:
             limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
+        elif not self._is_estimated:
+            limiter.settle(reserved, NOT_USED)
         elif outcome is None:
             limiter.settle(reserved, Used(reserved.demand.tokens, reserved.demand.spend))
         elif outcome.cache.status == "hit":
-            # No model has read or written anything for it.
-            limiter.settle(reserved, NOT_USED)
+            # No model has read or written anything for it; who left a flight may owe for what was written before.
+            limiter.settle(reserved, Used(0, outcome.bill.cost_nano_usd))
         else:
             limiter.settle(reserved, needs.used_of(outcome.bill.usage, outcome.bill.cost_nano_usd))
 

@@ -34,7 +34,17 @@ class Meter:
     """
 
     __slots__ = (
-        "_asked", "_base", "_bytes", "_deltas", "_largest", "_most", "_limiter", "_needs", "_prices", "_room", "ceiling",
+        "_asked",
+        "_base",
+        "_bytes",
+        "_deltas",
+        "_largest",
+        "_limiter",
+        "_most",
+        "_needs",
+        "_prices",
+        "_room",
+        "ceiling",
         "reservation",
     )  # fmt: skip
 

@@ -20,8 +20,9 @@ LOOK_AHEAD_TOKENS = 64
 """What an answer may at least go on for after more was asked for, or after its upstream was told to end."""
 FIRST_HOLD = 2
 """A request may hold so many times what it is expected to cost before it asks for more: others have their part of a budget."""
-_NOTHING = Demand()
-_NOT_USED = Used()
+ESTIMATED = frozenset({Measure.TOKENS, Measure.SPEND})
+"""Measures of which nobody knows before an answer how much it takes."""
+NO_DEMAND, NOT_USED = Demand(), Used()
 
 
 class Weights(msgspec.Struct, frozen=True, gc=False):
@@ -97,7 +98,7 @@ class Needs:
         """
         tokens, spend = binding_of(limits)
         if not tokens and not spend:
-            return _NOTHING
+            return NO_DEMAND
         expected, most = self.outputs_of(tenant, model, asked)
         weighed = self._tokens(limits, asked.input_tokens, expected) if tokens else 0
         prices = self._prices.get(model)
@@ -169,6 +170,3 @@ def dearest(prices: Iterable[UnitPrices]) -> UnitPrices | None:
         ),
         output_nano_usd=max(price.output_nano_usd for price in each),
     )
-
-
-NOT_USED = _NOT_USED
