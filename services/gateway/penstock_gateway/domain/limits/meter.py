@@ -19,6 +19,9 @@ from penstock_gateway.domain.limits.needs import LOOK_AHEAD_TOKENS, Asked, Needs
 BYTES_PER_TOKEN = 3
 """Fewer than most texts have, so that more is counted than is billed; and no delta is less than a token."""
 
+LEAST_AT_ONCE = 256
+"""Tokens that are asked for at least, where they are there."""
+_MOST_AT_ONCE = 4096
 _FAR_MORE = 2
 
 
@@ -102,8 +105,8 @@ class Meter:
     async def goes_on(self) -> bool:
         """Ask for more; return whether the answer may go on."""
         tokens = self.tokens
-        # Twice as much each time: a long answer asks seldom.
-        await self.cover(tokens + max(tokens, self._ahead, self._needs.terms.first_output_tokens))
+        # A long answer asks seldom, and holds little that others could have.
+        await self.cover(tokens + max(min(tokens, _MOST_AT_ONCE), self._ahead, LEAST_AT_ONCE))
         return self._room is None or self._coming(tokens) <= self._room
 
     @property
