@@ -290,3 +290,26 @@ async def test_a_request_that_never_fits_is_told_so(serve, budget, document):
     # One whose answer may only become long passes.
     assert (await suite.ask(max_tokens=64_000)).status == 200
     assert json.loads(refused.body)["error"]["type"] == "invalid_request_error"
+
+
+async def test_what_hides_its_output_is_asked_for_no_more_than_is_paid_for(serve, budget, upstream):
+    budget(3_000)
+    hidden = {"prompt_tokens": 7, "completion_tokens": 1_000, "completion_tokens_details": {"reasoning_tokens": 990}}
+    upstream.otherwise = lambda _: Answer(tokens=["word "] * 10, usage=hidden)
+    suite = await serve()
+    first = await suite.ask(max_tokens=2_000)
+    assert (first.status, first.header.get("x-penstock-budget")) == (200, None)
+    second = await suite.ask("Hi again", max_tokens=64_000)
+    assert (second.status, second.header["x-penstock-budget"]) == (200, "capped")
+    assert 0 < upstream.requests[1].body["max_tokens"] <= 2_000
+    assert await spent_tokens(suite) <= 3_000
+
+
+async def test_who_may_not_use_the_cheaper_model_is_refused(serve, budget, document):
+    budget(30)
+    document["models"].append({"name": "small", "candidates": ["second/m1"]})
+    document["models"][0]["on_budget"] = {"model": "small"}
+    document["tenants"][0]["models"] = ["fast"]
+    suite = await serve()
+    await suite.ask("first", max_tokens=30)
+    assert (await suite.ask("second", max_tokens=30)).status == 429

@@ -78,7 +78,9 @@ def test_no_more_is_remembered_than_there_is_room_for():
     assert len(lengths._sketches) == MOST_SKETCHES
 
 
-@pytest.mark.parametrize(("most", "choices", "tokens"), [(50, 1, 50), (50, 3, 150), (64_000, 1, 1_064), (None, 2, 2_128)])
+@pytest.mark.parametrize(
+    ("most", "choices", "tokens"), [(50, 1, 50), (50, 3, 150), (64_000, 1, 1_064), (None, 2, 2_128)]
+)
 def test_an_answer_is_no_longer_than_asked_for_and_each_choice_has_its_own(most, choices, tokens):
     assert needs().demand_of("t", "m", (TOKENS,), Asked(0, most, choices)).tokens == tokens
 
@@ -138,5 +140,3 @@ def test_a_model_that_bills_for_what_it_does_not_tell_is_found_out():
     assert not known.hides_output("m")
     known.note_answer("t", "m", 3_000, seen=200)
     assert known.hides_output("m")
-
-
