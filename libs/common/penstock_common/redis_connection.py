@@ -101,7 +101,7 @@ class RedisConnection:
         """Send one command and drop its reply; return False where there is no connection and the command is lost."""
         return self._put(pack_command(command), None)
 
-    async def run(self, script: Script, keys: tuple[str, ...], *arguments: Any) -> Any:
+    async def run(self, script: Script, keys: tuple[str | bytes, ...], *arguments: Any) -> Any:
         """Return the reply of a script; raises what ``execute`` raises."""
         try:
             return await self._ask(_packed("EVALSHA", script.digest, keys, arguments))
@@ -111,7 +111,7 @@ class RedisConnection:
     def send_script(
         self,
         script: Script,
-        keys: tuple[str, ...],
+        keys: tuple[str | bytes, ...],
         *arguments: Any,
         heard: Callable[[Any], None] | None = None,
     ) -> bool:
@@ -204,7 +204,7 @@ class RedisConnection:
         self._lost.set()
 
 
-def _packed(verb: str, script: str, keys: tuple[str, ...], arguments: tuple[Any, ...]) -> bytes:
+def _packed(verb: str, script: str, keys: tuple[str | bytes, ...], arguments: tuple[Any, ...]) -> bytes:
     command: tuple[Any, ...] = (verb, script, len(keys), *keys, *arguments)
     return pack_command(command)
 

@@ -119,12 +119,15 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
         if field.name == "retry_after" and retry_after is not None:
             fields["retry_after"] = retry_after
         elif field.name == "violations":
-            # One that only says again what the error does is none of its own.
-            fields["violations"] = () if [each.description for each in violations] == [status.message] else violations
+            fields["violations"] = violations
         elif field.name in info.metadata:
             raw = info.metadata[field.name]
             fields[field.name] = int(raw) if field.type == "int" else raw
-    return error_type(**fields)
+    error = error_type(**fields)
+    if isinstance(error, errors.RateLimited | errors.QuotaExhausted) and error.violations == (_implied(error),):
+        # It only says again what the error does.
+        error.violations = ()
+    return error
 
 
 def error_from_rpc(error: grpc.aio.AioRpcError) -> errors.PenstockError | None:
@@ -164,8 +167,13 @@ def _shortened(text: str, max_bytes: int) -> str:
     return encoded.decode()
 
 
+def _implied(error: errors.RateLimited | errors.QuotaExhausted, message: str | None = None) -> errors.Violation:
+    """Return the violation of an error that has none of its own."""
+    return errors.Violation(error.scope or error.limit, _shortened(message or error.message, _MAX_VALUE_BYTES))
+
+
 def _quota_failure(error: errors.RateLimited | errors.QuotaExhausted, message: str) -> error_details_pb2.QuotaFailure:
-    told = error.violations or (errors.Violation(error.scope or error.limit, message),)
+    told = error.violations or (_implied(error, message),)
     return error_details_pb2.QuotaFailure(
         violations=[
             error_details_pb2.QuotaFailure.Violation(

@@ -43,6 +43,12 @@ class AdmissionSettings(Section):
     before it has used that."""
     without_redis: Literal["share", "open", "closed"] = "share"
     """What holds while Redis is away: each process' share of the limits, as it was last known; no limit; or no request."""
+    budgets_without_redis: Literal["share", "closed"] = "share"
+    """What holds for money then: as for the rest, or no request that costs any. A process that alone is cut off from Redis
+    may spend its share of what was left of a budget while others spend it, too: `closed` never overruns, and serves less."""
+    processes: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """At least so many gateways share limits while Redis is away; more where more were heard of. It is what a gateway
+    that starts while Redis is away goes by."""
 
     @property
     def terms(self) -> NeedTerms:

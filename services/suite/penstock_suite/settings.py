@@ -54,6 +54,7 @@ class Document(BaseModel):
     tiers: Any = None
     operator: Any = None
     gateway: Any = None
+    admission: Any = None
     retention: Any = None
     prompts: Any = None
     feedback: Any = None

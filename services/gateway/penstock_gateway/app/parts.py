@@ -94,7 +94,12 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     admission = settings.admission
-    terms = Terms(headroom_share=admission.headroom_share, without_redis=admission.without_redis)
+    terms = Terms(
+        headroom_share=admission.headroom_share,
+        without_redis=admission.without_redis,
+        budgets_without_redis=admission.budgets_without_redis,
+        processes=admission.processes,
+    )
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),

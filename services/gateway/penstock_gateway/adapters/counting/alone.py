@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
-from penstock_gateway.adapters.counting.plans import Counter, Held, Plan
+from penstock_gateway.adapters.counting.plans import Counter, Held, Plan, Told, Untold
 from penstock_gateway.adapters.counting.prepared import Counted
 from penstock_gateway.adapters.counting.seeds import Seeds
 from penstock_gateway.domain.limits.admission import Demand, Reservation, Standing, Used, Verdict
@@ -57,24 +57,18 @@ class Alone:
         limits = (each.limit for each in plan.counted)
         return tuple(msgspec.structs.replace(each, limit=limit) for each, limit in zip(standings, limits, strict=True))
 
-    def extend(self, held: Held, more: int) -> int:
+    async def extend(self, held: Held, more: int) -> int:
         """Return by how much a ceiling is raised: no more than this process' share has."""
         if not self._processes:
             return more
-        accounts = [
-            (counted.limit, self._limiter.counter(counted.name))
-            for counted in held.plan.counted
-            if counted.limit.allowance.measure is Measure.SPEND
-        ]
-        for limit, account in accounts:
-            if not limit.shadow:
-                known = isinstance(account, Account)
-                free = account.free(self._shares[_name(held, limit)].limit.allowance.amount) if known else 0
-                more = min(more, free)
-        for _, account in accounts:
-            if isinstance(account, Account) and more > 0:
-                account.raise_by(more)
-        return max(0, more)
+        await self._shares_of(held.plan)
+        found = ((each.limit, self._shares[each.name], self._limiter.counter(each.name)) for each in held.plan.counted)
+        accounts = [(limit, share, account) for limit, share, account in found if isinstance(account, Account)]
+        frees = [account.free(share.limit.allowance.amount) for limit, share, account in accounts if not limit.shadow]
+        more = max(0, min(more, *frees)) if frees else more
+        for _, _, account in accounts:
+            account.raise_by(more)
+        return more
 
     def end(self, held: Held, used: Used | None) -> None:
         """Count a reservation no more, wherever it was made; ``used`` None: nothing was done for it."""
@@ -93,17 +87,17 @@ class Alone:
                 counter.hold(-held.expected, -held.ceiling)
                 counter.spent += 0 if used is None else used.spend
 
-    def untold(self) -> dict[str, tuple[Counted, int]]:
-        """Return of each bucket, by its name, the parts that were let in here and have not drained."""
-        found: dict[str, tuple[Counted, int]] = {}
+    def untold(self) -> Untold:
+        """Return of each bucket, by its name, what Redis said last, and the parts that were let in here and have not drained."""
+        found: Untold = {}
         now_us = self._limiter.now_us()
         for name, share in self._shares.items():
             counter = self._limiter.counter(name)
             if isinstance(counter, Bucket):
-                allowance = share.limit.allowance
-                parts = counter.level(allowance, now_us) - self._without[name].level(allowance, now_us)
-                if parts > 0:
-                    found[name] = self._counted[name], parts
+                parts = counter.level(share.allowance, now_us) - self._without[name].level(share.allowance, now_us)
+                known = self._known.get(name)
+                used, at_us = (known.used, known.at_us) if isinstance(known, Bucket) else (0, now_us)
+                found[name] = Told(self._counted[name], used, now_us - at_us, max(0, parts))
         return found
 
     async def _shares_of(self, plan: Plan) -> tuple[Limit, ...]:
@@ -163,17 +157,21 @@ def _newest(plans: Iterable[Plan]) -> dict[str, Counter]:
     """Return each counter as Redis last said it, its moments by this process' clock."""
     found: dict[str, tuple[int, Counter]] = {}
     for plan in plans:
-        if plan.heard is None:
-            continue
-        heard_us, reply = plan.heard
-        for at, counted in enumerate(plan.counted):
-            known = found.get(counted.name)
-            if known is None or known[0] <= heard_us:
-                counter = plan.counter(at, reply)
-                if isinstance(counter, Bucket):
-                    counter.at_us += heard_us
-                found[counted.name] = heard_us, counter
+        for name, heard_us, counter in _heard(plan):
+            if name not in found or found[name][0] <= heard_us:
+                found[name] = heard_us, counter
     return {name: counter for name, (_, counter) in found.items()}
+
+
+def _heard(plan: Plan) -> Iterator[tuple[str, int, Counter]]:
+    if plan.heard is None:
+        return
+    heard_us, reply = plan.heard
+    for at, counted in enumerate(plan.counted):
+        counter = plan.counter(at, reply)
+        if isinstance(counter, Bucket):
+            counter.at_us += heard_us
+        yield counted.name, heard_us, counter
 
 
 def _looked_for(plan: Plan, shares: Sequence[Limit], demand: Demand) -> int:
@@ -205,10 +203,6 @@ def _of_limits(verdict: Verdict, reservation: Reservation) -> Verdict:
         refused_by=of(verdict.refused_by),
         shadowed=of(verdict.shadowed),
     )
-
-
-def _name(held: Held, limit: Limit) -> str:
-    return next(each.name for each in held.plan.counted if each.limit is limit)
 
 
 _NO_TIME = datetime.min.replace(tzinfo=UTC)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
 
 import msgspec
 
@@ -23,8 +21,8 @@ from penstock_gateway.domain.limits.admission import (
     Used,
     Verdict,
 )
-from penstock_gateway.domain.limits.counting import Account, Bucket, Places, units_of
-from penstock_gateway.domain.limits.limit import Allowance, Limit, Measure
+from penstock_gateway.domain.limits.counting import NO_TIME, Account, Bucket, Lack, Places, units_of
+from penstock_gateway.domain.limits.limit import Limit, Measure
 from penstock_gateway.domain.limits.verdicts import judge
 from penstock_gateway.domain.limits.windows import EVER
 
@@ -33,12 +31,18 @@ Counter = Bucket | Places | Account
 LATE = timedelta(hours=1)
 """For so long after its lease a reservation may still be settled: what was spent is added, what was held is free."""
 _LATE_US = int(LATE / timedelta(microseconds=1))
-_IDLE_US = _LATE_US
-_FORGOTTEN_PER_LIMIT = 2
+_MICROSECOND = timedelta(microseconds=1)
+
+_LOOK_US = 1_000_000
+_LOOKED_AT = 500
+"""So often so many counters are looked at, whether anybody needs them."""
+
+_NOTHING = Demand()
+_HAS_ROOM, _SHADOWS_LACK, _REFUSED = range(3)
 
 
 class _Open(msgspec.Struct, gc=False):
-    """A reservation that nobody has settled; ``is_held`` until its lease ends."""
+    """A reservation that nobody has settled; ``is_held`` until its lease ends. What it holds of money is no less if unbounded."""
 
     counted: tuple[Counted, ...]
     demand: Demand
@@ -55,21 +59,6 @@ class _Kept(msgspec.Struct, gc=False):
     counted: Counted
     used_us: int
     open: int = 0
-
-
-class _Counting(NamedTuple):
-    """A limit as it is now, and its counter."""
-
-    counted: Counted
-    kept: _Kept
-
-    @property
-    def counter(self) -> Counter:
-        return self.kept.counter
-
-    @property
-    def allowance(self) -> Allowance:
-        return self.counted.limit.allowance
 
 
 class InMemoryLimiter:
@@ -92,8 +81,9 @@ class InMemoryLimiter:
         self._seeds = Seeds(history)
         self._headroom_share = headroom_share
         self._prepared: PreparedLimits[tuple[Counted, ...]] = PreparedLimits(lambda of_now: of_now)
-        # Who was used last stands last.
-        self._counters: OrderedDict[str, _Kept] = OrderedDict()
+        self._counters: dict[str, _Kept] = {}
+        self._to_look_at: list[str] = []
+        self._next_look_us = 0
         self._open: dict[str, _Open] = {}
         self._leases: list[tuple[int, str]] = []
 
@@ -116,38 +106,31 @@ class InMemoryLimiter:
         """Take what is demanded of every limit, or of none; with no limits there is nothing to take."""
         if not limits:
             return NO_LIMITS
-        now = self._now()
-        limits = limits if isinstance(limits, tuple) else tuple(limits)
+        now, limits = self._now(), tuple(limits)
         counted = self._prepared.of(limits, now)
-        now_us = self.now_us()
-        self._end_leases(now_us)
-        counting = self._counting_of(counted, now_us)
-        while counting is None:
+        now_us = self._clock() // 1_000
+        while (room := self._room(counted, demand, now_us)) is None:
             await self._sow(counted)
-            now_us = self.now_us()
-            counting = self._counting_of(counted, now_us)
-        self._forget_idle(len(limits), now_us)
-        reservation = Reservation(reservation_id, tenant, limits, demand, now)
+            now_us = self._clock() // 1_000
         already = self._open.get(reservation_id)
         if already is not None:
-            reservation = msgspec.structs.replace(reservation, ceiling=already.ceiling)
-            return Verdict(_standings(counting, now, now_us), reservation)
-        lacks = [each.counter.lack(each.allowance, demand, now_us) for each in counting]
-        if any(lack is not None and not one.shadow for lack, one in zip(lacks, limits, strict=True)):
-            return judge(_standings(counting, now, now_us), lacks, None)
-        ceiling = self._ceiling(counting, demand)
-        self._take(counting, demand, ceiling, now_us)
-        held = demand.spend if ceiling is None else ceiling
-        self._open[reservation_id] = _Open(counted, demand, ceiling, demand.spend, held)
-        heappush(self._leases, (now_us + _microseconds(lease), reservation_id))
-        reservation = msgspec.structs.replace(reservation, ceiling=ceiling)
-        return judge(_standings(counting, now, now_us), lacks, reservation)
+            reservation = Reservation(reservation_id, tenant, limits, demand, now, already.ceiling)
+            return Verdict(self._standings(counted, now, now_us), reservation)
+        # What a request finds lacking is said as it found it.
+        lacks = self._lacks(counted, demand, now_us) if room else ()
+        if room == _REFUSED:
+            return judge(self._standings(counted, now, now_us), lacks, None)
+        ceiling = self._take(reservation_id, counted, demand, now_us)
+        heappush(self._leases, (now_us + lease // _MICROSECOND, reservation_id))
+        standings = self._standings(counted, now, now_us)
+        reservation = Reservation(reservation_id, tenant, limits, demand, now, ceiling)
+        return judge(standings, lacks, reservation) if lacks else Verdict(standings, reservation)
 
     async def extend(self, reservation: Reservation, more: int) -> int:
         """Return by how many nano-dollars the request's ceiling is raised, from 0 to ``more``."""
         if reservation.ceiling is None:
             return more
-        self._end_leases(self.now_us())
+        self._look_around(self.now_us())
         held = self._open.get(reservation.id)
         if held is None or not held.is_held or held.ceiling is None:
             return 0
@@ -167,41 +150,46 @@ class InMemoryLimiter:
 
     def settle(self, reservation: Reservation, used: Used) -> None:
         """Put what was used in the place of what was reserved; returns at once."""
-        held = self._close(reservation.id)
+        now_us = self._clock() // 1_000
+        held = self._close(reservation.id, now_us)
         if held is None:
             return
-        now_us = self.now_us()
         for each in held.counted:
-            counter = self._counters[each.name].counter
-            allowance = each.limit.allowance
-            if isinstance(counter, Account):
-                counter.spent += used.spend
-            elif isinstance(counter, Bucket) and allowance.measure is Measure.TOKENS:
-                counter.add(allowance, used.tokens - held.demand.tokens, now_us)
+            if each.is_money:
+                account = self._counters[each.name].counter
+                assert isinstance(account, Account)
+                account.spent += used.spend
+            elif each.allowance.measure is Measure.TOKENS:
+                bucket = self._counters[each.name].counter
+                assert isinstance(bucket, Bucket)
+                bucket.add(each.allowance, used.tokens - held.demand.tokens, now_us)
 
     def cancel(self, reservation: Reservation) -> None:
         """Give all of it back, the request itself too: nothing was done for it; returns at once."""
-        held = self._close(reservation.id)
+        now_us = self._clock() // 1_000
+        held = self._close(reservation.id, now_us)
         if held is None:
             return
-        now_us = self.now_us()
         for each in held.counted:
             counter = self._counters[each.name].counter
             if isinstance(counter, Bucket):
-                allowance = each.limit.allowance
-                counter.add(allowance, -units_of(allowance, held.demand), now_us)
+                counter.add(each.allowance, -units_of(each.allowance, held.demand), now_us)
 
     async def standings(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
         """Return where limits stand, in the order given, and take nothing."""
         now = self._now()
         counted = self._prepared.of(tuple(limits), now)
-        counting = self._counting_of(counted, self.now_us())
-        while counting is None:
+        while self._room(counted, _NOTHING, self.now_us()) is None:
             await self._sow(counted)
-            counting = self._counting_of(counted, self.now_us())
-        now_us = self.now_us()
-        self._end_leases(now_us)
-        return _standings(counting, now, now_us)
+        return self._standings(counted, now, self.now_us())
+
+    async def rebuild(self, limits: Sequence[Limit]) -> None:
+        """Take what the ledger says for what was spent; what is reserved stays."""
+        await self.standings(limits)
+        for each in self._prepared.of(tuple(limits), self._now()):
+            account = self.counter(each.name)
+            if isinstance(account, Account) and self._seeds.has_history:
+                account.spent = await self._seeds.spent(each)
 
     def now_us(self) -> int:
         """Return the time by which it counts, in microseconds."""
@@ -226,76 +214,79 @@ class InMemoryLimiter:
         more, held.demand = demand.tokens - held.demand.tokens, demand
         for each in held.counted:
             counter = self._counters[each.name].counter
-            if isinstance(counter, Bucket) and each.limit.allowance.measure is Measure.TOKENS:
-                counter.add(each.limit.allowance, more, self.now_us())
+            if isinstance(counter, Bucket) and each.allowance.measure is Measure.TOKENS:
+                counter.add(each.allowance, more, self.now_us())
 
-    def _counting_of(self, counted: tuple[Counted, ...], now_us: int) -> list[_Counting] | None:
-        """Return the counters of limits; None where it is not known what was spent."""
-        found: list[_Counting] = []
-        counters = self._counters
+    def _room(self, counted: tuple[Counted, ...], demand: Demand, now_us: int) -> int | None:
+        """Return whether all limits have room for a demand; None where it is not known what was spent."""
+        if now_us >= self._next_look_us or (self._leases and self._leases[0][0] <= now_us):
+            self._look_around(now_us)
+        counters, room = self._counters, _HAS_ROOM
         for each in counted:
             kept = counters.get(each.name)
             if kept is None:
-                measure = each.limit.allowance.measure
-                if measure is Measure.SPEND:
+                if each.is_money:
                     return None
-                new = Places() if measure is Measure.CONCURRENT else Bucket(0, now_us)
+                new = Places() if each.allowance.measure is Measure.CONCURRENT else Bucket(0, now_us)
                 kept = counters[each.name] = _Kept(new, each, now_us)
             kept.used_us = now_us
             kept.counted = each
-            found.append(_Counting(each, kept))
-        return found
+            if kept.counter.lack(each.allowance, demand, now_us) is not None:
+                room = room or _SHADOWS_LACK if each.limit.shadow else _REFUSED
+        return room
+
+    def _lacks(self, counted: tuple[Counted, ...], demand: Demand, now_us: int) -> list[Lack | None]:
+        return [self._counters[each.name].counter.lack(each.allowance, demand, now_us) for each in counted]
+
+    def _standings(self, counted: tuple[Counted, ...], now: datetime, now_us: int) -> tuple[Standing, ...]:
+        counters = self._counters
+        return tuple(
+            [
+                counters[each.name].counter.standing(
+                    each.limit, each.until_reset(now) if each.is_money else NO_TIME, now_us
+                )
+                for each in counted
+            ]
+        )
 
     async def _sow(self, counted: tuple[Counted, ...]) -> None:
         """Make the accounts that are missing, with what was spent before."""
-        missing = [
-            each
-            for each in counted
-            if each.limit.allowance.measure is Measure.SPEND and each.name not in self._counters
-        ]
+        missing = [each for each in counted if each.is_money and each.name not in self._counters]
         spent = await asyncio.gather(*(self._seeds.spent(each) for each in missing))
         now_us = self.now_us()
         for each, amount in zip(missing, spent, strict=True):
             self._counters.setdefault(each.name, _Kept(Account(amount), each, now_us))
 
-    def _ceiling(self, counting: list[_Counting], demand: Demand) -> int | None:
-        """Return what the request may come to: the least that any budget grants that refuses."""
-        rooms = [
-            each.counter.headroom(each.allowance.amount, demand, self._headroom_share)
-            for each in counting
-            if isinstance(each.counter, Account) and not each.counted.limit.shadow
-        ]
-        return demand.spend + min(rooms) if rooms else None
+    def _take(self, reservation_id: str, counted: tuple[Counted, ...], demand: Demand, now_us: int) -> int | None:
+        """Take it, and return what the request may come to: the least that any budget grants."""
+        ceiling, held = None, demand.spend
+        for each in counted:
+            if each.is_budget:
+                account = self._counters[each.name].counter
+                assert isinstance(account, Account)
+                most = demand.spend + account.headroom(each.allowance.amount, demand, self._headroom_share)
+                ceiling = held = most if ceiling is None or most < ceiling else ceiling
+        for each in counted:
+            kept = self._counters[each.name]
+            kept.open += 1
+            kept.counter.take(each.allowance, demand, held, now_us)
+        self._open[reservation_id] = _Open(counted, demand, ceiling, demand.spend, held)
+        return ceiling
 
-    def _take(self, counting: list[_Counting], demand: Demand, ceiling: int | None, now_us: int) -> None:
-        for each in counting:
-            counter = each.counter
-            each.kept.open += 1
-            self._counters.move_to_end(each.counted.name)
-            if isinstance(counter, Bucket):
-                counter.add(each.allowance, units_of(each.allowance, demand), now_us)
-            elif isinstance(counter, Places):
-                counter.running += 1
-            else:
-                counter.hold(demand.spend, demand.spend if ceiling is None else ceiling)
-
-    def _close(self, reservation_id: str) -> _Open | None:
+    def _close(self, reservation_id: str, now_us: int) -> _Open | None:
         """Forget a reservation and free what it holds; None where that was done before."""
-        self._end_leases(self.now_us())
+        if self._leases and self._leases[0][0] <= now_us:
+            self._look_around(now_us)
         held = self._open.pop(reservation_id, None)
         if held is None:
             return None
-        self._free(held)
+        if held.is_held:
+            self._free(held)
         for each in held.counted:
             self._counters[each.name].open -= 1
-        if len(self._leases) > 2 * len(self._open) + 1_000:
-            self._leases = [each for each in self._leases if each[1] in self._open]
-            heapify(self._leases)
         return held
 
     def _free(self, held: _Open) -> None:
-        if not held.is_held:
-            return
         held.is_held = False
         for each in held.counted:
             counter = self._counters[each.name].counter
@@ -304,52 +295,41 @@ class InMemoryLimiter:
             elif isinstance(counter, Account):
                 counter.hold(-held.expected, -held.held)
 
-    def _end_leases(self, now_us: int) -> None:
+    def _look_around(self, now_us: int) -> None:
+        """End leases that are over, and forget some counters that nobody needs."""
         while self._leases and self._leases[0][0] <= now_us:
             end, name = heappop(self._leases)
             held = self._open.get(name)
-            if held is None:
-                continue
-            if held.is_held:
-                self._free(held)
-                heappush(self._leases, (end + _LATE_US, name))
-            else:
-                del self._open[name]
-                for each in held.counted:
-                    self._counters[each.name].open -= 1
-
-    def _forget_idle(self, limits: int, now_us: int) -> None:
-        """Look at those that nobody has used for longest: more than a call can add."""
-        for _ in range(_FORGOTTEN_PER_LIMIT * limits):
-            name, oldest = next(iter(self._counters.items()))
-            if oldest.used_us > now_us - _IDLE_US:
-                return
-            if oldest.open or not self._is_over(oldest, now_us):
-                self._counters.move_to_end(name)
-                oldest.used_us = now_us
-            else:
+            if held is not None:
+                self._end_lease(name, held, end)
+        if now_us < self._next_look_us:
+            return
+        self._next_look_us = now_us + _LOOK_US
+        if len(self._leases) > 2 * len(self._open) + 1_000:
+            self._leases = [each for each in self._leases if each[1] in self._open]
+            heapify(self._leases)
+        if not self._to_look_at:
+            self._to_look_at = list(self._counters)
+        for name in self._to_look_at[-_LOOKED_AT:]:
+            kept = self._counters.get(name)
+            if kept is not None and not kept.open and kept.used_us <= now_us - _LATE_US and self._is_over(kept, now_us):
                 del self._counters[name]
+        del self._to_look_at[-_LOOKED_AT:]
+
+    def _end_lease(self, name: str, held: _Open, end: int) -> None:
+        if held.is_held:
+            self._free(held)
+            heappush(self._leases, (end + _LATE_US, name))
+            return
+        del self._open[name]
+        for each in held.counted:
+            self._counters[each.name].open -= 1
 
     def _is_over(self, kept: _Kept, now_us: int) -> bool:
         """Return whether a counter says nothing any more, or nothing that could not be found again."""
         counter, counted = kept.counter, kept.counted
         if isinstance(counter, Bucket):
-            return not counter.level(counted.limit.allowance, now_us)
+            return not counter.level(counted.allowance, now_us)
         if isinstance(counter, Places):
             return not counter.running
         return self._seeds.has_history or (counted.period is not EVER and counted.period.end < self._now() - LATE)
-
-
-def _standings(counting: list[_Counting], now: datetime, now_us: int) -> tuple[Standing, ...]:
-    return tuple(_standing(each, now, now_us) for each in counting)
-
-
-def _standing(counting: _Counting, now: datetime, now_us: int) -> Standing:
-    counter, counted = counting.counter, counting.counted
-    if isinstance(counter, Account):
-        return counter.standing(counted.limit, counted.until_reset(now))
-    return counter.standing(counted.limit, now_us)
-
-
-def _microseconds(duration: timedelta) -> int:
-    return (duration.days * 86_400 + duration.seconds) * 1_000_000 + duration.microseconds

@@ -51,6 +51,7 @@ class Terms(msgspec.Struct, frozen=True):
 
     headroom_share: float = 0.125
     without_redis: WithoutRedis = "share"
+    budgets_without_redis: Literal["share", "closed"] = "share"
     processes: int = 1
 
 
@@ -100,6 +101,10 @@ class RedisLimiter:
         self._alone: Alone | None = None
         self._returning: asyncio.Task[bool] | None = None
         self._is_used = asyncio.Event()
+
+    @property
+    def _is_strict(self) -> bool:
+        return self._terms.budgets_without_redis == "closed"
 
     @property
     def mode(self) -> str:
@@ -156,11 +161,7 @@ class RedisLimiter:
         try:
             reply = await self._ask(plan, reservation_id, demand, lease)
         except (RedisUnavailable, ResponseError) as error:
-            alone = self._go_alone(error)
-            verdict = await self._reserve_alone(alone, plan, reservation, lease)
-            if verdict.reservation is None:
-                self._owe(reservation, None)
-            return verdict
+            return await self._reserve_after(error, plan, reservation, lease)
         except asyncio.CancelledError:
             # The command is on its way, and nobody will settle what it reserves.
             self.cancel(reservation)
@@ -200,6 +201,23 @@ class RedisLimiter:
             found.update(zip(places, of_tenant, strict=True))
         return tuple(found[at] for at in range(len(limits)))
 
+    async def rebuild(self, limits: Sequence[Limit]) -> None:
+        """Take what the ledger says for what was spent of money; what is reserved stays.
+
+        Raises:
+            Overloaded: the ledger or Redis does not answer.
+        """
+        if self._history is None:
+            return
+        now = self._now()
+        plans = [self._plans.of((limit,), now) for limit in limits if limit.allowance.measure is Measure.SPEND]
+        try:
+            for plan in plans:
+                await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
+                await self._teller.seed(plan.counted[0], plan.tenant, anew=True)
+        except (RedisUnavailable, ResponseError) as error:
+            raise Overloaded("Redis does not answer just now. Try again.") from error
+
     def settle(self, reservation: Reservation, used: Used) -> None:
         """Put what was used in the place of what was reserved; returns at once."""
         self._end(reservation, used)
@@ -209,8 +227,7 @@ class RedisLimiter:
         self._end(reservation, None)
 
     async def _ask(self, plan: Plan, reservation_id: str, demand: Demand, lease: timedelta) -> Sequence[int]:
-        if not self._is_used.is_set():
-            self._is_used.set()
+        self._is_used.set()
         return await self._teller.ask(
             RESERVE,
             plan,
@@ -238,9 +255,9 @@ class RedisLimiter:
                 return (await self._teller.ask(EXTEND, held.plan, held.id, more))[0]
             except (RedisUnavailable, ResponseError) as error:
                 self._go_alone(error)
-        if self._alone is None or self._terms.without_redis == "closed":
+        if self._alone is None or self._terms.without_redis == "closed" or self._is_strict:
             return 0
-        return self._alone.extend(held, more)
+        return await self._alone.extend(held, more)
 
     async def _standings(self, limits: tuple[Limit, ...]) -> tuple[Standing, ...]:
         now = self._now()
@@ -262,6 +279,7 @@ class RedisLimiter:
     def _owe(self, reservation: Reservation, used: Used | None) -> Owed:
         plan = reservation.marks
         assert isinstance(plan, Plan)
+        self._is_used.set()
         held = plan.tenant.open.pop(reservation.id, None)
         if self._alone is not None and held is not None:
             self._alone.end(held, used)
@@ -269,8 +287,19 @@ class RedisLimiter:
         self._teller.owe(owed)
         return owed
 
+    async def _reserve_after(self, error: Exception, plan: Plan, reservation: Reservation, lease: timedelta) -> Verdict:
+        """Reserve alone what Redis may have reserved before its answer was lost: then it is told if nothing comes of it."""
+        made = None
+        try:
+            verdict = await self._reserve_alone(self._go_alone(error), plan, reservation, lease)
+            made = verdict.reservation
+            return verdict
+        finally:
+            if made is None and isinstance(error, RedisUnavailable) and error.may_be_done:
+                self._owe(reservation, None)
+
     async def _reserve_alone(self, alone: Alone, plan: Plan, reservation: Reservation, lease: timedelta) -> Verdict:
-        if self._terms.without_redis == "closed":
+        if self._terms.without_redis == "closed" or (self._is_strict and plan.has_budget and reservation.demand.spend):
             raise Overloaded("Limits cannot be counted just now, and nothing is let in uncounted. Try again.")
         verdict = await alone.reserve(plan, reservation, lease)
         if verdict.reservation is not None:
@@ -291,12 +320,11 @@ class RedisLimiter:
 
     def _own(self) -> dict[str, tuple[int, int]]:
         own: dict[str, tuple[int, int]] = {}
-        for tenant in self._tenants.values():
-            for held in tenant.open.values():
-                for counted in held.plan.counted:
-                    if counted.limit.allowance.measure in (Measure.SPEND, Measure.CONCURRENT):
-                        ceilings, running = own.get(counted.name, (0, 0))
-                        own[counted.name] = ceilings + held.ceiling, running + 1
+        for held in [held for tenant in self._tenants.values() for held in tenant.open.values()]:
+            for counted in held.plan.counted:
+                if counted.limit.allowance.measure in (Measure.SPEND, Measure.CONCURRENT):
+                    ceilings, running = own.get(counted.name, (0, 0))
+                    own[counted.name] = ceilings + held.ceiling, running + 1
         return own
 
     async def _is_back(self) -> bool:

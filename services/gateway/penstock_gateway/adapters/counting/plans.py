@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from penstock_gateway.adapters.counting.prepared import Counted
 from penstock_gateway.adapters.counting.scripts import ACCOUNT, PLACES, REQUESTS, TOKENS
 from penstock_gateway.domain.limits.admission import Demand, Standing
-from penstock_gateway.domain.limits.counting import PARTS, Account, Bucket, Lack, Places
+from penstock_gateway.domain.limits.counting import NO_TIME, PARTS, Account, Bucket, Lack, Places
 from penstock_gateway.domain.limits.limit import Measure
 
 _KINDS = {
@@ -20,7 +21,6 @@ _KINDS = {
     Measure.SPEND: ACCOUNT,
 }
 _FIRST_NUMBER = 3
-_NO_TIME = timedelta()
 
 Counter = Bucket | Places | Account
 
@@ -39,6 +39,19 @@ class Held(msgspec.Struct):
     until_us: int
     renew_us: int
     is_alone: bool = False
+
+
+class Told(NamedTuple):
+    """A bucket: how many parts were in it at least, how many microseconds ago, and how many more there are."""
+
+    counted: Counted
+    least: int
+    age_us: int
+    more: int
+
+
+Untold = dict[str, Told]
+"""Of buckets, by their names, what Redis may not know."""
 
 
 class TenantState(msgspec.Struct):
@@ -60,6 +73,7 @@ class Plan(msgspec.Struct):
     packed: bytes
     epoch: bytes
     shapes: tuple[tuple[int, Counted, int], ...]
+    has_budget: bool
     heard: tuple[int, Sequence[int]] | None = None
 
     def standings(self, reply: Sequence[int], now: datetime) -> tuple[Standing, ...]:
@@ -75,9 +89,9 @@ class Plan(msgspec.Struct):
                 found.append(Standing(limit, max(0, free), counted.until_reset(now), first, second))
             elif kind == PLACES:
                 free = limit.allowance.amount - first
-                found.append(Standing(limit, max(0, free), _NO_TIME))
+                found.append(Standing(limit, max(0, free), NO_TIME))
             elif second or not limit.allowance.amount:
-                found.append(Bucket(first, -second).standing(limit, 0))
+                found.append(Bucket(first, -second).standing(limit, NO_TIME, 0))
             else:
                 free = (capacity_parts - first) // PARTS
                 allowance = limit.allowance
@@ -113,7 +127,7 @@ def plan_of(counted: tuple[Counted, ...], tenant: TenantState) -> Plan:
         (_KINDS[each.limit.allowance.measure], each, each.limit.allowance.capacity * PARTS) for each in counted
     )
     keys = (*tenant.keys, *(tenant.prefix + name_of(each).encode() for each in counted))
-    return Plan(counted, tenant, keys, packed(counted), tenant.epoch, shapes)
+    return Plan(counted, tenant, keys, packed(counted), tenant.epoch, shapes, any(each.is_budget for each in counted))
 
 
 def packed(counted: Sequence[Counted]) -> bytes:

@@ -8,18 +8,21 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from penstock_gateway.domain.limits.limit import Limit
+from penstock_gateway.domain.limits.limit import Allowance, Limit, Measure
 from penstock_gateway.domain.limits.windows import EVER, Period, period_of
 
 _MAX_KNOWN = 4096
 
 
 class Counted(msgspec.Struct, frozen=True, gc=False):
-    """A limit, with the name of its counter now; of money, a name for each period."""
+    """A limit, with the name of its counter now; of money, a name for each period. ``is_budget``: of money, and no shadow."""
 
     limit: Limit
+    allowance: Allowance
     name: str
     period: Period
+    is_money: bool
+    is_budget: bool
 
     def until_reset(self, now: datetime) -> timedelta:
         """Return the time until the period ends; for ever is ``timedelta.max``."""
@@ -37,7 +40,8 @@ def _counted(limit: Limit, now: datetime) -> Counted:
     name = f"{limit.tenant}/{limit.counter}"
     if window.is_calendar:
         name = f"{name}:{window.kind}:{int(period.start.timestamp())}"
-    return Counted(limit, name, period)
+    is_money = limit.allowance.measure is Measure.SPEND
+    return Counted(limit, limit.allowance, name, period, is_money, is_money and not limit.shadow)
 
 
 T = TypeVar("T")

@@ -197,7 +197,7 @@ return reply
 """
 
 # KEYS: as above, and the counters. ARGV: epoch, ms, id, whether it is settled and not cancelled, tokens, nano-dollars, how many ms ago, whether
-# somebody might put it in again. Returns: whether it was there.
+# somebody might put it in again, whether its buckets are to be corrected. Returns: whether it was there.
 _END = """
 local id = ARGV[3]
 local kept = redis.call('HGET', KEYS[2], id)
@@ -207,9 +207,9 @@ local is_settled, since = ARGV[4] == '1', now - ARGV[7] * 1000
 if held == 1 then free(plan, expected, ceiling) end
 for _, limit in ipairs(plan) do
   local key, kind = prefix .. limit[2], limit[1]
-  if kind == 1 and not is_settled then
+  if kind == 1 and not is_settled and ARGV[9] == '1' then
     add(key, -1000000, limit)
-  elseif kind == 2 then
+  elseif kind == 2 and ARGV[9] == '1' then
     add(key, (ARGV[5] - tokens) * 1000000, limit)
   elseif kind == 4 and is_settled then
     local from = redis.call('HGET', key, 'f')
@@ -307,10 +307,12 @@ end
 return {1}
 """
 
-# KEYS: as above, and an account. ARGV: epoch, ms, what was spent. The first who says it is believed.
+# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it, and whether it is believed in any
+# case, and not only by an account that knows nothing.
 _SEED = """
+if ARGV[5] == '1' then redis.call('HDEL', KEYS[4], 's') end
 if redis.call('HSETNX', KEYS[4], 's', ARGV[3]) == 1 then
-  redis.call('HSET', KEYS[4], 'f', now)
+  redis.call('HSET', KEYS[4], 'f', now * ARGV[4])
   redis.call('PEXPIRE', KEYS[4], @LIFE@)
 end
 return {1}

@@ -12,7 +12,7 @@ import structlog
 
 from penstock_common.background import StartWork
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable, Script
-from penstock_gateway.adapters.counting.plans import Held, Plan, TenantState, name_of, packed
+from penstock_gateway.adapters.counting.plans import Held, Plan, TenantState, Told, Untold, name_of, packed
 from penstock_gateway.adapters.counting.prepared import Counted
 from penstock_gateway.adapters.counting.processes import Processes
 from penstock_gateway.adapters.counting.scripts import ASSERT, END, FORGOTTEN, RENEW, SEED, TELL, UNKNOWN
@@ -36,7 +36,10 @@ _MAX_TRIES = 8
 
 
 class Owed(msgspec.Struct):
-    """How a reservation ended, of which Redis has not said that it knows; ``used`` None: it was cancelled."""
+    """How a reservation ended, of which Redis has not said that it knows; ``used`` None: it was cancelled.
+
+    ``is_alone``: it was made without Redis. Then ``corrects`` says whether Redis counted it nevertheless in its buckets.
+    """
 
     id: str
     plan: Plan
@@ -44,6 +47,8 @@ class Owed(msgspec.Struct):
     at_us: int
     held: Held | None
     is_alone: bool
+    corrects: bool = True
+    is_sent: bool = False
 
 
 class Teller:
@@ -64,7 +69,8 @@ class Teller:
         self._processes = processes
         self._now_us = now_us
         self._in_background = in_background
-        self._asserting: dict[str, asyncio.Task[None]] = {}
+        self._asserting: dict[str, asyncio.Task[list[Held]]] = {}
+        self._seeding: dict[str, asyncio.Task[None]] = {}
         self._numbers = count()
 
     async def ask(self, script: Script, plan: Plan, *arguments: Any) -> Sequence[Any]:
@@ -79,7 +85,7 @@ class Teller:
             if reply[0] == FORGOTTEN:
                 await self._adopt(plan, reply[1])
             elif reply[0] == UNKNOWN:
-                await self._seed(plan, reply[1:])
+                await self._seed_all(plan, reply[1:])
             else:
                 return reply
         raise RedisUnavailable("Redis forgets what it is told")
@@ -99,30 +105,35 @@ class Teller:
             if isinstance(reply, list) and reply[0] != FORGOTTEN:
                 self.owed.pop(owed.id, None)
             elif isinstance(reply, list):
+                self._forgot(plan.tenant, reply[1])
                 self._in_background(self._end(owed))
 
         age_ms = (self._now_us() - owed.at_us) // 1_000
         what = (0, 0, 0) if used is None else (1, used.tokens, used.spend)
-        self._redis.send_script(
-            END, plan.keys, plan.tenant.epoch, 0, owed.id, *what, age_ms, int(owed.is_alone), heard=heard
-        )
+        what = (owed.id, *what, age_ms, int(owed.is_alone), int(owed.corrects))
+        owed.is_sent = self._redis.send_script(END, plan.keys, plan.tenant.epoch, 0, *what, heard=heard)
 
     def send_old(self) -> None:
-        """Tell again what was not confirmed for longer than a reply takes."""
+        """Tell again what could not be sent, or was not confirmed for longer than a reply takes."""
         before_us = self._now_us() - _REPLY_US
-        for owed in [owed for owed in self.owed.values() if owed.at_us < before_us]:
+        for owed in [owed for owed in self.owed.values() if not owed.is_sent or owed.at_us < before_us]:
             self.send(owed)
 
-    async def tell_alone(self, tenants: Iterable[TenantState], untold: dict[str, tuple[Counted, int]]) -> None:
+    async def tell_alone(self, tenants: Iterable[TenantState], untold: Untold) -> None:
         """Tell what was let in without Redis: its reservations, those that have ended, and what is in its buckets.
 
         Raises:
             RedisUnavailable, ResponseError: it is away again; what was told is not told twice.
         """
         states = {tenant.name: tenant for tenant in tenants}
-        ended = [owed.held for owed in self.owed.values() if owed.held is not None and owed.is_alone]
-        await self._assert_all([*ended, *(held for tenant in states.values() for held in tenant.open.values())], untold)
-        buckets = sorted(((counted, 0, 0, parts) for counted, parts in untold.values()), key=_tenant_of)
+        await self._tell_ended([owed for owed in self.owed.values() if owed.is_alone], untold)
+        going_on = [held for tenant in states.values() for held in tenant.open.values()]
+        for held in await self._assert_all(going_on):
+            if held.is_alone:
+                _take_out(held, Used(held.demand.tokens), untold)
+        for held in going_on:
+            held.is_alone = False
+        buckets = sorted(untold.values(), key=_tenant_of)
         for name, of_tenant in groupby(buckets, _tenant_of):
             await self._tell(states[name], list(of_tenant), f"{self._processes.name}:{next(self._numbers)}")
 
@@ -161,17 +172,28 @@ class Teller:
             return
         knew, tenant.epoch = tenant.epoch, epoch
         if knew and tenant.open:
-            task = asyncio.ensure_future(self._assert_all(list(tenant.open.values()), {}))
+            task = asyncio.ensure_future(self._assert_all(list(tenant.open.values())))
             self._asserting[tenant.name] = task
             task.add_done_callback(lambda _: self._asserting.pop(tenant.name, None))
 
-    async def _assert_all(self, all_held: Sequence[Held], untold: dict[str, tuple[Counted, int]]) -> None:
+    async def _tell_ended(self, ended: Sequence[Owed], untold: Untold) -> None:
+        by_id = {owed.id: owed for owed in ended}
+        known = await self._assert_all([owed.held for owed in ended if owed.held is not None])
+        for owed in ended:
+            owed.corrects = False
+        for held in known:
+            # What Redis let in before its answer was lost, it has counted itself.
+            owed = by_id[held.id]
+            owed.corrects = True
+            _take_out(held, owed.used, untold)
+
+    async def _assert_all(self, all_held: Sequence[Held]) -> list[Held]:
+        """Put reservations in; return those that Redis knew."""
+        known: list[Held] = []
         for some in _in_parts(all_held):
-            for held, was_new in zip(some, await asyncio.gather(*map(self._assert, some)), strict=True):
-                # What Redis let in before its answer was lost, it has counted itself.
-                if held.is_alone and not was_new:
-                    _take_out(held, untold)
-                held.is_alone = False
+            were_new = await asyncio.gather(*map(self._assert, some))
+            known += [held for held, was_new in zip(some, were_new, strict=True) if not was_new]
+        return known
 
     async def _assert(self, held: Held) -> bool:
         """Put a reservation in; return whether Redis did not know it."""
@@ -181,7 +203,7 @@ class Teller:
             reply = await self._of_tenant(ASSERT, plan.tenant, plan.keys[3:], *what)
             if reply[0] != UNKNOWN:
                 return bool(reply[0])
-            await self._seed(plan, reply[1:])
+            await self._seed_all(plan, reply[1:])
         raise RedisUnavailable("Redis forgets what it is told")
 
     async def _of_tenant(
@@ -195,15 +217,25 @@ class Teller:
             self._forgot(tenant, reply[1])
         raise RedisUnavailable("Redis forgets what it is told")
 
-    async def _seed(self, plan: Plan, indexes: Iterable[int]) -> None:
-        """Tell accounts what was spent before they began."""
-        for index in indexes:
-            spent = await self._seeds.spent(plan.counted[index])
-            await self._of_tenant(SEED, plan.tenant, (plan.keys[3 + index],), spent)
+    async def seed(self, counted: Counted, tenant: TenantState, *, anew: bool = False) -> None:
+        """Tell an account what was spent before it began; ``anew`` also one that knows. It is done once for all who wait."""
+        task = self._seeding.get(counted.name)
+        if task is None:
+            task = self._seeding[counted.name] = asyncio.ensure_future(self._seed(counted, tenant, int(anew)))
+            task.add_done_callback(lambda _: self._seeding.pop(counted.name))
+        await asyncio.shield(task)
 
-    async def _tell(self, tenant: TenantState, buckets: Sequence[_Told], name: str) -> None:
+    async def _seed(self, counted: Counted, tenant: TenantState, anew: int) -> None:
+        spent, known = await self._seeds.spent(counted), int(self._seeds.has_history)
+        key = tenant.prefix + name_of(counted).encode()
+        await self._of_tenant(SEED, tenant, (key,), spent, known, anew)
+
+    async def _seed_all(self, plan: Plan, indexes: Iterable[int]) -> None:
+        await asyncio.gather(*(self.seed(plan.counted[index], plan.tenant) for index in indexes))
+
+    async def _tell(self, tenant: TenantState, buckets: Sequence[Told], name: str) -> None:
         for some in _in_parts(buckets):
-            counted = [each[0] for each in some]
+            counted = [each.counted for each in some]
             keys = tuple(tenant.prefix + name_of(each).encode() for each in counted)
             await self._of_tenant(TELL, tenant, keys, name, packed(counted), *(n for each in some for n in each[1:]))
 
@@ -214,36 +246,34 @@ class Teller:
         self.send(msgspec.structs.replace(owed, is_alone=True))
 
 
-_Told = tuple[Counted, int, int, int]
-"""A bucket; how many parts were in it at least, how many microseconds ago, and how many more there are."""
-
-
-def _levels(plan: Plan, now_us: int) -> list[_Told]:
+def _levels(plan: Plan, now_us: int) -> list[Told]:
     """Return what this process last heard of a plan's buckets."""
     if plan.heard is None:
         return []
     heard_us, reply = plan.heard
-    found: list[_Told] = []
+    found: list[Told] = []
     for at, counted in enumerate(plan.counted):
         counter = plan.counter(at, reply)
         if isinstance(counter, Bucket):
-            found.append((counted, counter.used, now_us - heard_us - counter.at_us, 0))
+            found.append(Told(counted, counter.used, now_us - heard_us - counter.at_us, 0))
     return found
 
 
-def _take_out(held: Held, untold: dict[str, tuple[Counted, int]]) -> None:
+def _take_out(held: Held, used: Used | None, untold: Untold) -> None:
+    """Leave out of what is untold what a reservation has in its buckets."""
     for counted in held.plan.counted:
-        if counted.name in untold:
-            of, parts = untold[counted.name]
-            untold[counted.name] = of, max(0, parts - units_of(counted.limit.allowance, held.demand) * PARTS)
+        if counted.name in untold and used is not None:
+            told = untold[counted.name]
+            more = told.more - units_of(counted.allowance, used) * PARTS
+            untold[counted.name] = told._replace(more=max(0, more))
 
 
 def _lease_ms(held: Held, now_us: int) -> int:
     return max(1, min(LEASE_MS, (held.until_us - now_us) // 1_000))
 
 
-def _tenant_of(told: _Told) -> str:
-    return told[0].limit.tenant
+def _tenant_of(told: Told) -> str:
+    return told.counted.limit.tenant
 
 
 T = TypeVar("T")

@@ -105,6 +105,10 @@ class Limiter(Protocol):
         """Return where limits stand, in the order given, and take nothing."""
         ...
 
+    async def rebuild(self, limits: Sequence[Limit]) -> None:
+        """Take what the ledger says for what was spent of money; what is reserved stays."""
+        ...
+
     def settle(self, reservation: Reservation, used: Used) -> None:
         """Put what was used in the place of what was reserved; returns at once."""
         ...

@@ -12,6 +12,7 @@ import msgspec
 from penstock_gateway.domain.limits.admission import Demand, Standing, Used
 from penstock_gateway.domain.limits.limit import Allowance, Limit, Measure
 
+NO_TIME = timedelta()
 PARTS = 1_000_000
 """Of a unit: a bucket drains in parts."""
 MAX_AMOUNT = 9_000_000_000_000_000
@@ -45,36 +46,37 @@ class Bucket(msgspec.Struct, gc=False):
         elapsed = now_us - self.at_us
         if elapsed <= 0 or not self.used:
             return self.used
-        return max(0, self.used - elapsed * allowance.amount // allowance.window.seconds)
+        drained = elapsed * allowance.amount // allowance.window.seconds
+        return self.used - drained if drained < self.used else 0
 
     def lack(self, allowance: Allowance, demand: Demand, now_us: int) -> Lack | None:
         """Return why the demand has no room, if it has none."""
-        units = units_of(allowance, demand)
-        if not units:
-            return None
-        capacity = allowance.capacity
-        if self.level(allowance, now_us) + units * PARTS <= capacity * PARTS:
+        units = 1 if allowance.measure is Measure.REQUESTS else demand.tokens
+        capacity = allowance.burst or allowance.amount
+        if not units or self.level(allowance, now_us) + units * PARTS <= capacity * PARTS:
             return None
         if units > capacity:
             return Lack(None)
-        return Lack(self._drain_us(allowance, self.used + (units - capacity) * PARTS, now_us))
+        parts = self.used + (units - capacity) * PARTS
+        return Lack(max(0, self.at_us - now_us - (-parts * allowance.window.seconds // allowance.amount)))
+
+    def take(self, allowance: Allowance, demand: Demand, ceiling: int, now_us: int) -> None:
+        """Take what is demanded."""
+        self.used = self.level(allowance, now_us) + units_of(allowance, demand) * PARTS
+        self.at_us = max(self.at_us, now_us)
 
     def add(self, allowance: Allowance, units: int, now_us: int) -> None:
         """Put units in, or (below 0) take out what is still there of them."""
         self.used = max(0, self.level(allowance, now_us) + units * PARTS)
         self.at_us = max(self.at_us, now_us)
 
-    def standing(self, limit: Limit, now_us: int) -> Standing:
+    def standing(self, limit: Limit, reset: timedelta, now_us: int) -> Standing:
         """Return where the limit stands."""
         allowance = limit.allowance
-        remaining = max(0, allowance.capacity * PARTS - self.level(allowance, now_us)) // PARTS
-        return Standing(limit, remaining, timedelta(microseconds=self._drain_us(allowance, self.used, now_us)))
-
-    def _drain_us(self, allowance: Allowance, parts: int, now_us: int) -> int:
-        """Return how long it takes until so much has drained of what was in it at its moment."""
-        if not allowance.amount:
-            return allowance.window.seconds * PARTS
-        return max(0, self.at_us - now_us - (-parts * allowance.window.seconds // allowance.amount))
+        seconds, amount = allowance.window.seconds, allowance.amount
+        free = (allowance.burst or amount) * PARTS - self.level(allowance, now_us)
+        drain_us = self.at_us - now_us - (-self.used * seconds // amount) if amount else seconds * PARTS
+        return Standing(limit, free // PARTS if free > 0 else 0, timedelta(0, 0, drain_us) if drain_us > 0 else NO_TIME)
 
 
 class Places(msgspec.Struct, gc=False):
@@ -88,9 +90,14 @@ class Places(msgspec.Struct, gc=False):
             return None
         return Lack(PLACE_RETRY_US if allowance.amount else None)
 
-    def standing(self, limit: Limit, now_us: int) -> Standing:
+    def take(self, allowance: Allowance, demand: Demand, ceiling: int, now_us: int) -> None:
+        """Let one more in."""
+        self.running += 1
+
+    def standing(self, limit: Limit, reset: timedelta, now_us: int) -> Standing:
         """Return where the limit stands."""
-        return Standing(limit, max(0, limit.allowance.amount - self.running), timedelta())
+        free = limit.allowance.amount - self.running
+        return Standing(limit, max(free, 0), NO_TIME)
 
 
 class Account(msgspec.Struct, gc=False):
@@ -123,6 +130,11 @@ class Account(msgspec.Struct, gc=False):
         """Return what nobody has."""
         return max(0, amount - self.spent - self.ceilings)
 
+    def take(self, allowance: Allowance, demand: Demand, ceiling: int, now_us: int) -> None:
+        """Hold what a request may cost."""
+        self.expected += demand.spend
+        self.ceilings += ceiling
+
     def hold(self, expected: int, ceiling: int) -> None:
         """Hold so much for a request."""
         self.expected += expected
@@ -132,7 +144,7 @@ class Account(msgspec.Struct, gc=False):
         """Expect more of one that runs."""
         self.hold(more, more)
 
-    def standing(self, limit: Limit, reset: timedelta) -> Standing:
+    def standing(self, limit: Limit, reset: timedelta, now_us: int) -> Standing:
         """Return where the limit stands."""
         return Standing(limit, self.free(limit.allowance.amount), reset, self.spent, self.ceilings)
 
