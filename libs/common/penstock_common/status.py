@@ -102,15 +102,14 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
     retry = error_details_pb2.RetryInfo()
     quota = error_details_pb2.QuotaFailure()
     retry_after: timedelta | None = None
-    violations: tuple[errors.Violation, ...] = ()
     found = False
     for detail in status.details:
         if detail.Unpack(info):
             found = info.domain == DOMAIN
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta()
-        elif detail.Unpack(quota):
-            violations = tuple([errors.Violation(each.subject, each.description) for each in quota.violations])
+        else:
+            detail.Unpack(quota)
     error_type = _BY_REASON.get(info.reason) if found else None
     if error_type is None:
         return None
@@ -118,15 +117,14 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
     for field in dataclasses.fields(error_type):
         if field.name == "retry_after" and retry_after is not None:
             fields["retry_after"] = retry_after
-        elif field.name == "violations":
-            fields["violations"] = violations
         elif field.name in info.metadata:
             raw = info.metadata[field.name]
             fields[field.name] = int(raw) if field.type == "int" else raw
     error = error_type(**fields)
-    if isinstance(error, errors.RateLimited | errors.QuotaExhausted) and error.violations == (_implied(error),):
-        # It only says again what the error does.
-        error.violations = ()
+    if isinstance(error, errors.RateLimited | errors.QuotaExhausted):
+        told = tuple([errors.Violation(each.subject, each.description) for each in quota.violations])
+        # One that only says again what the error does is none of its own.
+        error.violations = () if told == (_implied(error),) else told
     return error
 
 

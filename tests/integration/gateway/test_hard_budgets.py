@@ -63,6 +63,11 @@ async def spent_tokens(suite):
     return sum(row["cost_nano_usd"] for row in rows) / TOKEN_NANO_USD
 
 
+async def introduce(suite):
+    """Have Redis know the scripts: one that it has not seen comes after what was asked of it meanwhile."""
+    assert (await suite.ask(model="nobody")).status == 404
+
+
 def outstanding(limiters):
     return [held for limiter in limiters for held in limiter.outstanding()]
 
@@ -107,6 +112,7 @@ async def test_a_spent_budget_refuses_for_good(serve, budget, upstream):
     budget(40, requests_per_minute=100)
     upstream.otherwise = lambda _: Answer(tokens=["word "] * 40)
     suite = await serve()
+    await introduce(suite)
     await suite.ask(max_tokens=40)
     asked = len(upstream.requests)
     refused = await suite.ask(max_tokens=40)
@@ -116,7 +122,7 @@ async def test_a_spent_budget_refuses_for_good(serve, budget, upstream):
     assert refused.header["x-should-retry"] == "false"
     assert refused.header["x-penstock-limit"] == "tenant; spend_per_month"
     assert "retry-after" not in refused.header
-    # It used up nothing else, and dollars are nobody's business.
+    # It used up no request either, and dollars are nobody's business.
     assert refused.header["x-ratelimit-remaining-requests"] == "99"
     assert "$" not in refused.error["message"]
     assert len(await suite.ledger_after_close()) == 1
@@ -125,6 +131,7 @@ async def test_a_spent_budget_refuses_for_good(serve, budget, upstream):
 async def test_grpc_is_told_the_same(serve, budget):
     budget(40)
     suite = await serve()
+    await introduce(suite)
     await suite.ask(max_tokens=40)
     stub = rpc.ChatServiceStub(suite.channel)
     request = pb.ChatRequest(

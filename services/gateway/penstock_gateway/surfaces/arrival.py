@@ -366,7 +366,9 @@ def limit_headers(standings: Sequence[Standing], shadowed: Sequence[Standing]) -
                 (f"x-ratelimit-reset-{measure}", go_duration(standing.reset)),
             ]
     if shadowed:
-        told.append((SHADOW_HEADER, ", ".join([f"{each.limit.scope}; {each.limit.name}" for each in shadowed])))
+        names = ", ".join([f"{each.limit.scope}; {each.limit.name}" for each in shadowed])
+        # A feature's name is a caller's word.
+        told.append((SHADOW_HEADER, "".join([sign if " " <= sign <= "~" else "?" for sign in names])))
     return told
 
 

@@ -12,7 +12,7 @@ from penstock_common.llm.types import Batch, Degradation, GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import BudgetReserved, given_back
 from penstock_gateway.domain.life.descent import Fallbacks
-from penstock_gateway.domain.life.exchange import Exchange, Outcome
+from penstock_gateway.domain.life.exchange import Exchange
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
@@ -20,8 +20,8 @@ from penstock_gateway.domain.life.progress import Progress, attempts_made
 from penstock_gateway.domain.life.seats import Seat
 from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
-from penstock_gateway.domain.limits.admission import Demand, Reservation, Verdict
-from penstock_gateway.domain.limits.limit import Limit, Measure
+from penstock_gateway.domain.limits.admission import Demand, Verdict
+from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.limits.meter import OutOfMoney
 from penstock_gateway.domain.limits.needs import Asked, dearest
 
@@ -37,6 +37,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         self._progress = Progress()
         self._seat: Seat | None = None
         self._stream: AnswerStream | None = None
+        self.is_metered = False
+        """Whether a hard limit of dollars binds it."""
         self._spending: Spending | None = None
         self._refused: Refused | None = None
 
@@ -59,10 +61,10 @@ class BudgetedChat(Exchange[ChatOrder]):
         self._refused = Refused(verdict, demand)
         return Demand(demand.tokens)
 
-    async def _reserve_of(self, limits: tuple[Limit, ...]) -> None:
-        await super()._reserve_of(limits)
+    def _hold(self) -> None:
         reserved, visits = self._reserved, self._visits
         if reserved is not None and reserved.ceiling is not None:
+            self.is_metered = True
             self._spending = Spending(visits.limiter, visits.needs, reserved, self.standings, self._refused)
 
     async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> Generation | Degraded:
@@ -152,10 +154,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         afford = None if self._spending is None else self._spending.afford
         return Fallbacks(parts.router, parts.generator, parts.cache, parts.forks, afford)
 
-    def _settle_limits(self, reserved: Reservation, outcome: Outcome | None, *, was_refused: bool) -> None:
-        super()._settle_limits(reserved, outcome, was_refused=was_refused)
-        if not self._is_estimated:
-            return
+    def _note_use(self) -> None:
         finished, usage = self._progress.finished, self._progress.usage
         if finished is None or usage is None or usage.estimated or finished.stopped_by or not finished.attempts:
             return

@@ -233,34 +233,42 @@ class Exchange(Generic[OrderT_co]):
         order = self.call.order
         limits = self._visits.book.limits_of(self.call.caller, order.input.model, order.context.feature)
         if limits:
-            await self._reserve_of(limits)
+            demand = NO_DEMAND
+            for limit in limits:
+                if limit.allowance.measure in ESTIMATED:
+                    self._is_estimated, demand = True, await self._demand(limits)
+                    break
+            verdict = await self._visits.limiter.reserve(
+                order.generation_id, order.tenant, limits, demand, order.timeout + LEASE_MARGIN
+            )
+            reserved = self._reserved = verdict.reservation
+            self.standings, self.shadowed = verdict.standings, verdict.shadowed
+            if reserved is None or verdict.shadowed:
+                await self._note_refusal(limits, demand, verdict)
+            if self._is_estimated:
+                self._hold()
         self._is_admitted = True
 
-    async def _reserve_of(self, limits: tuple[Limit, ...]) -> None:
-        demand = await self._demand(limits)
-        verdict = await self._ask_limiter(limits, demand)
-        if verdict.refused_by and (freely := self._freely(verdict, demand)) is not None:
-            verdict = await self._ask_limiter(limits, freely)
-        if self._visits.note_verdict is not None and (verdict.refused_by or verdict.shadowed):
-            self._visits.note_verdict(verdict)
-        if verdict.refused_by:
-            raise refusal(verdict, demand, discloses_amounts=self._visits.needs.terms.discloses_amounts)
-
-    async def _ask_limiter(self, limits: tuple[Limit, ...], demand: Demand) -> Verdict:
-        order, limiter = self.call.order, self._visits.limiter
-        lease = order.timeout + LEASE_MARGIN
-        verdict = await limiter.reserve(order.generation_id, order.tenant, limits, demand, lease)
-        self.standings, self.shadowed, self._reserved = verdict.standings, verdict.shadowed, verdict.reservation
-        return verdict
+    async def _note_refusal(self, limits: tuple[Limit, ...], demand: Demand, verdict: Verdict) -> None:
+        """Ask for what costs nothing, where money alone was refused, and tell of what was; raise what refuses the request."""
+        visits, order = self._visits, self.call.order
+        if visits.note_verdict is not None:
+            visits.note_verdict(verdict)
+        if verdict.reservation is None and (freely := self._freely(verdict, demand)) is not None:
+            lease = order.timeout + LEASE_MARGIN
+            again = await visits.limiter.reserve(order.generation_id, order.tenant, limits, freely, lease)
+            self.standings, self._reserved = again.standings, again.reservation
+            verdict = again if again.reservation is not None else verdict
+        if verdict.reservation is None:
+            raise refusal(verdict, demand, discloses_amounts=visits.needs.terms.discloses_amounts)
 
     async def _demand(self, limits: tuple[Limit, ...]) -> Demand:
         """Return what the request is expected to use."""
-        for limit in limits:
-            if limit.allowance.measure in ESTIMATED:
-                self._is_estimated = True
-                order = self.call.order
-                return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
-        return NO_DEMAND
+        order = self.call.order
+        return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
+
+    def _hold(self) -> None:
+        """Take in that something of the request was estimated, and is reserved."""
 
     @property
     def _asked(self) -> Asked:
@@ -347,6 +355,10 @@ class Exchange(Generic[OrderT_co]):
             limiter.settle(reserved, Used(0, outcome.bill.cost_nano_usd))
         else:
             limiter.settle(reserved, needs.used_of(outcome.bill.usage, outcome.bill.cost_nano_usd))
+            self._note_use()
+
+    def _note_use(self) -> None:
+        """Learn from what was used; only where something was estimated."""
 
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill

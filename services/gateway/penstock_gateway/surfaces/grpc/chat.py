@@ -118,6 +118,6 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         *(((KNOWLEDGE_HEADER, str(exchange.grounds.retrieved)),) if exchange.grounds is not None else ()),
         *((("x-penstock-compressed", str(exchange.compressed)),) if exchange.compressed is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
-        *(((BUDGET_HEADER, exchange.budget_told),) if exchange.standings and exchange.budget_told else ()),
+        *(((BUDGET_HEADER, exchange.budget_told),) if exchange.is_metered and exchange.budget_told else ()),
         *limit_headers(exchange.standings, exchange.shadowed),
     )

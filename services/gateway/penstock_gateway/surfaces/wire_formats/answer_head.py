@@ -39,7 +39,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"x-penstock-cache: {printable(str(cache)) if cache.tier or cache.reason else cache.status}\r\n"
         f"{_limit_lines(exchange.standings, exchange.shadowed) if exchange.standings else ''}"
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
-        f"{_budget_line(exchange) if exchange.standings else ''}"
+        f"{_budget_line(exchange) if exchange.is_metered else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_experiment_line(exchange.assigned.part) if exchange.assigned is not None else ''}"
         f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
@@ -128,7 +128,7 @@ def _budget_line(exchange: ChatExchange) -> str:
 
 
 def _limit_lines(standings: Sequence[Standing], shadowed: Sequence[Standing]) -> str:
-    return "".join([f"{name}: {printable(value)}\r\n" for name, value in limit_headers(standings, shadowed)])
+    return "".join([f"{name}: {value}\r\n" for name, value in limit_headers(standings, shadowed)])
 
 
 @lru_cache(maxsize=1024)
