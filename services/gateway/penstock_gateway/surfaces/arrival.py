@@ -361,8 +361,8 @@ def limit_headers(standings: Sequence[Standing], shadowed: Sequence[Standing]) -
         standing = first_to_bind(standings, measure)
         if standing is not None:
             told += [
-                (f"x-ratelimit-limit-{measure}", str(standing.limit.allowance.amount)),
-                (f"x-ratelimit-remaining-{measure}", str(standing.remaining)),
+                (f"x-ratelimit-limit-{measure}", f"{standing.limit.allowance.amount}"),
+                (f"x-ratelimit-remaining-{measure}", f"{standing.remaining}"),
                 (f"x-ratelimit-reset-{measure}", go_duration(standing.reset)),
             ]
     if shadowed:

@@ -18,6 +18,7 @@ from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.admission import given_back, refusal
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
+from penstock_gateway.domain.life.cancelling import cancelled_by_others
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import NO_PART, Ledger, LedgerRow, Part, outcome_of
@@ -93,7 +94,8 @@ class Observer(Protocol):
 class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
     """What requests go through and leave their traces in.
 
-    ``book`` knows which limits bind a request, ``needs`` what it is expected to use of them, and ``limiter`` counts.
+    ``book`` knows which limits bind a request, ``needs`` what it is expected to use of them, and ``limiter`` counts;
+    ``note_verdict`` sees what was refused, and what shadows would have refused.
     """
 
     limiter: Limiter
@@ -102,7 +104,6 @@ class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
     book: LimitBook = msgspec.field(default_factory=LimitBook)
     needs: Needs = msgspec.field(default_factory=Needs)
     note_verdict: Callable[[Verdict], None] | None = None
-    """Sees what was refused, and what shadows would have refused."""
 
 
 class Exchange(Generic[OrderT_co]):
@@ -241,9 +242,8 @@ class Exchange(Generic[OrderT_co]):
             verdict = await self._visits.limiter.reserve(
                 order.generation_id, order.tenant, limits, demand, order.timeout + LEASE_MARGIN
             )
-            reserved = self._reserved = verdict.reservation
-            self.standings, self.shadowed = verdict.standings, verdict.shadowed
-            if reserved is None or verdict.shadowed:
+            self._reserved, self.standings, self.shadowed = verdict.reservation, verdict.standings, verdict.shadowed
+            if verdict.reservation is None or verdict.shadowed:
                 await self._note_refusal(limits, demand, verdict)
             if self._is_estimated:
                 self._hold()
@@ -297,7 +297,7 @@ class Exchange(Generic[OrderT_co]):
         # What the task does from here on is not the request's, whose time may be over: it may serve others.
         CURRENT_SCOPE.set(NOBODY)
         task, self._task = self._task, None
-        if not self._expirations or task is None or _cancelled_by_others(task, self._expirations) > self._cancelling:
+        if not self._expirations or task is None or cancelled_by_others(task, self._expirations) > self._cancelling:
             self._settle(error)
             return
         overdue = DeadlineExceeded("The request's deadline passed.")
@@ -331,8 +331,7 @@ class Exchange(Generic[OrderT_co]):
 
     def _give_back(self, error: BaseException | None, outcome: Outcome | None) -> None:
         """Give the places back that the request has; one that was refused uses up nothing of its allowance."""
-        place = self.call.place
-        was_refused = False
+        place, was_refused = self.call.place, False
         if isinstance(error, PenstockError) and self._was_refused(error):
             was_refused = True
             place.note_refusal(error)
@@ -399,10 +398,3 @@ class Exchange(Generic[OrderT_co]):
             part=outcome.part,
             compressed_tokens=outcome.compressed_tokens,
         )
-
-
-def _cancelled_by_others(task: asyncio.Task[object], ours: int) -> int:
-    """Take our own cancellations of a task back, and return how often it is cancelled besides."""
-    for _ in range(ours):
-        task.uncancel()
-    return task.cancelling()
