@@ -76,11 +76,27 @@ class DegradationStep(Section):
         return {} if self.template is None else {GENERAL_TASK: self.template}
 
 
+class OnBudget(Section):
+    """What is given in the place of a model for which a budget has no room."""
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    """Another public model, a cheaper one, is asked, where the key may use it and the budget has room for it."""
+
+
 def faults_of_ladders(ladders: Sequence[tuple[str, Sequence[DegradationStep]]]) -> list[list[tuple[KeyPath, str]]]:
     """Return what is wrong with the ladder of each public model, in their order; paths are below its ``degradation``."""
     smaller = {name: step.model for name, ladder in ladders for step in ladder if step.model is not None}
     known = {name for name, _ in ladders}
     return [_faults_of(name, ladder, known, smaller) for name, ladder in ladders]
+
+
+def fault_of_on_budget(name: str, instead: OnBudget | None, known: Collection[str]) -> str:
+    """Return what is wrong with what stands in for a public model; empty where nothing is."""
+    if instead is None or (instead.model in known and instead.model != name):
+        return ""
+    if instead.model == name:
+        return f"the model '{name}' stands in for itself"
+    return f"'{instead.model}' is to stand in for '{name}', and is no public model{nearest(instead.model, known)}"
 
 
 def _faults_of(

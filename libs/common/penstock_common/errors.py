@@ -37,6 +37,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
+
+MAX_VIOLATIONS = 8
+"""That an error tells: a status travels as metadata, which may not be long."""
+
+
+class Violation(NamedTuple):
+    """A limit that refuses: whose it is, such as ``team search``, and what it allows."""
+
+    scope: str
+    description: str
 
 
 @dataclass(eq=False)
@@ -166,17 +177,28 @@ class ResourceChanged(PenstockError):
 
 @dataclass(eq=False)
 class RateLimited(PenstockError):
-    """Too many requests; ``limit`` names which limit, ``retry_after`` when to come again."""
+    """Too much at once; ``limit`` names which limit, ``scope`` whose it is, ``retry_after`` when to come again.
+
+    ``violations`` are all limits that refuse, at most ``MAX_VIOLATIONS``, where they are known.
+    """
 
     limit: str = ""
     retry_after: timedelta = timedelta(seconds=1)
+    scope: str = ""
+    violations: tuple[Violation, ...] = ()
 
 
 @dataclass(eq=False)
 class QuotaExhausted(PenstockError):
-    """The period's allowance is spent; no retry helps before it ends."""
+    """The period's allowance is spent; no retry helps before it ends.
+
+    ``scope`` says whose it is, ``resets_at`` when it begins anew, as RFC 3339 has it in UTC; empty where it never does.
+    """
 
     limit: str = ""
+    scope: str = ""
+    resets_at: str = ""
+    violations: tuple[Violation, ...] = ()
 
 
 @dataclass(eq=False)

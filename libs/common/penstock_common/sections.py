@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from penstock_common.addresses import HttpUrl, InnerListen, Listen, RedisUrl, Target
 from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import ConfigurationError, Duration, Secret, Section
-from penstock_common.degradation import DegradationStep
+from penstock_common.degradation import DegradationStep, OnBudget
 from penstock_common.faults import KeyPath, refuse, refuse_key
 from penstock_common.llm.types import UnsupportedFields
 from penstock_common.prices import Price, Usd
@@ -63,6 +63,9 @@ class PublicModel(Section):
     degradation: list[DegradationStep] = []
     """What callers are given, in this order, where all candidates have failed; the header ``x-penstock-degraded`` says so.
     Empty: the error. A step that a request cannot take is left out, and ``x-penstock-degrade: off`` refuses all."""
+    on_budget: OnBudget | None = None
+    """What callers are given where a budget has no room for this model; ``x-penstock-degraded: budget`` says so. Unset: the
+    error."""
     compression: CompressionSettings | None = None
     """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
     knowledge: KnowledgeSettings | None = None

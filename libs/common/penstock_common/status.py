@@ -24,6 +24,8 @@ _PREFIX = "ERROR_REASON_"
 _MAX_MESSAGE_BYTES = 1024
 _MAX_VALUE_BYTES = 256
 _ELLIPSIS = "…"
+# Fields that travel in a detail of their own.
+_OF_DETAILS = ("message", "retry_after", "violations")
 
 # error, its gRPC status, its reason
 _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
@@ -81,8 +83,7 @@ def status_from_error(error: errors.PenstockError) -> status_pb2.Status:
     if retry_after is not None:
         details.append(_retry_info(retry_after))
     if isinstance(error, errors.RateLimited | errors.QuotaExhausted):
-        violation = error_details_pb2.QuotaFailure.Violation(subject=error.limit, description=message)
-        details.append(error_details_pb2.QuotaFailure(violations=[violation]))
+        details.append(_quota_failure(error, message))
     field = getattr(error, "field", "") or getattr(error, "parameter", "")
     if field:
         field = _shortened(field, _MAX_VALUE_BYTES)
@@ -99,6 +100,7 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
     """Return the domain error that a status carries, or None where it carries none of ours."""
     info = error_details_pb2.ErrorInfo()
     retry = error_details_pb2.RetryInfo()
+    quota = error_details_pb2.QuotaFailure()
     retry_after: timedelta | None = None
     found = False
     for detail in status.details:
@@ -106,6 +108,8 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
             found = info.domain == DOMAIN
         elif detail.Unpack(retry):
             retry_after = retry.retry_delay.ToTimedelta()
+        else:
+            detail.Unpack(quota)
     error_type = _BY_REASON.get(info.reason) if found else None
     if error_type is None:
         return None
@@ -116,7 +120,12 @@ def error_from_status(status: status_pb2.Status) -> errors.PenstockError | None:
         elif field.name in info.metadata:
             raw = info.metadata[field.name]
             fields[field.name] = int(raw) if field.type == "int" else raw
-    return error_type(**fields)
+    error = error_type(**fields)
+    if isinstance(error, errors.RateLimited | errors.QuotaExhausted):
+        told = tuple([errors.Violation(each.subject, each.description) for each in quota.violations])
+        # One that only says again what the error does is none of its own.
+        error.violations = () if told == (_implied(error),) else told
+    return error
 
 
 def error_from_rpc(error: grpc.aio.AioRpcError) -> errors.PenstockError | None:
@@ -143,7 +152,7 @@ def _metadata(error: errors.PenstockError) -> dict[str, str]:
     return {
         name: _shortened(str(value), _MAX_VALUE_BYTES)
         for name, value in values.items()
-        if name not in ("message", "retry_after") and value
+        if name not in _OF_DETAILS and value
     }
 
 
@@ -154,6 +163,24 @@ def _shortened(text: str, max_bytes: int) -> str:
     if len(encoded) > max_bytes:
         return encoded[: max_bytes - len(_ELLIPSIS.encode())].decode(errors="ignore") + _ELLIPSIS
     return encoded.decode()
+
+
+def _implied(error: errors.RateLimited | errors.QuotaExhausted, message: str | None = None) -> errors.Violation:
+    """Return the violation of an error that has none of its own."""
+    return errors.Violation(error.scope or error.limit, _shortened(message or error.message, _MAX_VALUE_BYTES))
+
+
+def _quota_failure(error: errors.RateLimited | errors.QuotaExhausted, message: str) -> error_details_pb2.QuotaFailure:
+    told = error.violations or (_implied(error, message),)
+    return error_details_pb2.QuotaFailure(
+        violations=[
+            error_details_pb2.QuotaFailure.Violation(
+                subject=_shortened(each.scope, _MAX_VALUE_BYTES),
+                description=_shortened(each.description, _MAX_VALUE_BYTES),
+            )
+            for each in told[: errors.MAX_VIOLATIONS]
+        ]
+    )
 
 
 def _retry_info(retry_after: timedelta) -> error_details_pb2.RetryInfo:

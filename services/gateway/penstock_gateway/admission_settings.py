@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from penstock_common.configuration import Section
+from penstock_gateway.domain.limits.needs import NeedTerms, Weights
 
 Weight = Annotated[float, Field(ge=0, le=100)]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -31,6 +32,12 @@ class AdmissionSettings(Section):
     """Of the lengths of a tenant's earlier answers of a model: what the next is taken to have."""
     first_output_tokens: Annotated[int, Field(gt=0)] = 1024
     """What an answer is taken to have while too little is known of earlier ones."""
+    most_output_tokens: Annotated[int, Field(gt=0)] = 32_768
+    """What an answer may have at most whose request says nothing of that, where it cannot be watched while it is written."""
+    unknown_price: Literal["refuse", "allow"] = "refuse"
+    """What becomes of requests that a budget binds, for models without a price: one of 0 is a price, too."""
+    disclose: Literal["share", "amount"] = "share"
+    """What a refused caller is told of a budget: which part of it is used, or how many dollars, too."""
     headroom_share: Share = 0.125
     """The part of what is left of a budget that one request may have beyond what it is expected to cost; it asks for more
     before it has used that."""
@@ -42,3 +49,16 @@ class AdmissionSettings(Section):
     processes: Annotated[int, Field(ge=1, le=10_000)] = 1
     """At least so many gateways share limits while Redis is away; more where more were heard of. It is what a gateway
     that starts while Redis is away goes by."""
+
+    @property
+    def terms(self) -> NeedTerms:
+        """How needs are estimated, as the domain knows it."""
+        weights = self.token_weights
+        return NeedTerms(
+            weights=Weights(weights.input, weights.cached_input, weights.output),
+            output_quantile=self.output_quantile,
+            first_output_tokens=self.first_output_tokens,
+            most_output_tokens=self.most_output_tokens,
+            allows_unknown_prices=self.unknown_price == "allow",
+            discloses_amounts=self.disclose == "amount",
+        )

@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from penstock_common.compression import CompressionSettings
 from penstock_common.configuration import Section
-from penstock_common.degradation import DegradationStep
+from penstock_common.degradation import DegradationStep, OnBudget
 from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 
@@ -22,6 +22,7 @@ class PublicName(Section):
     routes: dict[str, Any] = {}
     policy: str | None = None
     degradation: list[DegradationStep] = []
+    on_budget: OnBudget | None = None
     compression: CompressionSettings | None = None
     knowledge: KnowledgeSettings | None = None
 

@@ -319,6 +319,10 @@ class Settings(ExperimentSections, BudgetSections):
         rungs = {model.name: map(_rung, model.degradation) for model in self.models if model.degradation}
         return {name: Ladder.of(*steps, reserve=reserve) for name, steps in rungs.items()}
 
+    def on_budget(self) -> dict[str, str]:
+        """Return the public models that stand in where a budget has no room, by the names of those that they stand in for."""
+        return {model.name: model.on_budget.model for model in self.models if model.on_budget is not None}
+
     def configured_keys(self, pepper: bytes) -> dict[bytes, KeyRecord]:
         """Return the keys that the file names, by digest."""
         inference, operator, labels = frozenset({KeyScope.INFERENCE}), frozenset({KeyScope.OPERATOR}), frozenset[str]()
@@ -379,4 +383,4 @@ def _rung(step: DegradationStep) -> Rung:
 
 def _tier(name: str, limits: TierSettings) -> Tier:
     priority = PRIORITIES[limits.priority]
-    return Tier(name, limits.requests_per_minute, limits.concurrent_requests, priority, limits.rules())
+    return Tier(name, priority, limits.rules())

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from penstock_common.configuration import MAX_INT32, RELOADED, Duration, Section, resolved_if_possible
 from penstock_common.contract.router import Policy
-from penstock_common.degradation import faults_of_ladders
+from penstock_common.degradation import fault_of_on_budget, faults_of_ladders
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.prices import Price
 from penstock_common.routes import (
@@ -212,6 +212,9 @@ class Settings(Section):
             faults += [((*path, *below), text) for below, text in _at_odds(model, known)]
         for index, found in enumerate(faults_of_ladders([(model.name, model.degradation) for model in self.models])):
             faults += [(("models", index, "degradation", *below), text) for below, text in found]
+        for index, model in enumerate(self.models):
+            if text := fault_of_on_budget(model.name, model.on_budget, names):
+                faults.append((("models", index, "on_budget", "model"), text))
         refuse(faults)
         return self
 

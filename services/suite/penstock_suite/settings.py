@@ -55,6 +55,7 @@ class Document(BaseModel):
     tiers: Any = None
     operator: Any = None
     gateway: Any = None
+    admission: Any = None
     retention: Any = None
     admission: Any = None
     ledger: Any = None

@@ -240,8 +240,8 @@ async def test_limit_says_when_to_return(ask, suite):
     assert (code, reason) == (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED")
     found = details(error)
     assert found["ErrorInfo"].metadata["limit"] == "requests_per_minute"
-    assert 50 < found["RetryInfo"].retry_delay.seconds <= 60
-    assert found["QuotaFailure"].violations[0].subject == "requests_per_minute"
+    assert 10 < found["RetryInfo"].retry_delay.seconds <= 20
+    assert found["QuotaFailure"].violations[0].subject == "tenant"
     assert dict(error.initial_metadata())["x-ratelimit-remaining-requests"] == "0"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from penstock_common.testing.openai_upstream import Answer, End
@@ -96,12 +98,13 @@ async def test_tenant_without_a_limit_gets_no_limit_headers(serve, document):
 
 async def test_more_requests_at_once_than_allowed_are_refused_and_the_place_comes_back(suite, upstream, hold):
     upstream.enqueue(Answer(hold={2: hold}), Answer(hold={2: hold}))
-    async with suite.open_stream("a", key=suite.FREE_KEY), suite.open_stream("b", key=suite.FREE_KEY):
+    async with suite.open_stream("a", key=suite.FREE_KEY) as a, suite.open_stream("b", key=suite.FREE_KEY) as b:
         refused = await suite.ask("c", key=suite.FREE_KEY)
         assert refused.status == 429
         assert "2 requests at once" in refused.error["message"]
         assert refused.header["x-ratelimit-remaining-requests"] == "1"
         hold.set()
+        await asyncio.gather(a.read(), b.read())
     assert (await suite.ask("c", key=suite.FREE_KEY)).status == 200
 
 

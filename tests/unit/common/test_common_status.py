@@ -34,9 +34,15 @@ ERROR_TYPES = sorted(
 DETAIL_TYPES = {
     name: getattr(error_details_pb2, name) for name in ("ErrorInfo", "RetryInfo", "QuotaFailure", "BadRequest")
 }
+CHARACTERS = st.characters(exclude_categories=("Cs",))
+# Of a violation that says no more than its error nothing is told.
+TEXTS = st.text(CHARACTERS, max_size=50).map(lambda text: f"one of {text}")
 VALUES = {
-    "str": st.text(st.characters(exclude_categories=("Cs",)), max_size=60),
+    "str": st.text(CHARACTERS, max_size=60),
     "int": st.integers(0, 2**40),
+    "tuple[Violation, ...]": st.lists(st.builds(errors.Violation, TEXTS, TEXTS), max_size=errors.MAX_VIOLATIONS).map(
+        tuple
+    ),
     "timedelta": st.timedeltas(timedelta(0), timedelta(days=400)),
 }
 
@@ -108,7 +114,7 @@ def test_the_contracts_comment_names_the_details_and_metadata_that_are_sent(kind
     named = {name for name in DETAIL_TYPES if re.search(rf"\b{name}\b", comment)}
     assert set(detail_names(status)) == named | {"ErrorInfo"}
     # Whatever else an error carries is in the comment's example, except what has a detail of its own.
-    assert set(types) - {"message", "retry_after", "limit"} == set(metadata) - {"limit"}
+    assert set(types) - {"message", "retry_after", "violations"} == set(metadata)
 
 
 @pytest.mark.parametrize("kind", ERROR_TYPES, ids=lambda kind: kind.__name__)

@@ -138,6 +138,7 @@ EVENTS = (
         degraded=Degradation.STALE,
         stop_details=StopDetails(word="refusal", category="cyber", explanation="It may harm."),
         service_tier="flex",
+        stopped_by="budget",
     ),
 )
 ASKED = GenerationInput(
@@ -263,7 +264,7 @@ EJECTION = UpstreamOrder(
     force=True,
 )
 INFO = ModelInfo(name="fast", capabilities=("chat", "tools"), context_window_tokens=128_000, prices=PRICES)
-EMBEDDER = ModelInfo(name="all-MiniLM-L6-v2", capabilities=("embeddings",), context_window_tokens=256)
+EMBEDDER = ModelInfo(name="all-MiniLM-L6-v2", capabilities=("embeddings",), context_window_tokens=256, prices=PRICES)
 
 MEANING = Meaning(
     text="How are you?",

@@ -19,10 +19,12 @@ from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.access.identity import Caller, KeyRecord, KeyScope, Tenant, Tier, digest_of
 from penstock_gateway.domain.access.policy import INFERENCE
 from penstock_gateway.domain.access.tenancy import TenantDirectory
-from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.order import CacheControl
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.limits.admission import Standing
+from penstock_gateway.domain.limits.limit import Allowance, Limit, Measure, Scope, ScopeKind
+from penstock_gateway.domain.limits.windows import PER_MINUTE
 from penstock_gateway.surfaces import arrival
 from penstock_gateway.surfaces.arrival import (
     CallOptions,
@@ -31,9 +33,9 @@ from penstock_gateway.surfaces.arrival import (
     credential_in,
     dropped_names,
     go_duration,
+    limit_headers,
     priority_in,
     priority_of,
-    rate_headers,
     timeout_in,
 )
 from penstock_gateway.surfaces.cache_words import cache_control_in
@@ -258,15 +260,46 @@ def test_duration_is_written_as_go_writes_it(seconds, text):
 
 
 def test_limit_headers_are_openais():
-    assert rate_headers(RateState(10, 3, timedelta(seconds=6))) == [
+    standings = [
+        standing("requests_per_minute", Measure.REQUESTS, 10, 3, seconds=6),
+        standing("requests_per_day", Measure.REQUESTS, 1000, 999),
+        standing("tokens_per_minute", Measure.TOKENS, 5000, 5, seconds=59.94),
+        standing("concurrent_requests", Measure.CONCURRENT, 2, 0),
+    ]
+    assert limit_headers(standings, ()) == [
         ("x-ratelimit-limit-requests", "10"),
         ("x-ratelimit-remaining-requests", "3"),
         ("x-ratelimit-reset-requests", "6s"),
+        ("x-ratelimit-limit-tokens", "5000"),
+        ("x-ratelimit-remaining-tokens", "5"),
+        ("x-ratelimit-reset-tokens", "59.94s"),
     ]
 
 
+def test_of_several_limits_that_is_told_of_which_the_least_part_is_left():
+    standings = [
+        standing("requests_per_minute", Measure.REQUESTS, 10, 3),
+        standing("requests_per_day", Measure.REQUESTS, 100_000, 4),
+        standing("requests_per_hour", Measure.REQUESTS, 5, 0, shadow=True),
+    ]
+    assert limit_headers(standings, ())[:2] == [
+        ("x-ratelimit-limit-requests", "100000"),
+        ("x-ratelimit-remaining-requests", "4"),
+    ]
+
+
+def test_a_shadow_tells_what_it_would_have_refused():
+    shadow = standing("requests_per_hour", Measure.REQUESTS, 5, 0, shadow=True)
+    assert limit_headers([shadow], [shadow]) == [("x-penstock-shadow", "team search; requests_per_hour")]
+
+
 def test_no_limit_has_no_headers():
-    assert rate_headers(RateState()) == []
+    assert limit_headers((), ()) == []
+
+
+def standing(name, measure, amount, remaining, *, seconds=1.0, shadow=False):
+    limit = Limit("t", Scope(ScopeKind.TEAM, "search"), Allowance(measure, PER_MINUTE, amount), name, shadow)
+    return Standing(limit, remaining, timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from penstock_gateway.domain.access.identity import (
 from penstock_gateway.domain.access.look_ups import BATCH, FoundKey, KeyStoreUnavailable
 from penstock_gateway.domain.access.policy import INFERENCE, Policy
 from penstock_gateway.domain.access.tenancy import TenantDirectory, Terms
+from penstock_gateway.tenant_settings import TierSettings
 
 PEPPER = b"p" * 32
 DEMO = Tenant("demo", Tier("pro"))
@@ -358,7 +359,7 @@ async def test_created_tenant_has_the_limits_of_its_tier(authenticator, store, c
 
 async def test_created_tenant_whose_tier_is_gone_gets_the_strictest(authenticator, store, clock):
     store.keep(tenant="acme", created_tenant=TenantRecord("acme", "gold", frozenset(), (), clock.now()))
-    assert (await authenticator.authenticate(KEY, INFERENCE)).tenant.tier == Tier("free", 10, 2)
+    assert (await authenticator.authenticate(KEY, INFERENCE)).tenant.tier == Tier("free", rules=STRICTEST)
 
 
 async def test_configured_tenant_hides_a_created_one(authenticator, store, clock):
@@ -488,7 +489,8 @@ async def test_guesses_do_not_fill_the_memory(authenticator, store, monkeypatch)
     assert len(authenticator._guesses) == 100
 
 
-PRO, SLOW = Tier("pro", requests_per_minute=100), Tier("pro", requests_per_minute=1)
+STRICTEST = TierSettings(requests_per_minute=10, concurrent_requests=2).rules()
+PRO, SLOW = (Tier("pro", rules=TierSettings(requests_per_minute=each).rules()) for each in (100, 1))
 
 
 async def test_a_created_key_has_the_limits_of_the_tiers_that_are_taken_over(authenticator, store, clock):

@@ -34,7 +34,7 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Step, Steps
 from penstock_common.telemetry.trace_context import TraceStarter
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.descent import waited_ns
@@ -44,6 +44,7 @@ from penstock_gateway.domain.life.forks import NO_FORKS, Choices, Forks
 from penstock_gateway.domain.life.ladder import Ladder, Ladders, SmallerModel, StaleAnswer, Template
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.tenant_settings import TierSettings
 
 DAY = timedelta(days=1)
 SORRY = "Sorry."
@@ -166,7 +167,11 @@ def begin(world, ask):
             **{"timeout": timedelta(seconds=60), **more},
         )
         caller = Caller(
-            Tenant("t", Tier("own", requests_per_minute=100, concurrent_requests=1), regions=regions),
+            Tenant(
+                "t",
+                Tier("own", rules=TierSettings(requests_per_minute=100, concurrent_requests=1).rules()),
+                regions=regions,
+            ),
             "k",
             frozenset(),
             frozenset(models),

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from penstock_common.errors import InvalidRequest, Overloaded, RateLimited
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
-from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS
 from penstock_gateway.domain.life.door import BODY_BYTES, Capacity, Door
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.limits.limit import Measure
 
 
 def caller(tenant="t", key="k"):
@@ -78,7 +78,7 @@ def test_nobody_has_more_than_its_share_of_the_places(keys, most, whose):
     places = [door.enter(caller(key=key)) for key in keys]
     with pytest.raises(RateLimited, match=f"{whose} has {most} requests under way") as refused:
         door.enter(caller(key=keys[-1]))
-    assert (refused.value.limit, refused.value.retry_after) == (CONCURRENT_REQUESTS, timedelta(seconds=1))
+    assert (refused.value.limit, refused.value.retry_after) == (Measure.CONCURRENT, timedelta(seconds=1))
     door.enter(caller("other", "c"))
     places[-1].leave()
     door.enter(caller(key=keys[-1]))

@@ -33,7 +33,7 @@ from penstock_common.llm.types import (
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.life import exchange as exchange_module
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
@@ -43,6 +43,7 @@ from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.surfaces.grpc.embedding_messages import EMBED
+from penstock_gateway.tenant_settings import TierSettings
 
 CANDIDATE = Candidate(upstream="first", model="m")
 OTHER = Candidate(upstream="second", model="m")
@@ -185,7 +186,9 @@ def begin(world, ask):
             whole=whole,
             cache_control=control or CacheControl(),
         )
-        tier = Tier("own", requests_per_minute=world.requests_per_minute, concurrent_requests=1)
+        tier = Tier(
+            "own", rules=TierSettings(requests_per_minute=world.requests_per_minute, concurrent_requests=1).rules()
+        )
         caller = Caller(Tenant("t", tier), "k", frozenset())
         return life.begin(Call(order, caller, world.door.enter(caller), traces.start(""), Steps(), time.time_ns()))
 
@@ -638,9 +641,9 @@ async def test_a_place_is_taken_for_longer_than_the_request_may_last(begin, worl
     leases = []
     reserve = InMemoryLimiter.reserve
 
-    async def noted(self, tenant, request_id, lease):
+    async def noted(self, reservation_id, tenant, limits, demand, lease):
         leases.append(lease)
-        return await reserve(self, tenant, request_id, lease)
+        return await reserve(self, reservation_id, tenant, limits, demand, lease)
 
     monkeypatch.setattr(InMemoryLimiter, "reserve", noted)
     async with begin(timeout=30):
@@ -722,9 +725,9 @@ async def test_a_place_among_the_concurrent_ones_is_leased_for_longer_than_a_req
     leases = []
 
     class Spy(InMemoryLimiter):
-        async def reserve(self, tenant, request_id, lease):
+        async def reserve(self, reservation_id, tenant, limits, demand, lease):
             leases.append(lease)
-            return await super().reserve(tenant, request_id, lease)
+            return await super().reserve(reservation_id, tenant, limits, demand, lease)
 
     exchange = begin(timeout=7.0)
     exchange._visits = msgspec.structs.replace(exchange._visits, limiter=Spy())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from penstock_common import errors
-from penstock_gateway.domain.life.admission import REQUESTS_PER_MINUTE
 from penstock_gateway.domain.life.refusals import REFUSED_REQUESTS, Refusals
 
 WRONG = errors.InvalidRequest("no")
@@ -37,7 +36,7 @@ def is_full(refusals, key="k"):
         errors.ModelNotFound("no"),
         errors.ModelNotPermitted("no"),
         errors.ContextLengthExceeded("no"),
-        errors.RateLimited("no", limit=REQUESTS_PER_MINUTE),
+        errors.RateLimited("no", limit="requests_per_minute"),
     ],
     ids=lambda error: type(error).__name__,
 )

@@ -106,7 +106,7 @@ def test_a_unit_is_never_another_tenants(unit):
             context=RequestContext(user="ann", tags={"conversation": "c"}),
             input=GenerationInput(model="m", messages=(Message(Role.USER, (Text("Hi"),)),)),
         )
-        caller = Caller(Tenant(tenant, Tier("own", requests_per_minute=1, concurrent_requests=1)), "k", frozenset())
+        caller = Caller(Tenant(tenant, Tier("own")), "k", frozenset())
         return Call(order, caller, None, None, None, 0)
 
     assert unit_of(call("one"), unit) == unit_of(call("one"), unit)

@@ -6,6 +6,7 @@ The names and bounds are those of ``penstock.llm.v1``; ``convert`` maps the two.
 from __future__ import annotations
 
 from penstock_common.llm.vocabulary.answer import (
+    STOPPED_BY_BUDGET,
     Batch,
     ChoiceFinished,
     ContentEvent,
@@ -62,6 +63,7 @@ from penstock_common.llm.vocabulary.plan import (
 __all__ = [
     "GENERAL_TASK",
     "NANO_USD_PER_USD",
+    "STOPPED_BY_BUDGET",
     "TOKENS_PER_PRICE_UNIT",
     "Batch",
     "Candidate",

@@ -29,6 +29,8 @@ from penstock_common.telemetry.steps import Steps
 
 _log = structlog.get_logger(__name__)
 
+# gRPC's own clients retry nothing that says so (gRFC A6).
+_NO_RETRY = ("grpc-retry-pushback-ms", "-1")
 _FAILED = "servicer_failed"
 # Where the caller set none, grpcio reports a deadline in the far future.
 _NO_DEADLINE_SECONDS = 10 * 365 * 86_400.0
@@ -175,6 +177,8 @@ async def _fail(entered: list[ServerInterceptor], call: ServerCall, error: BaseE
     # abort() replaces trailing metadata that was set before; keep both.
     context = call.context
     trailing = (*(context.trailing_metadata() or ()), *status.trailing_metadata)
+    if isinstance(error, errors.QuotaExhausted):
+        trailing = (*trailing, _NO_RETRY)
     try:
         await abort(context, status.code, status.details, trailing)
     except (grpc.aio.InternalError, grpc.aio.UsageError) as failure:

@@ -50,6 +50,14 @@ class ModelOffer:
         """Return what an upstream's tokens are billed at."""
         return self.prices.get(upstream, self.unit_prices)
 
+    @property
+    def most(self) -> UnitPrices | None:
+        """What a token costs at most, whoever reads it; None where a price is not known."""
+        each = [self.unit_prices, *self.prices.values()]
+        if any(prices.is_unknown for prices in each):
+            return None
+        return UnitPrices(input_nano_usd=max(prices.input_nano_usd for prices in each))
+
     def cost_nano_usd(self, tokens: Mapping[str, int]) -> int:
         """Return what the tokens of each upstream cost together."""
         return cost_of(tokens, {upstream: self.price_of(upstream) for upstream in tokens})

@@ -43,6 +43,7 @@ class EmbeddingServicer:
                     name=embedder.model_name,
                     capabilities=("embeddings",),
                     context_window_tokens=embedder.offer.context_window_tokens,
+                    prices=embedder.offer.most,
                 )
                 for embedder in self._models.all
             ]

@@ -15,7 +15,7 @@ from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.sql.budgets.alerts import SqlAlerts
 from penstock_gateway.adapters.sql.budgets.records import SqlBudgets
 from penstock_gateway.adapters.sql.registry import SqlRegistry
-from penstock_gateway.adapters.sql.spend import SqlSpendHistory
+from penstock_gateway.adapters.sql.spend import SqlSpendHistory, Writer
 from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
 from penstock_gateway.budget_settings import WebhookDeliverySettings
 from penstock_gateway.domain.access.tenancy import TenantDirectory
@@ -70,9 +70,10 @@ def budgeting(
     limits: LimitBook,
     registry: CollectorRegistry | None = None,
     counted: Standings | None = None,
+    writer: Writer | None = None,
 ) -> Budgeting:
-    """Return the parts, with which nothing happens yet; ``counted`` knows more than the ledger does."""
-    ledger = LedgerStandings(SqlSpendHistory(engine))
+    """Return the parts, with which nothing happens yet; ``counted`` knows more than the ledger, whose ``writer`` has rows."""
+    ledger = LedgerStandings(SqlSpendHistory(engine, writer))
     metrics = BudgetMetrics(registry or CollectorRegistry())
     courier = Courier(SqlDeliveries(engine), _Sender(settings.webhook_delivery), metrics)
     courier.take_over(settings.endpoints())
@@ -92,14 +93,15 @@ async def open_budgets(
     engine: AsyncEngine,
     limits: LimitBook,
     registry: CollectorRegistry,
-    counted: Standings | None = None,
+    counted: Standings,
+    writer: Writer,
 ) -> AsyncGenerator[Budgeting]:
     """Yield the parts, once all budgets are known; they are read, watched and told of while the context is open.
 
     Raises:
         ServiceUnavailable: if the database does not say which there are.
     """
-    own = budgeting(settings, engine, limits, registry, counted)
+    own = budgeting(settings, engine, limits, registry, counted, writer)
     await own.book.renew()
     watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics)
     async with (

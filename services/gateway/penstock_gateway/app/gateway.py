@@ -94,7 +94,7 @@ async def running(
 
 def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     own, observer = settings.gateway, parts.observer
-    visits = VisitParts(limiter=parts.limiter, ledger=parts.ledger, observer=observer)
+    visits = parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
@@ -118,7 +118,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         knowledge=knowledge_servicer(settings, knowledge, (keyring.directory, visits), parts, reception),
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         usage=UsageServicer(usage, actors_of(reception)),
-        budgets=parts.budgets.servicer(keyring.directory, actors_of(reception)),
+        budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=wire_formats,
@@ -212,7 +212,7 @@ def _cache_ports(channels: Channels, cache: Cache, router: RouterClient) -> Cach
 
 
 def _reporter(parts: Parts, channels: Channels, inference: InferenceClient, store: SqlKeyStore) -> StatusReporter:
-    checks = {"The database": store.answers, "Redis": parts.limiter.answers}
+    checks = {"The database": store.answers, "Redis": parts.limits.limiter.answers}
     return StatusReporter(parts.door, parts.traffic, inference, checks, channels.revision)
 
 
@@ -254,16 +254,17 @@ def _reception(
     )
 
     async def prepare(changed: Settings) -> Commit:
-        terms, configured, by_name = changed.directory().terms, changed.configured_keys(pepper), changed.ladders()
+        terms, configured = changed.directory().terms, changed.configured_keys(pepper)
+        by_name, on_budget = changed.ladders(), changed.on_budget()
         take_experiments_over = await parts.experiments.prepare(changed)
         note_prices = parts.book.prepare(changed, parts.in_background)
-        take_budgets_over = parts.budgets.prepare(changed)
+        take_budgets_over = parts.limits.budgets.prepare(changed)
         compressed = terms_by_name(changed)
         rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
-            parts.ladders.take_over(by_name)
+            parts.ladders.take_over(by_name, on_budget)
             take_experiments_over()
             note_prices()
             take_budgets_over()

@@ -14,24 +14,22 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_common.background import StartWork, background_work
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway import __version__
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.adapters.limits_in_redis import RedisLimiter, open_limiter
 from penstock_gateway.adapters.sql.feedback.history import SqlFeedbackHistory
 from penstock_gateway.adapters.sql.history import SqlHistory
 from penstock_gateway.adapters.sql.ledger import SqlLedger, writing_ledger
 from penstock_gateway.adapters.sql.prompts import SqlPromptStore
 from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
-from penstock_gateway.app.budgets import Budgeting, open_budgets
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
+from penstock_gateway.app.limits import LimitParts, open_limits
 from penstock_gateway.domain.life.door import Door
+from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import Forks
 from penstock_gateway.domain.life.ladder import Ladders
 from penstock_gateway.domain.life.refusals import Refusals
-from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
@@ -55,9 +53,7 @@ class Parts:
     traffic: TrafficWindow
     observer: TelemetryObserver
     ledger: SqlLedger
-    limiter: InMemoryLimiter | RedisLimiter
-    limit_book: LimitBook
-    budgets: Budgeting
+    limits: LimitParts
     ladders: Ladders
     forks: Forks
     """Of the revision that runs."""
@@ -67,6 +63,18 @@ class Parts:
     """The ledger as operators have it."""
     flights: Flights | None
     """None where each request has an answer of its own generated."""
+
+    @property
+    def visits(self) -> VisitParts:
+        """What every request goes through."""
+        return VisitParts(
+            limiter=self.limits.limiter,
+            ledger=self.ledger,
+            observer=self.observer,
+            book=self.limits.book,
+            needs=self.limits.needs,
+            note_verdict=self.limits.refusals.noted,
+        )
 
 
 async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_schema: bool, shares_limits: bool) -> Parts:
@@ -84,7 +92,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         TrafficWindow(),
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
-    limit_book = LimitBook()
+    limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -94,13 +102,11 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         traffic=traffic,
         observer=await opened(observing(registry, traffic, lambda: door.in_flight, _telemetry(settings))),
         ledger=ledger,
-        limiter=await opened(open_limiter(settings.redis.state if shares_limits else "", own.redis_timeout)),
-        limit_book=limit_book,
-        budgets=await opened(open_budgets(settings, engine, limit_book, registry)),
-        ladders=Ladders(settings.ladders()),
+        limits=limits,
+        ladders=Ladders(settings.ladders(), settings.on_budget()),
         prompts=PromptLibrary(SqlPromptStore(engine), LibraryTerms(settings.prompts.label_age, settings.prompts.kept)),
         experiments=await opened(open_experiments(settings, engine, ledger)),
-        book=await opened(open_ledger_parts(settings, engine, registry)),
+        book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -27,13 +27,17 @@ from penstock_gateway.domain.access.identity import TEAM_HEADER, Caller
 from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
-from penstock_gateway.domain.life.admission import RateState
+from penstock_gateway.domain.life.admission import first_to_bind
 from penstock_gateway.domain.life.door import Door, Place
 from penstock_gateway.domain.life.order import DEFAULT_CACHE_CONTROL, CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.limits.admission import Standing
+from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
 
+BUDGET_HEADER = "x-penstock-budget"
+SHADOW_HEADER = "x-penstock-shadow"
 EXPERIMENT_HEADER = "x-penstock-experiment"
 """Tells an answer's part in an experiment, as ``name=variant``."""
 KNOWLEDGE_HEADER = "x-penstock-knowledge"
@@ -348,15 +352,27 @@ def is_on(headers: Mapping[str, str], switch: Switch) -> bool:
     return word == "on"
 
 
-def rate_headers(rate: RateState) -> list[tuple[str, str]]:
-    """Return the ``x-ratelimit-*`` headers, in OpenAI's form; none for a tenant without a limit."""
-    if not rate.limit:
+def limit_headers(standings: Sequence[Standing], shadowed: Sequence[Standing]) -> list[tuple[str, str]]:
+    """Return the ``x-ratelimit-*`` headers, in OpenAI's form, and what shadows would have refused; none without a limit.
+
+    Of several limits of one kind, that is told of which the least part is left.
+    """
+    if not standings:
         return []
-    return [
-        ("x-ratelimit-limit-requests", str(rate.limit)),
-        ("x-ratelimit-remaining-requests", str(rate.remaining)),
-        ("x-ratelimit-reset-requests", go_duration(rate.reset)),
-    ]
+    told: list[tuple[str, str]] = []
+    for measure in (Measure.REQUESTS, Measure.TOKENS):
+        standing = first_to_bind(standings, measure)
+        if standing is not None:
+            told += [
+                (f"x-ratelimit-limit-{measure}", f"{standing.limit.allowance.amount}"),
+                (f"x-ratelimit-remaining-{measure}", f"{standing.remaining}"),
+                (f"x-ratelimit-reset-{measure}", go_duration(standing.reset)),
+            ]
+    if shadowed:
+        names = ", ".join([f"{each.limit.scope}; {each.limit.name}" for each in shadowed])
+        # A feature's name is a caller's word.
+        told.append((SHADOW_HEADER, "".join([sign if " " <= sign <= "~" else "?" for sign in names])))
+    return told
 
 
 def degradation_headers(degradation: Degradation, age_seconds: int | None) -> list[tuple[str, str]]:

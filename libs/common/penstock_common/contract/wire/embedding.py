@@ -64,13 +64,25 @@ def _embedded_from(message: pb.EmbedResponse) -> EmbedResponse:
 
 def _models_to(value: tuple[ModelInfo, ...]) -> pb.ListModelsResponse:
     return pb.ListModelsResponse(
-        models=[pb.Model(name=model.name, context_window_tokens=model.context_window_tokens) for model in value]
+        models=[
+            pb.Model(
+                name=model.name,
+                context_window_tokens=model.context_window_tokens,
+                prices=None if model.prices is None else unit_prices_to_proto(model.prices),
+            )
+            for model in value
+        ]
     )
 
 
 def _models_from(message: pb.ListModelsResponse) -> tuple[ModelInfo, ...]:
     return tuple(
-        ModelInfo(name=model.name, capabilities=_CAPABILITIES, context_window_tokens=model.context_window_tokens)
+        ModelInfo(
+            name=model.name,
+            capabilities=_CAPABILITIES,
+            context_window_tokens=model.context_window_tokens,
+            prices=unit_prices_from_proto(model.prices) if model.HasField("prices") else None,
+        )
         for model in message.models
     )
 

@@ -31,6 +31,7 @@ _DEGRADATION_TO_PROTO = {
     t.Degradation.SMALLER_MODEL: gen.DEGRADATION_SMALLER_MODEL,
     t.Degradation.STALE: gen.DEGRADATION_STALE,
     t.Degradation.TEMPLATE: gen.DEGRADATION_TEMPLATE,
+    t.Degradation.BUDGET: gen.DEGRADATION_BUDGET,
 }
 _DEGRADATION_FROM_PROTO: dict[int, t.Degradation | None] = {
     number: degradation for degradation, number in _DEGRADATION_TO_PROTO.items()
@@ -201,6 +202,7 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
         degraded=_DEGRADATION_TO_PROTO[event.degraded],
         stop_details=None if event.stop_details is None else _stop_details_to_proto(event.stop_details),
         service_tier=event.service_tier,
+        stopped_by=event.stopped_by,
     )
 
 
@@ -216,6 +218,7 @@ def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
         degraded=_DEGRADATION_FROM_PROTO.get(proto.degraded),
         stop_details=_stop_details_from_proto(proto.stop_details) if proto.HasField("stop_details") else None,
         service_tier=proto.service_tier,
+        stopped_by=proto.stopped_by,
     )
 
 

@@ -110,12 +110,17 @@ class Recovery(Value, frozen=True):
 class Degradation(Enum):
     """What a caller is given in the place of the model's own answer, where the model's candidates have all failed.
 
-    The answer of another public model, one that was kept for longer than it is fresh, or a text of the operator's.
+    The answer of another public model, one that was kept for longer than it is fresh, or a text of the operator's. Or that
+    of another public model where a budget has no room for this one.
     """
 
     SMALLER_MODEL = "smaller_model"
     STALE = "stale"
     TEMPLATE = "template"
+    BUDGET = "budget"
+
+
+STOPPED_BY_BUDGET = "budget"
 
 
 class StopDetails(Value, frozen=True):
@@ -129,7 +134,8 @@ class StopDetails(Value, frozen=True):
 class Finished(Value, frozen=True, tag="finished"):
     """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order.
 
-    ``degraded`` is None where it is the model's own answer; ``service_tier`` is the provider's word, or ``''``.
+    ``degraded`` is None where it is the model's own answer; ``service_tier`` is the provider's word, or ``''``. ``stopped_by``
+    says who ended it before the model did: ``STOPPED_BY_BUDGET``, or nobody.
     """
 
     reason: FinishReason
@@ -142,6 +148,7 @@ class Finished(Value, frozen=True, tag="finished"):
     degraded: Degradation | None = None
     stop_details: StopDetails | None = None
     service_tier: str = ""
+    stopped_by: str = ""
 
     @property
     def known_cost_nano_usd(self) -> int | None:

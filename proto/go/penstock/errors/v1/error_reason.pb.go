@@ -41,9 +41,10 @@ const (
 	ErrorReason_ERROR_REASON_MODEL_NOT_PERMITTED ErrorReason = 5
 	// NOT_FOUND. metadata: {"model": "big-1"}
 	ErrorReason_ERROR_REASON_MODEL_NOT_FOUND ErrorReason = 6
-	// RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo. metadata: {"limit": "requests_per_minute"}
+	// RESOURCE_EXHAUSTED, with QuotaFailure and RetryInfo. metadata: {"limit": "requests_per_minute", "scope": "team search"}
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 7
-	// RESOURCE_EXHAUSTED, with QuotaFailure. No retry helps before the period ends.
+	// RESOURCE_EXHAUSTED, with QuotaFailure. No retry helps before the period ends. metadata: {"limit": "spend_per_month",
+	// "scope": "team search", "resets_at": "2026-12-01T00:00:00Z"}
 	ErrorReason_ERROR_REASON_QUOTA_EXHAUSTED ErrorReason = 8
 	// UNAVAILABLE, with RetryInfo. The server sheds load or is shutting down.
 	ErrorReason_ERROR_REASON_OVERLOADED ErrorReason = 9

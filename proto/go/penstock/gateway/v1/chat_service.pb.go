@@ -581,6 +581,8 @@ type ChatResponse struct {
 	LogprobsJson string `protobuf:"bytes,32,opt,name=logprobs_json,json=logprobsJson,proto3" json:"logprobs_json,omitempty"`
 	// As in GenerationFinished.
 	Degraded v1.Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
+	// As in GenerationFinished.
+	StoppedBy string `protobuf:"bytes,41,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"`
 	// Set where knowledge bases were searched for the answer.
 	Knowledge     *KnowledgeTold `protobuf:"bytes,90,opt,name=knowledge,proto3" json:"knowledge,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -713,6 +715,13 @@ func (x *ChatResponse) GetDegraded() v1.Degradation {
 		return x.Degraded
 	}
 	return v1.Degradation(0)
+}
+
+func (x *ChatResponse) GetStoppedBy() string {
+	if x != nil {
+		return x.StoppedBy
+	}
+	return ""
 }
 
 func (x *ChatResponse) GetKnowledge() *KnowledgeTold {
@@ -1029,7 +1038,7 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\bpriority\x18\x1f \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12<\n" +
 	"\x06prompt\x182 \x01(\v2$.penstock.gateway.v1.PromptReferenceR\x06prompt\x12?\n" +
 	"\tknowledge\x18Z \x01(\v2!.penstock.gateway.v1.KnowledgeUseR\tknowledgeB\v\n" +
-	"\t_compress\"\xb8\x05\n" +
+	"\t_compress\"\xd7\x05\n" +
 	"\fChatResponse\x12(\n" +
 	"\rgeneration_id\x18\x01 \x01(\tB\x03\xe0A\x03R\fgenerationId\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\x122\n" +
@@ -1044,7 +1053,9 @@ const file_penstock_gateway_v1_chat_service_proto_rawDesc = "" +
 	"\fmore_choices\x18\x1e \x03(\v2#.penstock.gateway.v1.AnsweredChoiceR\vmoreChoices\x12\x18\n" +
 	"\adropped\x18\x1f \x03(\tR\adropped\x12#\n" +
 	"\rlogprobs_json\x18  \x01(\tR\flogprobsJson\x128\n" +
-	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\x12@\n" +
+	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\x12\x1d\n" +
+	"\n" +
+	"stopped_by\x18) \x01(\tR\tstoppedBy\x12@\n" +
 	"\tknowledge\x18Z \x01(\v2\".penstock.gateway.v1.KnowledgeToldR\tknowledge\"\xad\x01\n" +
 	"\x0eAnsweredChoice\x122\n" +
 	"\amessage\x18\x01 \x01(\v2\x18.penstock.llm.v1.MessageR\amessage\x12B\n" +

@@ -200,7 +200,8 @@ func (FinishReason) EnumDescriptor() ([]byte, []int) {
 	return file_penstock_llm_v1_generation_proto_rawDescGZIP(), []int{2}
 }
 
-// What the caller of a model is given where its candidates have failed, and its configuration says what then.
+// What the caller of a model is given where its candidates have failed, or a budget has no room for them, and its
+// configuration says what then.
 type Degradation int32
 
 const (
@@ -212,6 +213,8 @@ const (
 	Degradation_DEGRADATION_STALE Degradation = 2
 	// A text that the configuration has for that.
 	Degradation_DEGRADATION_TEMPLATE Degradation = 3
+	// Another public model answered, which the configuration names for a budget that has no room for this one.
+	Degradation_DEGRADATION_BUDGET Degradation = 4
 )
 
 // Enum value maps for Degradation.
@@ -221,12 +224,14 @@ var (
 		1: "DEGRADATION_SMALLER_MODEL",
 		2: "DEGRADATION_STALE",
 		3: "DEGRADATION_TEMPLATE",
+		4: "DEGRADATION_BUDGET",
 	}
 	Degradation_value = map[string]int32{
 		"DEGRADATION_UNSPECIFIED":   0,
 		"DEGRADATION_SMALLER_MODEL": 1,
 		"DEGRADATION_STALE":         2,
 		"DEGRADATION_TEMPLATE":      3,
+		"DEGRADATION_BUDGET":        4,
 	}
 )
 
@@ -1583,7 +1588,9 @@ type GenerationFinished struct {
 	StopDetails *StopDetails `protobuf:"bytes,31,opt,name=stop_details,json=stopDetails,proto3" json:"stop_details,omitempty"`
 	// The tier of service that the answer was given at, in the provider's word; empty where it does not tell.
 	ServiceTier string `protobuf:"bytes,32,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// The answer is less than what was asked for, as the model's own candidates had all failed.
+	// What ended it before the model did, with FINISH_REASON_LENGTH: "budget", where what was left of one had been used up.
+	StoppedBy string `protobuf:"bytes,33,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"`
+	// The answer is less than what was asked for, as the model's own candidates had all failed, or a budget was spent.
 	Degraded      Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1678,6 +1685,13 @@ func (x *GenerationFinished) GetStopDetails() *StopDetails {
 func (x *GenerationFinished) GetServiceTier() string {
 	if x != nil {
 		return x.ServiceTier
+	}
+	return ""
+}
+
+func (x *GenerationFinished) GetStoppedBy() string {
+	if x != nil {
+		return x.StoppedBy
 	}
 	return ""
 }
@@ -2521,7 +2535,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +
 	"\x06choice\x18\x01 \x01(\rR\x06choice\x125\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\x82\x04\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xa1\x04\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
@@ -2535,7 +2549,9 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"recoveries\x18\x1e \x03(\v2\x19.penstock.llm.v1.RecoveryR\n" +
 	"recoveries\x12?\n" +
 	"\fstop_details\x18\x1f \x01(\v2\x1c.penstock.llm.v1.StopDetailsR\vstopDetails\x12!\n" +
-	"\fservice_tier\x18  \x01(\tR\vserviceTier\x128\n" +
+	"\fservice_tier\x18  \x01(\tR\vserviceTier\x12\x1d\n" +
+	"\n" +
+	"stopped_by\x18! \x01(\tR\tstoppedBy\x128\n" +
 	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"_\n" +
 	"\vStopDetails\x12\x12\n" +
 	"\x04word\x18\x01 \x01(\tR\x04word\x12\x1a\n" +
@@ -2627,12 +2643,13 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\x12FINISH_REASON_STOP\x10\x01\x12\x18\n" +
 	"\x14FINISH_REASON_LENGTH\x10\x02\x12\x1c\n" +
 	"\x18FINISH_REASON_TOOL_CALLS\x10\x03\x12 \n" +
-	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04*z\n" +
+	"\x1cFINISH_REASON_CONTENT_FILTER\x10\x04*\x92\x01\n" +
 	"\vDegradation\x12\x1b\n" +
 	"\x17DEGRADATION_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19DEGRADATION_SMALLER_MODEL\x10\x01\x12\x15\n" +
 	"\x11DEGRADATION_STALE\x10\x02\x12\x18\n" +
-	"\x14DEGRADATION_TEMPLATE\x10\x03*q\n" +
+	"\x14DEGRADATION_TEMPLATE\x10\x03\x12\x16\n" +
+	"\x12DEGRADATION_BUDGET\x10\x04*q\n" +
 	"\x11UnsupportedFields\x12\"\n" +
 	"\x1eUNSUPPORTED_FIELDS_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17UNSUPPORTED_FIELDS_DROP\x10\x01\x12\x1b\n" +

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-penstock/embedding/v1/embedding_service.proto\x12\x15penstock.embedding.v1\x1a penstock/llm/v1/generation.proto\"{\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x03(\t\x12\x12\n\ndimensions\x18\x03 \x01(\r\x12\x38\n\x07purpose\x18\x04 \x01(\x0e\x32\'.penstock.embedding.v1.EmbeddingPurpose\"\xef\x01\n\rEmbedResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x34\n\nembeddings\x18\x02 \x03(\x0b\x32 .penstock.embedding.v1.Embedding\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\r\x12\x16\n\x0emodel_revision\x18\x04 \x01(\t\x12\x30\n\x0bunit_prices\x18\x05 \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices\x12\x10\n\x08upstream\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\x12\x15\n\rcost_nano_usd\x18\x08 \x01(\x03\".\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.penstock.embedding.v1.Model\"4\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x02 \x01(\r*q\n\x10\x45mbeddingPurpose\x12!\n\x1d\x45MBEDDING_PURPOSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45MBEDDING_PURPOSE_QUERY\x10\x01\x12\x1d\n\x19\x45MBEDDING_PURPOSE_PASSAGE\x10\x02\x32\xc9\x01\n\x10\x45mbeddingService\x12R\n\x05\x45mbed\x12#.penstock.embedding.v1.EmbedRequest\x1a$.penstock.embedding.v1.EmbedResponse\x12\x61\n\nListModels\x12(.penstock.embedding.v1.ListModelsRequest\x1a).penstock.embedding.v1.ListModelsResponseB6Z4penstock.dev/proto/penstock/embedding/v1;embeddingv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-penstock/embedding/v1/embedding_service.proto\x12\x15penstock.embedding.v1\x1a penstock/llm/v1/generation.proto\"{\n\x0c\x45mbedRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0e\n\x06inputs\x18\x02 \x03(\t\x12\x12\n\ndimensions\x18\x03 \x01(\r\x12\x38\n\x07purpose\x18\x04 \x01(\x0e\x32\'.penstock.embedding.v1.EmbeddingPurpose\"\xef\x01\n\rEmbedResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x34\n\nembeddings\x18\x02 \x03(\x0b\x32 .penstock.embedding.v1.Embedding\x12\x14\n\x0cinput_tokens\x18\x03 \x01(\r\x12\x16\n\x0emodel_revision\x18\x04 \x01(\t\x12\x30\n\x0bunit_prices\x18\x05 \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices\x12\x10\n\x08upstream\x18\x06 \x01(\t\x12\x10\n\x08\x61ttempts\x18\x07 \x01(\r\x12\x15\n\rcost_nano_usd\x18\x08 \x01(\x03\".\n\tEmbedding\x12\x0e\n\x06values\x18\x01 \x03(\x02\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.penstock.embedding.v1.Model\"a\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x1d\n\x15\x63ontext_window_tokens\x18\x02 \x01(\r\x12+\n\x06prices\x18\x03 \x01(\x0b\x32\x1b.penstock.llm.v1.UnitPrices*q\n\x10\x45mbeddingPurpose\x12!\n\x1d\x45MBEDDING_PURPOSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45MBEDDING_PURPOSE_QUERY\x10\x01\x12\x1d\n\x19\x45MBEDDING_PURPOSE_PASSAGE\x10\x02\x32\xc9\x01\n\x10\x45mbeddingService\x12R\n\x05\x45mbed\x12#.penstock.embedding.v1.EmbedRequest\x1a$.penstock.embedding.v1.EmbedResponse\x12\x61\n\nListModels\x12(.penstock.embedding.v1.ListModelsRequest\x1a).penstock.embedding.v1.ListModelsResponseB6Z4penstock.dev/proto/penstock/embedding/v1;embeddingv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,8 +33,8 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.embedding.v1.embed
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z4penstock.dev/proto/penstock/embedding/v1;embeddingv1'
-  _globals['_EMBEDDINGPURPOSE']._serialized_start=664
-  _globals['_EMBEDDINGPURPOSE']._serialized_end=777
+  _globals['_EMBEDDINGPURPOSE']._serialized_start=709
+  _globals['_EMBEDDINGPURPOSE']._serialized_end=822
   _globals['_EMBEDREQUEST']._serialized_start=106
   _globals['_EMBEDREQUEST']._serialized_end=229
   _globals['_EMBEDRESPONSE']._serialized_start=232
@@ -46,7 +46,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSRESPONSE']._serialized_start=542
   _globals['_LISTMODELSRESPONSE']._serialized_end=608
   _globals['_MODEL']._serialized_start=610
-  _globals['_MODEL']._serialized_end=662
-  _globals['_EMBEDDINGSERVICE']._serialized_start=780
-  _globals['_EMBEDDINGSERVICE']._serialized_end=981
+  _globals['_MODEL']._serialized_end=707
+  _globals['_EMBEDDINGSERVICE']._serialized_start=825
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1026
 # @@protoc_insertion_point(module_scope)

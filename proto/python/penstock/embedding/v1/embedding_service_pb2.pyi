@@ -68,9 +68,11 @@ class ListModelsResponse(_message.Message):
     def __init__(self, models: _Optional[_Iterable[_Union[Model, _Mapping]]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("name", "context_window_tokens")
+    __slots__ = ("name", "context_window_tokens", "prices")
     NAME_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    PRICES_FIELD_NUMBER: _ClassVar[int]
     name: str
     context_window_tokens: int
-    def __init__(self, name: _Optional[str] = ..., context_window_tokens: _Optional[int] = ...) -> None: ...
+    prices: _generation_pb2.UnitPrices
+    def __init__(self, name: _Optional[str] = ..., context_window_tokens: _Optional[int] = ..., prices: _Optional[_Union[_generation_pb2.UnitPrices, _Mapping]] = ...) -> None: ...

@@ -111,7 +111,7 @@ class ChatRequest(_message.Message):
     def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., cache_control: _Optional[_Union[CacheControl, _Mapping]] = ..., context: _Optional[_Union[_generation_pb2.RequestContext, _Mapping]] = ..., no_degradation: bool = ..., no_hedging: bool = ..., compress: bool = ..., policy: _Optional[_Union[_generation_pb2.RoutingPolicy, str]] = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., prompt: _Optional[_Union[PromptReference, _Mapping]] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeUse, _Mapping]] = ...) -> None: ...
 
 class ChatResponse(_message.Message):
-    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded", "knowledge")
+    __slots__ = ("generation_id", "model", "message", "finish_reason", "usage", "cache", "upstream", "attempts", "cost_nano_usd", "cost_is_unknown", "more_choices", "dropped", "logprobs_json", "degraded", "stopped_by", "knowledge")
     GENERATION_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -126,6 +126,7 @@ class ChatResponse(_message.Message):
     DROPPED_FIELD_NUMBER: _ClassVar[int]
     LOGPROBS_JSON_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_BY_FIELD_NUMBER: _ClassVar[int]
     KNOWLEDGE_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     model: str
@@ -141,8 +142,9 @@ class ChatResponse(_message.Message):
     dropped: _containers.RepeatedScalarFieldContainer[str]
     logprobs_json: str
     degraded: _generation_pb2.Degradation
+    stopped_by: str
     knowledge: _knowledge_use_pb2.KnowledgeTold
-    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cost_is_unknown: bool = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeTold, _Mapping]] = ...) -> None: ...
+    def __init__(self, generation_id: _Optional[str] = ..., model: _Optional[str] = ..., message: _Optional[_Union[_message_pb2.Message, _Mapping]] = ..., finish_reason: _Optional[_Union[_generation_pb2.FinishReason, str]] = ..., usage: _Optional[_Union[_generation_pb2.TokenUsage, _Mapping]] = ..., cache: _Optional[_Union[CacheResult, _Mapping]] = ..., upstream: _Optional[str] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., cost_is_unknown: bool = ..., more_choices: _Optional[_Iterable[_Union[AnsweredChoice, _Mapping]]] = ..., dropped: _Optional[_Iterable[str]] = ..., logprobs_json: _Optional[str] = ..., degraded: _Optional[_Union[_generation_pb2.Degradation, str]] = ..., stopped_by: _Optional[str] = ..., knowledge: _Optional[_Union[_knowledge_use_pb2.KnowledgeTold, _Mapping]] = ...) -> None: ...
 
 class AnsweredChoice(_message.Message):
     __slots__ = ("message", "finish_reason", "logprobs_json")

@@ -38,6 +38,7 @@ class Degradation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DEGRADATION_SMALLER_MODEL: _ClassVar[Degradation]
     DEGRADATION_STALE: _ClassVar[Degradation]
     DEGRADATION_TEMPLATE: _ClassVar[Degradation]
+    DEGRADATION_BUDGET: _ClassVar[Degradation]
 
 class UnsupportedFields(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -62,6 +63,7 @@ DEGRADATION_UNSPECIFIED: Degradation
 DEGRADATION_SMALLER_MODEL: Degradation
 DEGRADATION_STALE: Degradation
 DEGRADATION_TEMPLATE: Degradation
+DEGRADATION_BUDGET: Degradation
 UNSUPPORTED_FIELDS_UNSPECIFIED: UnsupportedFields
 UNSUPPORTED_FIELDS_DROP: UnsupportedFields
 UNSUPPORTED_FIELDS_PASS: UnsupportedFields
@@ -266,7 +268,7 @@ class ChoiceFinished(_message.Message):
     def __init__(self, choice: _Optional[int] = ..., reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
-    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "stop_details", "service_tier", "degraded")
+    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "stop_details", "service_tier", "stopped_by", "degraded")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
@@ -276,6 +278,7 @@ class GenerationFinished(_message.Message):
     RECOVERIES_FIELD_NUMBER: _ClassVar[int]
     STOP_DETAILS_FIELD_NUMBER: _ClassVar[int]
     SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
+    STOPPED_BY_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     reason: FinishReason
     matched_stop: str
@@ -286,8 +289,9 @@ class GenerationFinished(_message.Message):
     recoveries: _containers.RepeatedCompositeFieldContainer[Recovery]
     stop_details: StopDetails
     service_tier: str
+    stopped_by: str
     degraded: Degradation
-    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., stop_details: _Optional[_Union[StopDetails, _Mapping]] = ..., service_tier: _Optional[str] = ..., degraded: _Optional[_Union[Degradation, str]] = ...) -> None: ...
+    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., stop_details: _Optional[_Union[StopDetails, _Mapping]] = ..., service_tier: _Optional[str] = ..., stopped_by: _Optional[str] = ..., degraded: _Optional[_Union[Degradation, str]] = ...) -> None: ...
 
 class StopDetails(_message.Message):
     __slots__ = ("word", "category", "explanation")

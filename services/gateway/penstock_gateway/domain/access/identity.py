@@ -102,11 +102,9 @@ _PERMITTED = {
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Limits that tenants of one tier share the shape of; None means unlimited."""
+    """Limits that tenants of one tier share the shape of."""
 
     name: str
-    requests_per_minute: int | None = None
-    concurrent_requests: int | None = None
     priority: Priority = Priority.DEFAULT
     """The most that its requests may matter."""
     rules: Rules = field(default=NO_RULES, hash=False)

@@ -6,10 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from penstock_gateway.domain.access.identity import Tenant, TenantRecord, Tier
+from penstock_gateway.domain.limits.limit import Allowance, Measure
+from penstock_gateway.domain.limits.rules import NamedAllowance, Rules
+from penstock_gateway.domain.limits.windows import NOW, PER_MINUTE
 
 DEFAULT_TIER = "free"
 # A created tenant whose tier has left the configuration must not become unlimited.
-_STRICTEST = Tier(DEFAULT_TIER, requests_per_minute=10, concurrent_requests=2)
+_STRICTEST = Tier(
+    DEFAULT_TIER,
+    rules=Rules(
+        (
+            NamedAllowance("requests_per_minute", Allowance(Measure.REQUESTS, PER_MINUTE, 10)),
+            NamedAllowance("concurrent_requests", Allowance(Measure.CONCURRENT, NOW, 2)),
+        )
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,17 +1,27 @@
-"""Who may come in now: requests per minute and requests at once, per tenant."""
+"""What a caller is told whose limits, or whose budget, have no room."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Protocol
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from penstock_common.errors import Overloaded, RateLimited
-from penstock_gateway.domain.access.identity import Tenant
+from penstock_common.errors import (
+    MAX_VIOLATIONS,
+    InvalidRequest,
+    Overloaded,
+    PenstockError,
+    QuotaExhausted,
+    RateLimited,
+    Violation,
+)
+from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
+from penstock_gateway.domain.limits.limit import Measure
+from penstock_gateway.domain.limits.windows import WindowKind, period_of
 
-REQUESTS_PER_MINUTE = "requests_per_minute"
-CONCURRENT_REQUESTS = "concurrent_requests"
+# When a place comes free, or money that others hold, is unknown; callers come again after this long.
+_USUAL_WAIT = timedelta(seconds=1)
 
 
 class TurnedAway(Overloaded):
@@ -22,56 +32,125 @@ class TurnedAway(Overloaded):
     """
 
 
-class RateState(msgspec.Struct, frozen=True, gc=False):
-    """Where a tenant stands after a reservation; what the ``x-ratelimit-*`` headers say.
-
-    ``limit`` is 0 where the tenant has none. ``reset`` is the time until the
-    whole allowance is back if nothing more is asked.
-    """
-
-    limit: int = 0
-    remaining: int = 0
-    reset: timedelta = timedelta()
+class BudgetExceeded(QuotaExhausted):
+    """A budget is spent: nothing that costs is done before it begins anew."""
 
 
-class Verdict(msgspec.Struct, frozen=True, gc=False):
-    """A limiter's answer: let in, or refused by ``refused_by`` until ``retry_after`` has passed."""
-
-    state: RateState
-    refused_by: str = ""
-    retry_after: timedelta = timedelta()
-    counted_at: int = 0
-    """When the request was counted, by the limiter's clock: what ``take_back`` finds it by."""
+class BudgetReserved(RateLimited):
+    """What is left of a budget is held by requests under way, and may come free."""
 
 
-class Limiter(Protocol):
-    """Counts per tenant, over every process that shares it."""
-
-    async def reserve(self, tenant: Tenant, request_id: str, lease: timedelta) -> Verdict:
-        """Count the request against every limit at once, or against none.
-
-        Its place among the concurrent ones is given back by ``release``, or
-        after ``lease`` should this process die.
-        """
-        ...
-
-    def release(self, tenant: Tenant, request_id: str) -> None:
-        """Give the request's place among the concurrent ones back; returns at once."""
-        ...
-
-    def take_back(self, tenant: Tenant, verdict: Verdict) -> None:
-        """Count a request no more of which nothing was done after all; returns at once."""
-        ...
-
-
-def refusal(tenant: Tenant, verdict: Verdict) -> RateLimited:
+def refusal(verdict: Verdict, demand: Demand, *, discloses_amounts: bool = False) -> PenstockError:
     """Return the error that tells a refused caller what to do."""
-    if verdict.refused_by == CONCURRENT_REQUESTS:
-        allowed = f"{tenant.tier.concurrent_requests} requests at once"
-    else:
-        allowed = f"{tenant.tier.requests_per_minute} requests per minute"
+    broke = [standing for standing in verdict.refused_by if standing.limit.allowance.measure is Measure.SPEND]
+    if broke:
+        return budget_refusal(
+            broke, is_held=verdict.held_by_others, wait=verdict.retry_after, discloses_amounts=discloses_amounts
+        )
+    first = verdict.refused_by[0]
+    limit, violations = first.limit, _violations(verdict.refused_by)
+    if verdict.retry_after is None:
+        return InvalidRequest(
+            f"The request needs {demand.tokens} tokens or more, and {limit.scope} may use {limit}: it never passes.",
+            field="input",
+        )
     return RateLimited(
-        f"The tier '{tenant.tier.name}' allows {allowed}. Try again in {verdict.retry_after.total_seconds():.1f} s.",
-        limit=verdict.refused_by,
+        f"{_owner(first)} may use {limit}. Try again in {_seconds(verdict.retry_after)} s.",
+        limit=limit.name,
         retry_after=verdict.retry_after,
+        scope=str(limit.scope),
+        violations=violations,
     )
+
+
+def budget_refusal(
+    broke: Sequence[Standing], *, is_held: bool, wait: timedelta | None = None, discloses_amounts: bool = False
+) -> PenstockError:
+    """Return what is told of budgets that have no room: spent, or held by others."""
+    # Who waits for the last of them waits for all.
+    worst = max(broke, key=lambda standing: standing.reset)
+    limit, violations = worst.limit, _violations(broke)
+    figures = _figures(worst) if discloses_amounts else _share(worst)
+    name = f"The limit '{limit.name}' of {limit.scope} ({figures})"
+    if is_held:
+        wait = wait or _USUAL_WAIT
+        return BudgetReserved(
+            f"{name} has no room beside the requests under way. Try again in {_seconds(wait)} s.",
+            limit=limit.name,
+            retry_after=wait,
+            scope=str(limit.scope),
+            violations=violations,
+        )
+    window = limit.allowance.window
+    if window.kind is WindowKind.TOTAL or not window.is_calendar:
+        resets_at, when = "", "It does not begin anew by itself"
+    else:
+        end = period_of(window, datetime.now(UTC)).end
+        resets_at = end.strftime("%Y-%m-%dT%H:%M:%SZ")
+        when = f"It begins anew at {resets_at}"
+    return BudgetExceeded(
+        f"{name} is spent. {when}; what costs nothing is still answered.",
+        limit=limit.name,
+        scope=str(limit.scope),
+        resets_at=resets_at,
+        violations=violations,
+    )
+
+
+def given_back(standings: Sequence[Standing], demand: Demand) -> tuple[Standing, ...]:
+    """Return where limits stand once a request is counted no more."""
+    taken = {Measure.REQUESTS: 1, Measure.TOKENS: demand.tokens, Measure.CONCURRENT: 1, Measure.SPEND: demand.spend}
+    return tuple(
+        [
+            msgspec.structs.replace(standing, remaining=standing.remaining + taken[standing.limit.allowance.measure])
+            for standing in standings
+        ]
+    )
+
+
+def first_to_bind(standings: Sequence[Standing], measure: Measure) -> Standing | None:
+    """Return the limit of a measure of which the least part is left; None where there is none. Shadows bind nobody."""
+    least: Standing | None = None
+    for standing in standings:
+        limit = standing.limit
+        if (
+            limit.allowance.measure is measure
+            and not limit.shadow
+            and (least is None or _left(standing) < _left(least))
+        ):
+            least = standing
+    return least
+
+
+def _left(standing: Standing) -> float:
+    return standing.remaining / (standing.limit.allowance.capacity or 1)
+
+
+def _violations(refused: Sequence[Standing]) -> tuple[Violation, ...]:
+    return tuple(
+        [Violation(str(each.limit.scope), f"{each.limit.name}: {_allowed(each)}") for each in refused[:MAX_VIOLATIONS]]
+    )
+
+
+def _allowed(standing: Standing) -> str:
+    limit = standing.limit
+    return str(limit) if limit.allowance.measure is not Measure.SPEND else f"{_share(standing)} used"
+
+
+def _owner(standing: Standing) -> str:
+    limit = standing.limit
+    return f"The tenant '{limit.tenant}'" if not limit.scope.name else f"The {limit.scope.kind} '{limit.scope.name}'"
+
+
+def _share(standing: Standing) -> str:
+    amount = standing.limit.allowance.amount
+    return "100 %" if not amount else f"{100 * standing.spent // amount} %"
+
+
+def _figures(standing: Standing) -> str:
+    spent, held = standing.spent / 1e9, standing.reserved / 1e9
+    return f"${spent:,.6f} spent and ${held:,.6f} held of {standing.limit}"
+
+
+def _seconds(wait: timedelta) -> str:
+    return f"{wait.total_seconds():.1f}"

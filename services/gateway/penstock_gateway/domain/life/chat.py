@@ -21,17 +21,18 @@ from collections.abc import AsyncGenerator, Sequence
 
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import Batch, Decision, Degradation, Finished, GenerationInput, Started, Usage
+from penstock_common.llm.types import Batch, Decision, Finished, GenerationInput, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
+from penstock_gateway.domain.life.budgeted import BudgetedChat
 from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
 from penstock_gateway.domain.life.compression import CompressionTold
-from penstock_gateway.domain.life.descent import Descent, Fallbacks, Stranded, goes_on, waited_at_ns
+from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
-from penstock_gateway.domain.life.exchange import Exchange, Outcome
-from penstock_gateway.domain.life.flights import FlightKey, Flights
+from penstock_gateway.domain.life.exchange import Outcome
+from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
@@ -47,9 +48,9 @@ from penstock_gateway.domain.life.sources import (
     Replay,
     kept_form,
     renamed,
-    request_of,
 )
 from penstock_gateway.domain.life.validation import validate_input
+from penstock_gateway.domain.limits.meter import OutOfMoney
 from penstock_gateway.domain.prompts.library import with_prompt
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
@@ -66,14 +67,12 @@ class ChatLife:
         return ChatExchange(call, self._parts)
 
 
-class ChatExchange(Exchange[ChatOrder]):
+class ChatExchange(BudgetedChat):
     """One chat's life."""
 
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
-        super().__init__(call, parts.visits)
+        super().__init__(call, parts)
         self.cache_outcome = BYPASS
-        self.degraded: Degradation | None = None
-        """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self.age_seconds: int | None = None
         """Of a stale answer."""
         self.assigned: Assigned | None = None
@@ -83,17 +82,14 @@ class ChatExchange(Exchange[ChatOrder]):
         self.compressed: CompressionTold | None = None
         self.grounds: Grounds | None = None
         self._name = call.order.generation_id
-        self._parts, self._input_steps = parts, parts.input_steps
-        self._progress = Progress()
+        self._input_steps = parts.input_steps
         self._effective: GenerationInput = call.order.input
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._given: Recorded | None = None
-        self._stream: AnswerStream | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._descent: Descent | None = None
-        self._seat: Seat | None = None
         self._was_left, self._followed_ns = False, 0
         self._owed: Bill | None = None  # for a generation that nobody else is billed for, nor told of
 
@@ -131,6 +127,9 @@ class ChatExchange(Exchange[ChatOrder]):
                     note(named)
                     yield named
                 is_open = True
+            except OutOfMoney as cause:
+                is_open = True
+                yield await self._run_out(cause)
             except PenstockError as error:
                 if self._progress.first_event_ns:
                     # The caller has some of it already.
@@ -147,12 +146,14 @@ class ChatExchange(Exchange[ChatOrder]):
                     named = batch if self._progress.started is not None else renamed(batch, self._name)
                     note(named)
                     answer.extend(named)
+            except OutOfMoney as cause:
+                answer.extend(await self._run_out(cause))
             except PenstockError as error:
                 await self._step_down(error)
                 self._progress = Progress()
-            else:
-                self._has_ended()
-                return answer
+                continue
+            self._has_ended()
+            return answer
 
     async def _prepare(self) -> None:
         steps = self._steps
@@ -188,11 +189,9 @@ class ChatExchange(Exchange[ChatOrder]):
         elif order.cache_control.only_if_cached:
             raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            self._source = Generation(
-                parts.generator, request_of(order, effective, plan), self._parts.ladder_of(self.call.order)
-            )
-            if parts.flights is not None and (key := self._visit.flight()) is not None:
-                await self._board(parts.flights, key, self._source)
+            source = self._source = await self._generation(effective, plan, parts.ladder_of(order))
+            if parts.flights is not None and isinstance(source, Generation):
+                await self._board(parts.flights, source)
         steps.stop()
 
     async def _take_prompt(self) -> None:
@@ -208,9 +207,11 @@ class ChatExchange(Exchange[ChatOrder]):
         self._source, self._effective = grounds.given, grounds.effective
         return grounds.effective
 
-    async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:
+    async def _board(self, flights: Flights, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""
-        order = self.call.order
+        order, key = self.call.order, self._visit.flight()
+        if key is None:
+            return
 
         def go_on(given: Batch, owed: Batch) -> tuple[AnswerSource, list[Step]]:
             self._source = generation.going_on_from(given, is_owed=bool(owed)) if given else generation
@@ -271,8 +272,7 @@ class ChatExchange(Exchange[ChatOrder]):
     def _begin_descent(self, ladder: Ladder, cause: PenstockError) -> Descent:
         plan = self._source.plan if self._source is not None else None
         stranded = Stranded(self.call, self._effective, self._visit.scope, self._visit.probe, plan)
-        parts = self._parts
-        return Descent(ladder, stranded, Fallbacks(parts.router, parts.generator, parts.cache, parts.forks), cause)
+        return Descent(ladder, stranded, self._fallbacks(), cause)
 
     def _opened(self) -> AnswerStream:
         source = self._source

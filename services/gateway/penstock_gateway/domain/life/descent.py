@@ -27,6 +27,7 @@ from penstock_gateway.domain.life.ladder import (
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, Replay, request_of, text_alone
+from penstock_gateway.domain.life.spending import Afford, Afforded
 
 
 class Fallbacks(NamedTuple):
@@ -36,6 +37,8 @@ class Fallbacks(NamedTuple):
     generator: Generator
     cache: AnswerCache
     forks: Forks
+    afford: Afford | None = None
+    """None where no budget binds the request."""
 
 
 class Stranded(NamedTuple):
@@ -123,17 +126,18 @@ class Descent:
         )
         if rung.model in self._fallbacks.forks.names:
             route = self._fallbacks.forks.told(route, request, call.caller, call.order.context, call.order.policy)
+        afford = self._fallbacks.afford
         try:
             plan = await self._fallbacks.router.route(route, step.children)
+            asked, meter = Afforded(request_of(call.order, request, plan), None)
+            if afford is not None:
+                asked, meter = await afford(asked, rung.model)
         except DeadlineExceeded:
             raise
         except PenstockError as error:
             return error.message
-        order = call.order
-        asked = request_of(order, request, plan)
-        return Generation(
-            self._fallbacks.generator, asked, self._ladder if any(map(asks_no_model, self._left)) else None
-        )
+        below = self._ladder if any(map(asks_no_model, self._left)) else None
+        return Generation(self._fallbacks.generator, asked, below, meter)
 
     async def _look_for_stale(self, rung: StaleAnswer, step: Step) -> Taken | str:
         stranded = self._stranded

@@ -12,8 +12,9 @@ import msgspec
 from penstock_common.errors import PenstockError, RateLimited
 from penstock_common.priority import RESERVED_SECONDS, SHARES, Priority
 from penstock_gateway.domain.access.identity import Caller
-from penstock_gateway.domain.life.admission import CONCURRENT_REQUESTS, TurnedAway
+from penstock_gateway.domain.life.admission import TurnedAway
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.limits.limit import Measure
 
 BODY_BYTES = "body_bytes"
 # When somebody leaves is unknown; callers come again after this long.
@@ -213,7 +214,7 @@ def _share(most: int, ratio: float) -> int:
 
 def _share_is_spent(whose: str, most: int) -> RateLimited:
     message = f"Your {whose} has {most} requests under way in this server, its share. Try again when some have ended."
-    return RateLimited(message, limit=CONCURRENT_REQUESTS, retry_after=_RETRY_AFTER)
+    return RateLimited(message, limit=Measure.CONCURRENT, retry_after=_RETRY_AFTER)
 
 
 def _bytes_are_spent(whose: str, held: int) -> RateLimited:

@@ -24,7 +24,13 @@ from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
 from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
+from penstock_gateway.domain.life.spending import unknown_price
 from penstock_gateway.domain.life.validation import validate_embedding_input
+from penstock_gateway.domain.limits.admission import Demand
+from penstock_gateway.domain.limits.limit import Limit, Measure
+from penstock_gateway.domain.limits.needs import Asked, binding_of
+
+_OFFER_SECONDS = 60.0
 
 
 class Tariff(NamedTuple):
@@ -39,6 +45,20 @@ class Tariffs:
 
     def __init__(self) -> None:
         self._known: dict[str, Tariff] = {}
+        self._offered: dict[str, UnitPrices | None] = {}
+        self._offered_until = 0.0
+
+    async def dearest(self, model: str, embedder: TextEmbedder) -> UnitPrices | None:
+        """Return what a model costs at most, an empty name for the service's own; None where nobody knows.
+
+        What the service says holds for a minute. A model that it has not is left to it to refuse.
+        """
+        if time.monotonic() >= self._offered_until or model not in self._offered:
+            offered = await embedder.models()
+            self._offered = {each.name: each.prices for each in offered}
+            self._offered_until = time.monotonic() + _OFFER_SECONDS
+            self._offered[""] = offered[0].prices if offered else UnitPrices()
+        return self._offered.get(model, UnitPrices())
 
     def note(self, embedded: EmbedResponse) -> None:
         """Take in an answer."""
@@ -113,6 +133,29 @@ class EmbeddingExchange(Exchange[EmbeddingOrder]):
         self._steps.next("admit")
         await self._reserve()
         self._steps.stop()
+
+    @property
+    def _asked(self) -> Asked:
+        return Asked(sum(map(estimated_tokens, self.call.order.input.texts)), has_answer=False)
+
+    async def _demand(self, limits: tuple[Limit, ...]) -> Demand:
+        """Return what the request is expected to use, which is all that it can: there is no answer to run on.
+
+        Raises:
+            ModelNotPermitted: if nobody knows what the model costs, a budget binds the request, and that is not allowed.
+        """
+        demand, needs, model = await super()._demand(limits), self._visits.needs, self.call.order.input.model
+        if not binding_of(limits).spend:
+            return demand
+        prices = await self._tariffs.dearest(model, self._embedder)
+        if prices is None:
+            if needs.terms.allows_unknown_prices or all(
+                each.shadow for each in limits if each.allowance.measure is Measure.SPEND
+            ):
+                return demand
+            raise unknown_price(model)
+        cost = needs.cost_of(prices, self._asked.input_tokens, 0)
+        return Demand(demand.tokens, cost, cost)
 
     def _note_left(self, step: Step) -> None:
         """Take in what is owed for texts that somebody works on, or worked on, while nobody waits for their vectors.

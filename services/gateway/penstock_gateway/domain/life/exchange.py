@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Generic, Protocol, Self
@@ -15,12 +16,17 @@ from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, Penstock
 from penstock_common.llm.types import Candidate, Decision
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
+from penstock_gateway.domain.life.admission import given_back, refusal
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
+from penstock_gateway.domain.life.cancelling import cancelled_by_others
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import NO_PART, Ledger, LedgerRow, Part, outcome_of
 from penstock_gateway.domain.life.validation import validate_context
+from penstock_gateway.domain.limits.admission import Demand, Limiter, Reservation, Standing, Used, Verdict
+from penstock_gateway.domain.limits.book import LimitBook
+from penstock_gateway.domain.limits.limit import Limit
+from penstock_gateway.domain.limits.needs import ESTIMATED, NO_DEMAND, NOT_USED, Asked, Needs
 from penstock_gateway.domain.prompts.content import PromptReference
 
 _log = structlog.get_logger(__name__)
@@ -86,11 +92,18 @@ class Observer(Protocol):
 
 
 class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What requests go through and leave their traces in."""
+    """What requests go through and leave their traces in.
+
+    ``book`` knows which limits bind a request, ``needs`` what it is expected to use of them, and ``limiter`` counts;
+    ``note_verdict`` sees what was refused, and what shadows would have refused.
+    """
 
     limiter: Limiter
     ledger: Ledger
     observer: Observer
+    book: LimitBook = msgspec.field(default_factory=LimitBook)
+    needs: Needs = msgspec.field(default_factory=Needs)
+    note_verdict: Callable[[Verdict], None] | None = None
 
 
 class Exchange(Generic[OrderT_co]):
@@ -105,11 +118,14 @@ class Exchange(Generic[OrderT_co]):
 
     def __init__(self, call: Call[OrderT_co], visits: VisitParts) -> None:
         self.call = call
-        self.rate = RateState()
-        """Where the tenant stands, once a place was asked for."""
+        self.standings: tuple[Standing, ...] = ()
+        """Where the request's limits stand, once they were asked for a place."""
+        self.shadowed: tuple[Standing, ...] = ()
+        """Those that would have refused it, were they not shadows."""
         self._visits = visits
         self._steps = call.steps
-        self._reserved: Verdict | None = None
+        self._reserved: Reservation | None = None
+        self._is_admitted = self._is_estimated = False
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
@@ -208,17 +224,60 @@ class Exchange(Generic[OrderT_co]):
             raise ModelNotPermitted(f"Your API key may not use the model '{model}'.", model=model)
 
     async def _reserve(self) -> None:
-        """Take a place among the tenant's requests.
+        """Take what the request needs of all limits that bind it.
 
         Raises:
-            RateLimited: if a limit of the tenant's tier is reached.
+            RateLimited: if a limit is reached.
+            QuotaExhausted: if a budget is spent.
+            InvalidRequest: if it needs more than a limit ever lets through.
         """
-        order, tenant = self.call.order, self.call.caller.tenant
-        verdict = await self._visits.limiter.reserve(tenant, order.generation_id, order.timeout + LEASE_MARGIN)
-        self.rate = verdict.state
-        if verdict.refused_by:
-            raise refusal(tenant, verdict)
-        self._reserved = verdict
+        order = self.call.order
+        limits = self._visits.book.limits_of(self.call.caller, order.input.model, order.context.feature)
+        if limits:
+            demand = NO_DEMAND
+            for limit in limits:
+                if limit.allowance.measure in ESTIMATED:
+                    self._is_estimated, demand = True, await self._demand(limits)
+                    break
+            verdict = await self._visits.limiter.reserve(
+                order.generation_id, order.tenant, limits, demand, order.timeout + LEASE_MARGIN
+            )
+            self._reserved, self.standings, self.shadowed = verdict.reservation, verdict.standings, verdict.shadowed
+            if verdict.reservation is None or verdict.shadowed:
+                await self._note_refusal(limits, demand, verdict)
+            if self._is_estimated:
+                self._hold()
+        self._is_admitted = True
+
+    async def _note_refusal(self, limits: tuple[Limit, ...], demand: Demand, verdict: Verdict) -> None:
+        """Ask for what costs nothing, where money alone was refused, and tell of what was; raise what refuses the request."""
+        visits, order = self._visits, self.call.order
+        if visits.note_verdict is not None:
+            visits.note_verdict(verdict)
+        if verdict.reservation is None and (freely := self._freely(verdict, demand)) is not None:
+            lease = order.timeout + LEASE_MARGIN
+            again = await visits.limiter.reserve(order.generation_id, order.tenant, limits, freely, lease)
+            self.standings, self._reserved = again.standings, again.reservation
+            verdict = again if again.reservation is not None else verdict
+        if verdict.reservation is None:
+            raise refusal(verdict, demand, discloses_amounts=visits.needs.terms.discloses_amounts)
+
+    async def _demand(self, limits: tuple[Limit, ...]) -> Demand:
+        """Return what the request is expected to use."""
+        order = self.call.order
+        return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
+
+    def _hold(self) -> None:
+        """Take in that something of the request was estimated, and is reserved."""
+
+    @property
+    def _asked(self) -> Asked:
+        """Return what its needs follow from; looked at where something must be estimated alone."""
+        raise NotImplementedError
+
+    def _freely(self, verdict: Verdict, demand: Demand) -> Demand | None:
+        """Return what is asked of the limits in the place of what they refused, where the request may come to cost nothing."""
+        return None
 
     def _expire(self) -> None:
         """End whatever the request waits for; again after a while, as what ends may wait for others to end."""
@@ -238,7 +297,7 @@ class Exchange(Generic[OrderT_co]):
         # What the task does from here on is not the request's, whose time may be over: it may serve others.
         CURRENT_SCOPE.set(NOBODY)
         task, self._task = self._task, None
-        if not self._expirations or task is None or _cancelled_by_others(task, self._expirations) > self._cancelling:
+        if not self._expirations or task is None or cancelled_by_others(task, self._expirations) > self._cancelling:
             self._settle(error)
             return
         overdue = DeadlineExceeded("The request's deadline passed.")
@@ -257,31 +316,48 @@ class Exchange(Generic[OrderT_co]):
         try:
             outcome = self._outcome()
             row = self._row(outcome, error, began_ns)
-            if self._reserved is not None:
+            if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)
-        finally:
-            self._give_back(error)
+        except BaseException:
+            self._give_back(error, None)
+            raise
+        self._give_back(error, outcome)
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
-        ended = EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, outcome.decision)
-        visits.observer.ended(ended)
+        visits.observer.ended(
+            EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, outcome.decision)
+        )
 
-    def _give_back(self, error: BaseException | None) -> None:
-        """Give the places back that the request has; one that was refused uses up no request of its allowance."""
-        call, reserved, limiter = self.call, self._reserved, self._visits.limiter
-        self._reserved = None
-        was_refused = False
+    def _give_back(self, error: BaseException | None, outcome: Outcome | None) -> None:
+        """Give the places back that the request has; one that was refused uses up nothing of its allowance."""
+        place, was_refused = self.call.place, False
         if isinstance(error, PenstockError) and self._was_refused(error):
             was_refused = True
-            call.place.note_refusal(error)
-        call.place.leave()
-        if reserved is None:
-            return
-        limiter.release(call.caller.tenant, call.order.generation_id)
-        if was_refused and reserved.counted_at:
-            limiter.take_back(call.caller.tenant, reserved)
-            self.rate = msgspec.structs.replace(self.rate, remaining=self.rate.remaining + 1)
+            place.note_refusal(error)
+        place.leave()
+        if self._reserved is not None:
+            self._settle_limits(self._reserved, outcome, was_refused=was_refused)
+
+    def _settle_limits(self, reserved: Reservation, outcome: Outcome | None, *, was_refused: bool) -> None:
+        """Put what was used in the place of what was reserved, once; all of what was, where nobody knows what was used."""
+        self._reserved, limiter, needs = None, self._visits.limiter, self._visits.needs
+        if was_refused:
+            limiter.cancel(reserved)
+            self.standings = given_back(self.standings, reserved.demand)
+        elif not self._is_estimated:
+            limiter.settle(reserved, NOT_USED)
+        elif outcome is None:
+            limiter.settle(reserved, Used(reserved.demand.tokens, reserved.demand.spend))
+        elif outcome.cache.status == "hit":
+            # No model has read or written anything for it; who left a flight may owe for what was written before.
+            limiter.settle(reserved, Used(0, outcome.bill.cost_nano_usd))
+        else:
+            limiter.settle(reserved, needs.used_of(outcome.bill.usage, outcome.bill.cost_nano_usd))
+            self._note_use()
+
+    def _note_use(self) -> None:
+        """Learn from what was used; only where something was estimated."""
 
     def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
         call, order, bill = self.call, self.call.order, outcome.bill
@@ -322,10 +398,3 @@ class Exchange(Generic[OrderT_co]):
             part=outcome.part,
             compressed_tokens=outcome.compressed_tokens,
         )
-
-
-def _cancelled_by_others(task: asyncio.Task[object], ours: int) -> int:
-    """Take our own cancellations of a task back, and return how often it is cancelled besides."""
-    for _ in range(ours):
-        task.uncancel()
-    return task.cancelling()

@@ -18,6 +18,7 @@ import msgspec
 from penstock_common.errors import DeadlineExceeded, PenstockError
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import Batch, Finished, GenerationEvent, Usage
+from penstock_gateway.domain.limits.meter import OutOfMoney
 
 
 class FlightKey(msgspec.Struct, frozen=True, gc=False):
@@ -243,7 +244,7 @@ class Flights:
 
 def is_of_all(error: PenstockError) -> bool:
     """Return whether an error that ends a generation is every equal request's, and not its leader's own."""
-    return not isinstance(error, DeadlineExceeded)
+    return not isinstance(error, DeadlineExceeded | OutOfMoney)
 
 
 def without_frames(error: PenstockError) -> PenstockError:

@@ -133,16 +133,20 @@ class Ladder(msgspec.Struct, frozen=True):
 
 
 class Ladders:
-    """The ladders of public models by their names; a reload exchanges all of them at once."""
+    """The ladders of public models by their names; a reload exchanges all of them at once.
 
-    __slots__ = ("by_name",)
+    ``on_budget`` names the public model that answers in the place of another for which a budget has no room.
+    """
 
-    def __init__(self, by_name: Mapping[str, Ladder]) -> None:
-        self.by_name = by_name
+    __slots__ = ("by_name", "on_budget")
 
-    def take_over(self, by_name: Mapping[str, Ladder]) -> None:
+    def __init__(self, by_name: Mapping[str, Ladder], on_budget: Mapping[str, str] | None = None) -> None:
+        self.take_over(by_name, on_budget or {})
+
+    def take_over(self, by_name: Mapping[str, Ladder], on_budget: Mapping[str, str]) -> None:
         """Let requests that begin from now on have these."""
         self.by_name = by_name
+        self.on_budget = on_budget
 
 
 NO_LADDERS = Ladders({})

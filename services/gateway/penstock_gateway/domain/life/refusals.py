@@ -15,6 +15,7 @@ from penstock_common.errors import (
     ModelNotFound,
     ModelNotPermitted,
     PenstockError,
+    QuotaExhausted,
     RateLimited,
     UnsupportedParameter,
 )
@@ -31,6 +32,7 @@ _CALLERS_FAULTS = (
     ModelNotFound,
     ModelNotPermitted,
     RateLimited,
+    QuotaExhausted,
 )
 
 

@@ -15,6 +15,7 @@ import time
 from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import PenstockError
+from penstock_common.llm.estimate import estimated_tokens
 from penstock_common.llm.types import Candidate, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge.ports import Knowledge
@@ -22,6 +23,7 @@ from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
 from penstock_gateway.domain.life.progress import Bill
 from penstock_gateway.domain.life.validation import validate_context
+from penstock_gateway.domain.limits.needs import Asked
 
 SEARCHED = "knowledge"
 """What the ledger says was asked for, and who answered."""
@@ -68,6 +70,11 @@ class SearchExchange(Exchange[EmbeddingOrder]):
         self._steps.next("admit")
         await self._reserve()
         self._steps.stop()
+
+    @property
+    def _asked(self) -> Asked:
+        # The words are read by a model; what is found costs nothing.
+        return Asked(sum(map(estimated_tokens, self.call.order.input.texts)), has_answer=False)
 
     def _outcome(self) -> Outcome:
         found = self._found

@@ -31,6 +31,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import ChatOrder
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import Generator
+from penstock_gateway.domain.limits.meter import Meter, OutOfMoney
 
 # A short deadline is the answer's own.
 _MOST_RESERVED = 0.1
@@ -84,12 +85,15 @@ def request_of(order: ChatOrder, effective: GenerationInput, plan: Plan) -> Gene
 
 
 class Generation:
-    """An answer that a model gives now, in time for the steps ``below`` it."""
+    """An answer that a model gives now, in time for the steps ``below`` it, and for as long as its ``meter`` lets it."""
 
-    __slots__ = ("_below", "_generator", "_request", "_reserve_seconds", "plan", "saved")
+    __slots__ = ("_below", "_generator", "_meter", "_request", "_reserve_seconds", "plan", "saved")
 
-    def __init__(self, generator: Generator, request: GenerateRequest, below: Ladder | None = None) -> None:
+    def __init__(
+        self, generator: Generator, request: GenerateRequest, below: Ladder | None = None, meter: Meter | None = None
+    ) -> None:
         self._generator = generator
+        self._meter = meter
         self._request = request
         self._below = below
         self._reserve_seconds = 0.0 if below is None else below.reserve.total_seconds()
@@ -99,11 +103,15 @@ class Generation:
     def going_on_from(self, given: Batch, *, is_owed: bool) -> Generation:
         """Return the generation of what follows ``given``; ``is_owed``: what that has cost is this one's."""
         request = msgspec.structs.replace(self._request, given=tuple(given), given_is_owed=is_owed)
-        return Generation(self._generator, request, self._below)
+        if self._meter is not None:
+            # It is read as well.
+            self._meter.is_near(given)
+        return Generation(self._generator, request, self._below, self._meter)
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer."""
-        return self._generator.generate(self._request, steps, self._timeout() if self._reserve_seconds else None)
+        answer = self._generator.generate(self._request, steps, self._timeout() if self._reserve_seconds else None)
+        return answer if self._meter is None else _Metered(answer, self._meter)
 
     def _timeout(self) -> float | None:
         deadline = CURRENT_SCOPE.get().deadline
@@ -111,6 +119,34 @@ class Generation:
             return None
         left = deadline - time.monotonic()
         return left - min(self._reserve_seconds, left * _MOST_RESERVED)
+
+
+class _Metered:
+    """An answer that ends, by ``OutOfMoney``, before it costs more than its budgets have for it."""
+
+    __slots__ = ("_answer", "_batches", "_is_near", "_meter")
+
+    def __init__(self, answer: AnswerStream, meter: Meter) -> None:
+        self._answer = answer
+        self._batches = aiter(answer)
+        self._is_near = False
+        self._meter = meter
+
+    def __aiter__(self) -> _Metered:
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._is_near and not await self._meter.goes_on():
+            await self._answer.aclose()
+            raise OutOfMoney("A budget has nothing left.")
+        batch = await anext(self._batches)
+        # What has ended asks for no more.
+        self._is_near = self._meter.is_near(batch) and not isinstance(batch[-1], Finished)
+        return batch
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._answer.aclose()
 
 
 class Replay:

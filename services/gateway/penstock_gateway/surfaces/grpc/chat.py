@@ -12,13 +12,14 @@ from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.surfaces.arrival import (
+    BUDGET_HEADER,
     EXPERIMENT_HEADER,
     KNOWLEDGE_HEADER,
     CallOptions,
     Reception,
     degradation_headers,
     dropped_names,
-    rate_headers,
+    limit_headers,
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold, LastTold
@@ -117,5 +118,6 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         *(((KNOWLEDGE_HEADER, str(exchange.grounds.retrieved)),) if exchange.grounds is not None else ()),
         *((("x-penstock-compressed", str(exchange.compressed)),) if exchange.compressed is not None else ()),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
-        *rate_headers(exchange.rate),
+        *(((BUDGET_HEADER, exchange.budget_told),) if exchange.is_metered and exchange.budget_told else ()),
+        *limit_headers(exchange.standings, exchange.shadowed),
     )

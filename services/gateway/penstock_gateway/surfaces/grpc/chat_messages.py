@@ -136,6 +136,7 @@ def _told(value: ChatTold) -> pb.ChatResponse:
         message.cost_nano_usd = finished.cost_nano_usd
         message.cost_is_unknown = finished.unit_prices.is_unknown
         message.degraded = degradation_to_proto(finished.degraded)
+        message.stopped_by = finished.stopped_by
     if started is not None and started.dropped:
         message.dropped.extend(started.dropped)
     message.logprobs_json = value.answer.logprobs_json

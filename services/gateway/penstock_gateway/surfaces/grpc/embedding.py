@@ -6,7 +6,7 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange, EmbeddingLife
-from penstock_gateway.surfaces.arrival import CallOptions, Reception, rate_headers
+from penstock_gateway.surfaces.arrival import CallOptions, Reception, limit_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.embedding_messages import EMBED, EmbedAsked, EmbedTold
 
@@ -30,7 +30,10 @@ class EmbeddingServicer:
             async with exchange:
                 embedded = await exchange.embed()
         finally:
-            await begun(call.context, (("x-request-id", order.request_id), *rate_headers(exchange.rate)))
+            await begun(
+                call.context,
+                (("x-request-id", order.request_id), *limit_headers(exchange.standings, exchange.shadowed)),
+            )
         return EmbedTold(order.generation_id, embedded, exchange.bill)
 
     def _begin(self, request: EmbedAsked, call: ServerCall) -> EmbeddingExchange:

@@ -17,7 +17,7 @@ from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.search import SEARCHED, SearchExchange, SearchLife
-from penstock_gateway.surfaces.arrival import CallOptions, Reception, rate_headers
+from penstock_gateway.surfaces.arrival import CallOptions, Reception, limit_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.cache_admin import ActorOf
 
@@ -207,7 +207,10 @@ class SearchesOfTenants:
             async with exchange:
                 return await exchange.search()
         finally:
-            await begun(call.context, (("x-request-id", order.request_id), *rate_headers(exchange.rate)))
+            await begun(
+                call.context,
+                (("x-request-id", order.request_id), *limit_headers(exchange.standings, exchange.shadowed)),
+            )
 
     def _begin(self, request: calls.SearchRequest, call: ServerCall) -> SearchExchange:
         admission = admitted(call)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from penstock_common.llm.types import NANO_USD_PER_USD, Decision, Degradation
 from penstock_common.priority import Priority
-from penstock_gateway.domain.life.admission import RateState
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
 from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.settlement import Part
+from penstock_gateway.domain.limits.admission import Standing
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.arrival import (
+    BUDGET_HEADER,
     EXPERIMENT_HEADER,
     KNOWLEDGE_HEADER,
     degradation_headers,
     dropped_names,
-    rate_headers,
+    limit_headers,
 )
 from penstock_gateway.surfaces.http1.lines import printable
 
@@ -35,8 +37,9 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
     return (
         f"x-request-id: {exchange.call.order.request_id}\r\n"
         f"x-penstock-cache: {printable(str(cache)) if cache.tier or cache.reason else cache.status}\r\n"
-        f"{_rate_lines(exchange.rate)}"
+        f"{_limit_lines(exchange.standings, exchange.shadowed) if exchange.standings else ''}"
         f"{_degraded_lines(exchange) if exchange.degraded is not None else ''}"
+        f"{_budget_line(exchange) if exchange.is_metered else ''}"
         f"{_answered_by_lines(started.answered_by.model, started.answered_by.upstream) if started else ''}"
         f"{_experiment_line(exchange.assigned.part) if exchange.assigned is not None else ''}"
         f"{_route_line(exchange.decision) if exchange.decision is not None else ''}"
@@ -66,7 +69,8 @@ def degraded_line(degradation: Degradation) -> bytes:
 
 def embedding_lines(exchange: EmbeddingExchange) -> bytes:
     """Return what is known of a request for vectors so far; it may have been refused."""
-    lines = f"x-request-id: {exchange.call.order.request_id}\r\n{_rate_lines(exchange.rate)}"
+    rates = _limit_lines(exchange.standings, exchange.shadowed)
+    lines = f"x-request-id: {exchange.call.order.request_id}\r\n{rates}"
     embedded = exchange.embedded
     if embedded is None:
         return lines.encode()
@@ -118,8 +122,13 @@ def _degraded_lines(exchange: ChatExchange) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in degradation_headers(degradation, exchange.age_seconds)])
 
 
-def _rate_lines(rate: RateState) -> str:
-    return "".join([f"{name}: {value}\r\n" for name, value in rate_headers(rate)]) if rate.limit else ""
+def _budget_line(exchange: ChatExchange) -> str:
+    told = exchange.budget_told
+    return f"{BUDGET_HEADER}: {told}\r\n" if told else ""
+
+
+def _limit_lines(standings: Sequence[Standing], shadowed: Sequence[Standing]) -> str:
+    return "".join([f"{name}: {value}\r\n" for name, value in limit_headers(standings, shadowed)])
 
 
 @lru_cache(maxsize=1024)

@@ -28,6 +28,8 @@ def extension_json(finished: Finished | None, summary: StreamSummary) -> bytes:
         told["dropped"] = summary.dropped
     if finished is not None and finished.degraded is not None:
         told["degraded"] = finished.degraded.value
+    if finished is not None and finished.stopped_by:
+        told["stopped_by"] = finished.stopped_by
     if finished is not None and finished.recoveries:
         told["recovered"] = [
             {

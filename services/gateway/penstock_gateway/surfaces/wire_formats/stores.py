@@ -13,7 +13,7 @@ from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.search import SEARCHED
 from penstock_gateway.domain.life.searches import SearchesExchange, SearchesLife
-from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, rate_headers
+from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, limit_headers
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
@@ -94,7 +94,7 @@ def _call(place: Place, request: HttpRequest, path: str, body: Any) -> StoresCal
 
 
 def _head_of(exchange: SearchesExchange) -> bytes:
-    rates = "".join([f"{name}: {value}\r\n" for name, value in rate_headers(exchange.rate)])
+    rates = "".join([f"{name}: {value}\r\n" for name, value in limit_headers(exchange.standings, exchange.shadowed)])
     return request_id_line(exchange.call.order.request_id) + rates.encode()
 
 

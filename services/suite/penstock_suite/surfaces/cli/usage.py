@@ -28,7 +28,9 @@ _FIGURES = ("requests", "errors", "hits", "input", "output", "cost $", "saved $"
 _MOST_LINES = 1000
 _FILTERED = ("team", "user", "key", "feature", "model", "requested_model", "upstream", "task")
 
-ZoneOption = Annotated[str, typer.Option("--tz", "--time-zone", metavar="ZONE", help="Whose clocks count, such as Europe/Berlin.")]
+ZoneOption = Annotated[
+    str, typer.Option("--tz", "--time-zone", metavar="ZONE", help="Whose clocks count, such as Europe/Berlin.")
+]
 PlotOption = Annotated[
     Path | None, typer.Option("--plot", metavar="FILE", help="Draw it, too: a file that ends with .svg.")
 ]

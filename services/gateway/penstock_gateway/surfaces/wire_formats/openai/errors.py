@@ -16,12 +16,15 @@ import msgspec
 
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
-from penstock_gateway.domain.life.admission import TurnedAway
+from penstock_gateway.domain.life.admission import BudgetExceeded, BudgetReserved, TurnedAway
+from penstock_gateway.surfaces.http1.lines import printable
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
 _NO_RETRY = (b"x-should-retry", b"false")
+_RETRY = (b"x-should-retry", b"true")
+_SDKS_PATIENCE = timedelta(seconds=120)
 _CHALLENGE = (b"www-authenticate", b"Bearer")
 
 
@@ -54,6 +57,8 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
     errors.ResourceChanged: _Form(409, "invalid_request_error", "resource_changed"),
     errors.RateLimited: _Form(429, "rate_limit_error", "rate_limit_exceeded"),
+    BudgetReserved: _Form(429, "rate_limit_error", "budget_reserved"),
+    BudgetExceeded: _Form(429, "insufficient_quota", "budget_exceeded", headers=(_NO_RETRY,)),
     errors.QuotaExhausted: _Form(429, "insufficient_quota", "insufficient_quota", headers=(_NO_RETRY,)),
     errors.Overloaded: _Form(503, "server_error", "overloaded"),
     errors.ServiceUnavailable: _Form(503, "server_error", "service_unavailable"),
@@ -100,7 +105,8 @@ _PATHS = tuple(
 def error_response(error: errors.PenstockError) -> ErrorResponse:
     """Return the HTTP answer that tells the error: status, body, headers."""
     form = _form(error)
-    return ErrorResponse(form.status, error_body(error), (_CONTENT_TYPE, *form.headers, *_retry_headers(error)))
+    headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *_limit_header(error))
+    return ErrorResponse(form.status, error_body(error), headers)
 
 
 def error_body(error: errors.PenstockError) -> bytes:
@@ -159,6 +165,13 @@ def _in_our_words(message: str, field: str, param: str) -> str:
     return message if field == param else message.replace(field, name)
 
 
+def _limit_header(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
+    """Return which limit refused: whose it is, and its name."""
+    if not isinstance(error, errors.RateLimited | errors.QuotaExhausted) or not error.scope:
+        return ()
+    return ((b"x-penstock-limit", printable(f"{error.scope}; {error.limit}").encode("latin-1", "replace")),)
+
+
 def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
     if not isinstance(error, errors.RateLimited | errors.Overloaded | errors.ServiceUnavailable):
         return ()
@@ -166,6 +179,9 @@ def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ..
     # The SDK prefers the milliseconds, and takes no wait of 0 from either.
     milliseconds = max(1, -(-after // timedelta(milliseconds=1)))
     headers = ((b"retry-after", b"%d" % retry_after_seconds(after)), (b"retry-after-ms", b"%d" % milliseconds))
+    if isinstance(error, errors.RateLimited):
+        # A wait that is longer than the SDK has patience for would only be cut short.
+        headers = (*headers, _RETRY if after <= _SDKS_PATIENCE else _NO_RETRY)
     return (*headers, _REFUSED) if isinstance(error, TurnedAway) else headers
 
 

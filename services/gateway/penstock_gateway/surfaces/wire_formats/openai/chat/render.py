@@ -82,7 +82,9 @@ class ChunkRenderer:
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames: the usage chunk where it was asked for, and ``[DONE]``."""
         if not self._include_usage:
-            return DONE if summary.knowledge is None else self._knowledge(summary.knowledge) + DONE
+            stopped = self._finished is not None and self._finished.stopped_by
+            mark = self._ours(b'"stopped_by":%b' % _encode(stopped)) if stopped else b""
+            return mark + (DONE if summary.knowledge is None else self._knowledge(summary.knowledge) + DONE)
         usage = usage_json(self._usage)
         return b"".join(
             (
@@ -98,9 +100,12 @@ class ChunkRenderer:
         )
 
     def _knowledge(self, told: KnowledgeTold) -> bytes:
+        return self._ours(b'"knowledge":%b' % told_json(told))
+
+    def _ours(self, told: bytes) -> bytes:
         """Return a chunk that adds nothing to the answer, as the last one has no place for what is ours."""
-        empty = b'{},"logprobs":null,"finish_reason":null}],"x_penstock":{"knowledge":'
-        return on_one_line(b"%b%b%b}}\n\n" % (self._delta_head, empty, told_json(told)))
+        empty = b'{},"logprobs":null,"finish_reason":null}],"x_penstock":{'
+        return on_one_line(b"%b%b%b}}\n\n" % (self._delta_head, empty, told))
 
     def _render_other(self, event: GenerationEvent, pieces: list[bytes]) -> None:
         if isinstance(event, ToolCallDelta):

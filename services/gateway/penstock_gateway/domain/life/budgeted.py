@@ -1,0 +1,164 @@
+"""What a chat's life has of limits and money: what it needs, what it may spend, and what it is answered with instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock_common.contract.router import RouteRequest, requirements_of
+from penstock_common.errors import PenstockError, QuotaExhausted
+from penstock_common.llm.types import Batch, Degradation, GenerationInput, Plan
+from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.admission import BudgetReserved, given_back
+from penstock_gateway.domain.life.descent import Fallbacks
+from penstock_gateway.domain.life.exchange import Exchange
+from penstock_gateway.domain.life.ladder import Ladder
+from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.parts import LifeParts
+from penstock_gateway.domain.life.progress import Progress, attempts_made
+from penstock_gateway.domain.life.seats import Seat
+from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
+from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
+from penstock_gateway.domain.limits.admission import Demand, Verdict
+from penstock_gateway.domain.limits.limit import Measure
+from penstock_gateway.domain.limits.meter import OutOfMoney
+from penstock_gateway.domain.limits.needs import Asked, dearest
+
+
+class BudgetedChat(Exchange[ChatOrder]):
+    """A chat, as far as limits and budgets go. A request without any has nothing of this but a few attributes."""
+
+    def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
+        super().__init__(call, parts.visits)
+        self.degraded: Degradation | None = None
+        """What is given in the place of the model's own answer, known before the first event; None where it is that."""
+        self._parts = parts
+        self._progress = Progress()
+        self._seat: Seat | None = None
+        self._stream: AnswerStream | None = None
+        self.is_metered = False
+        """Whether a hard limit of dollars binds it."""
+        self._spending: Spending | None = None
+        self._refused: Refused | None = None
+
+    @property
+    def budget_told(self) -> str:
+        """What a budget did to the answer: ``CAPPED``, ``STOPPED``, or nothing."""
+        finished = self._progress.finished
+        if finished is not None and finished.stopped_by:
+            return STOPPED
+        return CAPPED if self._spending is not None and self._spending.is_capped else ""
+
+    @property
+    def _asked(self) -> Asked:
+        return asked_of(self.call.order.input)
+
+    def _freely(self, verdict: Verdict, demand: Demand) -> Demand | None:
+        if any(standing.limit.allowance.measure is not Measure.SPEND for standing in verdict.refused_by):
+            return None
+        # The cache may have the answer, or whoever is asked may cost nothing.
+        self._refused = Refused(verdict, demand)
+        return Demand(demand.tokens)
+
+    def _hold(self) -> None:
+        reserved, visits = self._reserved, self._visits
+        if reserved is not None and reserved.ceiling is not None:
+            self.is_metered = True
+            self._spending = Spending(visits.limiter, visits.needs, reserved, self.standings, self._refused)
+
+    async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> Generation | Degraded:
+        """Return the source of an answer that is generated now, by another model where budgets have no room for this one.
+
+        Raises:
+            QuotaExhausted: if they have none for any.
+            RateLimited: if what is left of them is held by others.
+        """
+        asked, generator = Afforded(request_of(self.call.order, effective, plan), None), self._parts.generator
+        if self._is_estimated:
+            self._note_prices(plan)
+        if self._spending is None:
+            return Generation(generator, asked.request, ladder)
+        try:
+            asked = await self._spending.afford(asked.request, effective.model)
+        except (QuotaExhausted, BudgetReserved):
+            instead = await self._instead(effective, self._spending)
+            if instead is None:
+                self._give_up()
+                raise
+            self.degraded = Degradation.BUDGET
+            return Degraded(Generation(generator, instead.request, ladder, instead.meter), Degradation.BUDGET, 0)
+        return Generation(generator, asked.request, ladder, asked.meter)
+
+    async def _instead(self, effective: GenerationInput, spending: Spending) -> Afforded | None:
+        """Return what the model is asked that the configuration names for this; None where there is none that can be paid."""
+        call, parts = self.call, self._parts
+        model = parts.ladders.on_budget.get(call.order.input.model) if call.order.may_degrade else None
+        if model is None or not call.caller.may_use(model):
+            return None
+        step = self._steps.next("degrade.budget")
+        request = msgspec.structs.replace(effective, model=model)
+        route = RouteRequest(model, requirements_of(request), call.caller.tenant.regions)
+        if model in parts.forks.names:
+            route = parts.forks.told(route, request, call.caller, call.order.context, call.order.policy)
+        try:
+            plan = await parts.router.route(route, step.children)
+            return await spending.afford(request_of(call.order, request, plan), model)
+        except PenstockError as error:
+            step.attributes = {"result": "skipped", "reason": error.message}
+            return None
+
+    def _give_up(self) -> None:
+        """Give back what was taken of the limits: the request is refused as if it had been at once."""
+        reserved, self._reserved, self._is_admitted = self._reserved, None, False
+        if reserved is not None:
+            self._visits.limiter.cancel(reserved)
+            self.standings = given_back(self.standings, reserved.demand)
+
+    def _note_prices(self, plan: Plan) -> None:
+        prices = dearest(plan.prices)
+        if prices is not None:
+            self._visits.needs.note_prices(self.call.order.input.model, prices)
+
+    async def _run_out(self, cause: OutOfMoney) -> Batch:
+        """Return the end of an answer that its budgets have nothing left for, once nobody works on it.
+
+        Raises:
+            QuotaExhausted: if nothing of it was given yet.
+        """
+        if self._seat is not None:
+            await self._seat.leave(cause)
+        if self._stream is not None:
+            await self._stream.aclose()
+        attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self.call.order.input
+        self._note_what_is_owed(attempts)
+        if progress.started is None:
+            assert spending is not None, "only what is metered runs out of money"
+            raise spending.refused(1)
+        made = attempts_made(attempts, progress)
+        end = ending(progress, progress.bill(request), made, request.sampling.choices or 1)
+        progress.note(end)
+        return end
+
+    def _attempts(self) -> Sequence[Step]:
+        """Return the attempts made so far, at whatever model."""
+        raise NotImplementedError
+
+    def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
+        """Take in what inference alone knows of an answer that was ended."""
+        raise NotImplementedError
+
+    def _fallbacks(self) -> Fallbacks:
+        """Return who is asked in the place of a model that cannot answer."""
+        parts = self._parts
+        afford = None if self._spending is None else self._spending.afford
+        return Fallbacks(parts.router, parts.generator, parts.cache, parts.forks, afford)
+
+    def _note_use(self) -> None:
+        finished, usage = self._progress.finished, self._progress.usage
+        if finished is None or usage is None or usage.estimated or finished.stopped_by or not finished.attempts:
+            return
+        order, meter = self.call.order, None if self._spending is None else self._spending.meter
+        choices = order.input.sampling.choices or 1
+        seen = None if meter is None or not meter.tokens else meter.tokens // choices
+        self._visits.needs.note_answer(order.tenant, order.input.model, usage.output_tokens // choices, seen)
