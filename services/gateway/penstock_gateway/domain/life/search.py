@@ -1,8 +1,10 @@
 """The life of one search of documents: admit, search, settle. It counts as a request for vectors does.
 
+A question in several words is one search, and one request of the tenant's.
+
 ::
 
-    exchange = life.begin(call, request)
+    exchange = life.begin(call, requests)
     async with exchange:                      # raises whatever refuses the request
         found = await exchange.search()
     # settled, exactly once, whatever ended it
@@ -10,9 +12,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Sequence
 
-from penstock_common.contract.knowledge import SearchResult
+from penstock_common.contract.knowledge import Hit, SearchedIndex, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Candidate, Usage
@@ -34,33 +38,51 @@ class SearchLife:
         self._visits = visits
         self._knowledge = knowledge
 
-    def begin(self, call: Call[EmbeddingOrder], request: SearchRequest) -> SearchExchange:
-        """Return the exchange of an authenticated search; nothing happens before it is entered."""
-        return SearchExchange(call, self._visits, self._knowledge, request)
+    def begin(self, call: Call[EmbeddingOrder], requests: Sequence[SearchRequest]) -> SearchExchange:
+        """Return the exchange of an authenticated search; nothing happens before it is entered.
+
+        ``requests`` has at least one, and they differ in their words alone.
+        """
+        return SearchExchange(call, self._visits, self._knowledge, requests)
 
 
 class SearchExchange(Exchange[EmbeddingOrder]):
-    """One search's life; the request's tenant and labels are its caller's."""
+    """One search's life; the requests' tenant and labels are its caller's."""
 
     def __init__(
-        self, call: Call[EmbeddingOrder], visits: VisitParts, knowledge: Knowledge, request: SearchRequest
+        self, call: Call[EmbeddingOrder], visits: VisitParts, knowledge: Knowledge, requests: Sequence[SearchRequest]
     ) -> None:
         super().__init__(call, visits)
         self._knowledge = knowledge
-        self._request = request
+        self._requests = requests
         self._step: Step | None = None
         self._found: SearchResult | None = None
 
     async def search(self) -> SearchResult:
-        """Return what is found; asked once.
+        """Return what is found for all words; asked once.
 
         Raises:
-            PenstockError: whatever fails the search.
+            PenstockError: whatever fails one of the requests; the others are ended.
         """
-        with self._steps.step("search", bases=len(self._request.bases)) as step:
+        first = self._requests[0]
+        with self._steps.step("search", bases=len(first.bases), queries=len(self._requests)) as step:
             self._step = step
-            self._found = (await self._knowledge.search(self._request, step.children)).result
+            if len(self._requests) == 1:
+                self._found = await self._of(first, step)
+            else:
+                self._found = merged(await self._of_all(step), first.options.limit)
         return self._found
+
+    async def _of(self, request: SearchRequest, step: Step) -> SearchResult:
+        return (await self._knowledge.search(request, step.children)).result
+
+    async def _of_all(self, step: Step) -> list[SearchResult]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(self._of(request, step)) for request in self._requests]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [task.result() for task in asked]
 
     async def _prepare(self) -> None:
         self._steps.next("validate")
@@ -86,3 +108,22 @@ class SearchExchange(Exchange[EmbeddingOrder]):
     def _waiting_ns(self) -> int:
         step = self._step
         return (step.end_ns or time.time_ns()) - step.start_ns if step is not None else 0
+
+
+def merged(results: Sequence[SearchResult], limit: int) -> SearchResult:
+    """Return each chunk once, by its best score, the best first, ties by id; and what no result was without."""
+    best: dict[str, Hit] = {}
+    searched: dict[str, SearchedIndex] = {}
+    for result in results:
+        searched.update({index.knowledge_base: index for index in result.searched})
+        for hit in result.hits:
+            known = best.get(hit.chunk.id)
+            if known is None or hit.score > known.score:
+                best[hit.chunk.id] = hit
+    return SearchResult(
+        hits=sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk.id))[:limit],
+        searched=list(searched.values()),
+        degraded=sorted({part for result in results for part in result.degraded}),
+        query_truncated=any(result.query_truncated for result in results),
+        query_tokens=sum(result.query_tokens for result in results),
+    )

@@ -215,7 +215,7 @@ class SearchesOfTenants:
         asked = EmbedRequest((request.query,), SEARCHED)
         made = self._reception.embedding_call(admission.arrival, place_of(admission), asked, RequestContext(), options)
         admission.is_begun = True
-        return self._life.begin(made, request)
+        return self._life.begin(made, [request])
 
 
 class _NewBase(Value, frozen=True, kw_only=True):
