@@ -117,7 +117,10 @@ class PlainParser:
 class Lines:
     """Cuts at lines, one together for every 32 tokens that the splitter allows."""
 
-    def cut(self, parsed: Parsed, splitter: Any, counter: Any) -> list[Piece]:
+    def sentences(self, parsed: Parsed, splitter: Any) -> Sequence[str]:
+        return ()
+
+    def cut(self, parsed: Parsed, splitter: Any, counter: Any, changes: Sequence[float] = ()) -> list[Piece]:
         pieces: list[Piece] = []
         start = 0
         lines = parsed.text.splitlines(keepends=True)

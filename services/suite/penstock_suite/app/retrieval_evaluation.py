@@ -167,7 +167,7 @@ async def built(parts: Parts, dataset: Dataset, name: str, splitter: str) -> Asy
     model = await _model(parts, name)
     wanted = splitter_of(splitter)
     try:
-        cut = await asyncio.to_thread(cut_all, dataset.corpus, dataset.read, StructureChunker(), wanted, model.counter)
+        cut = await cut_all(dataset.corpus, dataset.read, StructureChunker(), wanted, model)
     except PenstockError as error:
         raise Misconfigured(f"--splitter {splitter}: {error}") from None
     async with _store() as engine:
