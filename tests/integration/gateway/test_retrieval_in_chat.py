@@ -240,14 +240,18 @@ async def test_quotes_alone_are_an_answer_that_asks_no_model(suite, upstream):
     for one in citations:
         assert FERRY[one["start"] : one["end"]] == one["quote"]
         assert text[: one["index"]].rstrip().endswith(one["quote"])
-    assert answered.json["model"] == "extractive"
+    assert (answered.json["model"], answered.header["x-penstock-upstream"]) == ("quotes", "knowledge")
+    assert answered.header["x-penstock-knowledge"].endswith("; cite=extractive")
     assert answered.header["x-penstock-cost-usd"] == "0"
     same = await suite.ask(QUESTION, model="quotes", stream=True)
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in same.chunks) == text
     nothing = await suite.ask("Quo vadis?", model="quotes")
     assert nothing.json["choices"][0]["message"]["content"] == "The documents here say nothing about this."
+    assert nothing.json["model"] == "quotes"
+    assert nothing.header["x-penstock-knowledge"].endswith("; outcome=nothing")
     rows = await suite.ledger_after_close()
-    assert [(row["model"], row["cost_nano_usd"], row["attempts"]) for row in rows][:2] == [("extractive", 0, 0)] * 2
+    told = [(row["model"], row["upstream"], row["cost_nano_usd"], row["attempts"]) for row in rows]
+    assert told == [("quotes", "knowledge", 0, 0)] * 3
 
 
 async def test_quotes_are_given_in_no_unknown_models_name(suite):

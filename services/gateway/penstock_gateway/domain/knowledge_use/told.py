@@ -77,6 +77,8 @@ class Retrieved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         words = [f"hits={len(self.passages)}", f"bases={','.join(self.bases)}"]
         if self.outcome != "found":
             words.append(f"outcome={self.outcome}")
+        if self.cited is not None:
+            words.append("cite=extractive")
         if self.result.degraded:
             words.append(f"degraded={','.join(self.result.degraded)}")
         return "; ".join(words)

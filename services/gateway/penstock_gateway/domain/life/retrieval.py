@@ -24,7 +24,7 @@ from penstock_common.errors import (
     UnsupportedParameter,
 )
 from penstock_common.llm.estimate import estimated_input_tokens
-from penstock_common.llm.types import GenerationEvent, GenerationInput, TextDelta
+from penstock_common.llm.types import Candidate, GenerationEvent, GenerationInput, TextDelta
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge_use.passages import Passage, all_of, context_of, passages_within, with_context
@@ -42,7 +42,8 @@ _ANSWER_SHARE, _MOST_ANSWER_TOKENS = 4, 1024
 # Tokens are estimated, and the estimate may be short.
 _ROOM_SHARE = 0.8
 EXTRACTIVE = "extractive"
-"""What an answer names as its model which is made of quotes alone; ``template`` where it says that nothing was found."""
+RETRIEVED = "knowledge"
+"""The upstream that is told of answers that no model has written: quotes, and that nothing was found."""
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -189,14 +190,14 @@ def _grounds_of(use: KnowledgeUse, retrieved: Retrieved, request: GenerationInpu
         if use.when_nothing == "refuse":
             raise NothingRelevant(f"Nothing relevant was found in {', '.join(use.bases)}.")
         if use.when_nothing == "say_so" or use.cite == EXTRACTIVE:
-            given = text_alone(use.nothing_text)
+            given = text_alone(use.nothing_text, Candidate(upstream=RETRIEVED, model=request.model))
     elif retrieved.outcome == "found" and use.cite == EXTRACTIVE:
         # Few requests want quotes, and what reads sentences is large.
         from penstock_gateway.domain.knowledge_use.extract import extract_of
 
         extract = extract_of(retrieved.passages, retrieved.query)
         retrieved = msgspec.structs.replace(retrieved, cited=extract.cited)
-        given = text_alone(extract.text, EXTRACTIVE)
+        given = text_alone(extract.text, Candidate(upstream=RETRIEVED, model=request.model))
     elif retrieved.outcome == "found":
         context = context_of(retrieved.passages)
         effective = with_context(request, context)
