@@ -282,6 +282,9 @@ class KnowledgeSettings(Section):
     search_leg_timeout: Positive = timedelta(seconds=2)
     """Of one way to search, half of it for the look at the vectors; where the other one answers, that is the answer, which
     says so."""
+    search_start_timeout: Positive = timedelta(seconds=10)
+    """What a search waits for a model that is loaded by its first text, such as after a start: within the request's time, and
+    with `search_leg_timeout` of it left."""
     reranker: str = ""
     """What takes the second look: a directory with `tokenizer.json` and `model.onnx` of a cross-encoder; empty for the
     built-in one, which needs no model."""

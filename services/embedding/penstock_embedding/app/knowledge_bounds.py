@@ -8,7 +8,7 @@ from penstock_embedding.domain.knowledge.documents import Bounds
 from penstock_embedding.domain.knowledge.indexes import Judging
 from penstock_embedding.domain.knowledge.ingest import Pace
 from penstock_embedding.domain.knowledge.records import Limits
-from penstock_embedding.domain.retrieval.search import SearchLimits
+from penstock_embedding.domain.retrieval.bounds import SearchLimits
 from penstock_embedding.settings import KnowledgeSettings
 
 
@@ -52,6 +52,7 @@ def search_limits_of(settings: KnowledgeSettings) -> SearchLimits:
     return SearchLimits(
         candidates=settings.search_candidates,
         leg_timeout=settings.search_leg_timeout.total_seconds(),
+        start_timeout=settings.search_start_timeout.total_seconds(),
         rerank_timeout=settings.rerank_timeout.total_seconds(),
         rerank_candidates=settings.rerank_candidates,
     )
