@@ -259,6 +259,8 @@ class KnowledgeSettings(Section):
     """The same in bytes."""
     ingest_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Documents that are taken in at once by one process; each is in memory meanwhile."""
+    ingest_small_bytes: Annotated[int, Field(ge=0)] = 256 * 1024
+    """One more is taken in at once where it is no larger than this: it need not wait until large ones end. 0 for none."""
     ingest_attempts: Annotated[int, Field(ge=1, le=100)] = 20
     """Times that a document is tried while a part of the service is away, or dies of it, before it has failed."""
     ingest_retry: Positive = timedelta(seconds=1)

@@ -397,6 +397,36 @@ async def test_progress_ends_when_nothing_is_pending(tmp_path):
         assert [one.documents_done for one in told] == sorted(one.documents_done for one in told)
 
 
+async def test_a_small_document_does_not_wait_until_large_ones_end(database_url, tmp_path):
+    large = lines("large", 20)
+    settings = {"ingest_concurrency": 2, "ingest_small_bytes": len(large) - 1}
+    go_on = asyncio.Event()
+    async with open_world(database_url, tmp_path, runs=True, **settings) as world:
+
+        async def gate(texts):
+            if any("large" in text for text in texts):
+                await go_on.wait()
+
+        world.models.model("one").gate = gate
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        for name in ("a", "b", "c"):
+            await put(world, name, large)
+        await put(world, "small", lines("alpha", 3))
+
+        async def is_ready():
+            return (await get(world, "small")).state == "ready"
+
+        await until(is_ready)
+        assert (await base(world)).documents_pending == 3
+        assert await world.taking.seconds_to_next(len(large) - 1) is None
+        go_on.set()
+
+        async def all_are():
+            return not (await base(world)).documents_pending
+
+        await until(all_are)
+
+
 async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_path):
     url = postgres.create_database()
     async with open_world(url, tmp_path, owner="dead", lease="1s") as dead:

@@ -14,7 +14,8 @@ from penstock_embedding.settings import KnowledgeSettings
 
 def parsing_limits(settings: KnowledgeSettings) -> ParsingLimits:
     """Return what one document may take of whoever reads it."""
-    return ParsingLimits(input_bytes=settings.max_document_bytes, workers=settings.ingest_concurrency)
+    workers = settings.ingest_concurrency + bool(settings.ingest_small_bytes)
+    return ParsingLimits(input_bytes=settings.max_document_bytes, workers=workers)
 
 
 def pace_of(settings: KnowledgeSettings) -> Pace:
@@ -24,6 +25,7 @@ def pace_of(settings: KnowledgeSettings) -> Pace:
         attempts=settings.ingest_attempts,
         first_pause=settings.ingest_retry.total_seconds(),
         lease=settings.lease.total_seconds(),
+        small_bytes=settings.ingest_small_bytes,
     )
 
 

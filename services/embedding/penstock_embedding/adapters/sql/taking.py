@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.contract.knowledge import DocumentFailure
@@ -31,10 +31,10 @@ class SqlTaking:
         self._owner = owner
         self._keeps_originals = keeps_originals
 
-    async def take(self, lease: float, most_attempts: int) -> Taken | None:
+    async def take(self, lease: float, most_attempts: int, most_bytes: int = 0) -> Taken | None:
         """Take the one that has waited longest; see the port."""
         moment = time.time()
-        due = pending.c.not_before <= moment, pending.c.leased_until < moment
+        due = pending.c.not_before <= moment, pending.c.leased_until < moment, *_within(most_bytes)
         oldest = select(pending).where(*due).order_by(pending.c.not_before, pending.c.put_at).limit(1)
         async with self._database.writing() as connection:
             row = (await connection.execute(oldest.with_for_update(skip_locked=True))).mappings().first()
@@ -62,11 +62,11 @@ class SqlTaking:
             language=row["language"],
         )
 
-    async def seconds_to_next(self) -> float | None:
+    async def seconds_to_next(self, most_bytes: int = 0) -> float | None:
         """Return when the next one may be taken; see the port."""
         due = func.min(_later(self._database, pending.c.not_before, pending.c.leased_until))
         async with self._database.reading() as connection:
-            moment = (await connection.execute(select(due))).scalar()
+            moment = (await connection.execute(select(due).where(*_within(most_bytes)))).scalar()
         return None if moment is None else max(0.0, moment - time.time())
 
     async def content(self, taken: Taken) -> bytes | None:
@@ -185,6 +185,18 @@ class SqlTaking:
 _DEADLY = DocumentFailure(
     "crashed", "The service ended each time that it took this document in. Send it in another format, or divide it."
 )
+
+
+def _within(most_bytes: int) -> tuple[Any, ...]:
+    """Return what leaves larger documents out."""
+    if not most_bytes:
+        return ()
+    document = (
+        documents.c.tenant == pending.c.tenant,
+        documents.c.base == pending.c.base,
+        documents.c.id == pending.c.document,
+    )
+    return (exists().where(*document, documents.c.bytes <= most_bytes),)
 
 
 def _later(database: Database, one: Any, other: Any) -> Any:

@@ -33,12 +33,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """How documents are taken in: at once, times that each is tried, and seconds."""
+    """How documents are taken in: at once, times that each is tried, and seconds.
+
+    ``small_bytes`` is the most of a small document: there is one worker more for these, so that they need not wait until
+    large ones end; 0 for none.
+    """
 
     workers: int
     attempts: int
     first_pause: float
     lease: float
+    small_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +80,12 @@ class Ingest:
             group.create_task(self._hold())
             for _ in range(self._pace.workers):
                 group.create_task(self._work())
+            if self._pace.small_bytes:
+                group.create_task(self._work(self._pace.small_bytes))
 
-    async def take_one(self) -> bool:
-        """Take in the one that has waited longest; return whether there was one."""
-        taken = await self._stores.taking.take(self._pace.lease, self._pace.attempts)
+    async def take_one(self, most_bytes: int = 0) -> bool:
+        """Take in the one that has waited longest, of those of so many bytes; return whether there was one."""
+        taken = await self._stores.taking.take(self._pace.lease, self._pace.attempts, most_bytes)
         if taken is None:
             return False
         try:
@@ -105,12 +112,12 @@ class Ingest:
             else:
                 return
 
-    async def _work(self) -> None:
+    async def _work(self, most_bytes: int = 0) -> None:
         while True:
             try:
-                if await self.take_one():
+                if await self.take_one(most_bytes):
                     continue
-                left = await self._stores.taking.seconds_to_next()
+                left = await self._stores.taking.seconds_to_next(most_bytes)
             except Exception as error:  # noqa: BLE001 - whatever is away comes back
                 _log.warning("ingest_waits", reason=str(error) or type(error).__name__)
                 left = _LOOK_SECONDS

@@ -131,15 +131,16 @@ class DocumentStore(Protocol):
 class Taking(Protocol):
     """Documents that are to be taken in, each by one worker at a time, under a lease."""
 
-    async def take(self, lease: float, most_attempts: int) -> Taken | None:
+    async def take(self, lease: float, most_attempts: int, most_bytes: int = 0) -> Taken | None:
         """Take the one that is due and has waited longest, for so many seconds; None if there is none.
 
+        ``most_bytes`` leaves larger ones out; 0 does not.
         One that was tried ``most_attempts`` times without a word of why has failed.
         """
         ...
 
-    async def seconds_to_next(self) -> float | None:
-        """Return when the next one may be taken; None if none waits."""
+    async def seconds_to_next(self, most_bytes: int = 0) -> float | None:
+        """Return when the next one of these may be taken; None if none waits."""
         ...
 
     async def content(self, taken: Taken) -> bytes | None:
