@@ -2115,7 +2115,9 @@ type SwitchIndexRequest struct {
 	// 0: the one that served before.
 	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// Though it finds worse, or nobody can say. It is in the audit log.
-	Force         bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	// Why, for the audit log: at most 256 characters.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2176,6 +2178,13 @@ func (x *SwitchIndexRequest) GetForce() bool {
 		return x.Force
 	}
 	return false
+}
+
+func (x *SwitchIndexRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Response of SwitchIndex.
@@ -2593,12 +2602,13 @@ const file_penstock_gateway_v1_knowledge_service_proto_rawDesc = "" +
 	"\x04base\x18\x01 \x01(\tB\x03\xe0A\x02R\x04base\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"T\n" +
 	"\x13ListIndexesResponse\x12=\n" +
-	"\aindexes\x18\x01 \x03(\v2#.penstock.knowledge.v1.IndexVersionR\aindexes\"u\n" +
+	"\aindexes\x18\x01 \x03(\v2#.penstock.knowledge.v1.IndexVersionR\aindexes\"\x8d\x01\n" +
 	"\x12SwitchIndexRequest\x12\x17\n" +
 	"\x04base\x18\x01 \x01(\tB\x03\xe0A\x02R\x04base\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12\x14\n" +
-	"\x05force\x18\x04 \x01(\bR\x05force\"P\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"P\n" +
 	"\x13SwitchIndexResponse\x129\n" +
 	"\x05index\x18\x01 \x01(\v2#.penstock.knowledge.v1.IndexVersionR\x05index\"b\n" +
 	"\x10DropIndexRequest\x12\x17\n" +

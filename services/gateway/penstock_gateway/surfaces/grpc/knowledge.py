@@ -176,7 +176,7 @@ class KnowledgeServicer:
     async def SwitchIndex(self, request: pb.SwitchIndexRequest, call: ServerCall) -> pb.SwitchIndexResponse:
         """Return the version that serves now."""
         wanted = read(request, calls.SwitchIndexRequest)
-        told = await self._knowledge.switch_index(self._knowledge_actor(call), wanted)
+        told = await self._knowledge.switch_index(self._knowledge_actor(call), wanted, request.reason)
         return write(calls.SwitchIndexResponse(told), pb.SwitchIndexResponse())
 
     async def DropIndex(self, request: pb.DropIndexRequest, call: ServerCall) -> pb.DropIndexResponse:
