@@ -254,6 +254,17 @@ async def test_quotes_alone_are_an_answer_that_asks_no_model(suite, upstream):
     assert told == [("quotes", "knowledge", 0, 0)] * 3
 
 
+async def test_what_the_search_has_cost_is_in_the_ledger(suite, upstream, kept):
+    kept.cost_nano_usd = 7
+    says(upstream, "12 EUR [1].")
+    answered = await suite.ask(QUESTION, model="guide")
+    assert answered.status == 200
+    await suite.ask(QUESTION, model="quotes")
+    first, second = await suite.ledger_after_close()
+    told = int(round(float(answered.header["x-penstock-cost-usd"]) * 1e9))
+    assert (first["cost_nano_usd"] - told, second["cost_nano_usd"]) == (7, 7)
+
+
 async def test_quotes_are_given_in_no_unknown_models_name(suite):
     answered = await suite.ask(QUESTION, model="nobody", knowledge={**DOCS, "cite": "extractive"})
     assert (answered.status, answered.error["code"]) == (404, "model_not_found")

@@ -44,7 +44,9 @@ class World:
                 await asyncio.Event().wait()
             finally:
                 self.ended.append(request.query)
-        return SearchResponse(SearchResult(hits=[hit("b", 0.2), hit("a", 0.9)], searched=[INDEX], query_tokens=3))
+        return SearchResponse(
+            SearchResult(hits=[hit("b", 0.2), hit("a", 0.9)], searched=[INDEX], query_tokens=3, query_cost_nano_usd=7)
+        )
 
     def append(self, row: Any) -> None:
         self.rows.append(row)
@@ -101,6 +103,7 @@ async def test_one_query_has_its_hits_in_the_order_of_the_search(begin: Any, wor
     assert [one.chunk.id for one in found.hits] == ["b", "a"]
     (row,) = world.rows
     assert (row.outcome, row.upstream, row.model, row.usage.input_tokens, row.attempts) == ("ok", SEARCHED, "m", 3, 1)
+    assert row.cost_nano_usd == 7
 
 
 async def test_several_queries_are_one_row_of_the_ledger(begin: Any, world: World) -> None:
@@ -109,6 +112,7 @@ async def test_several_queries_are_one_row_of_the_ledger(begin: Any, world: Worl
     assert [one.chunk.id for one in found.hits] == ["a"]
     (row,) = world.rows
     assert (world.asked, row.usage.input_tokens, row.attempts) == (["red", "blue"], 6, 1)
+    assert row.cost_nano_usd == 14
 
 
 async def test_a_query_that_fails_ends_the_others_before_the_request_is_settled(begin: Any, world: World) -> None:

@@ -162,7 +162,8 @@ class Searcher:
             ],
             degraded=sorted(question.degraded),
             query_truncated=any(vector.truncated for vector in embedded),
-            query_tokens=max((vector.tokens for vector in embedded), default=0),
+            query_tokens=sum(vector.tokens for vector in embedded),
+            query_cost_nano_usd=sum(vector.cost_nano_usd for vector in embedded),
         )
 
     @staticmethod

@@ -205,7 +205,7 @@ class ChatExchange(Exchange[ChatOrder]):
     async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
         """Return the input with what was found for it, after all other steps: nothing else makes that shorter."""
         grounds = self.grounds = self._visit.grounds = await self._parts.retrieval.grounds(asked, self.call)
-        self._source, self._effective = grounds.given, grounds.effective
+        self._source, self._effective, self._owed = grounds.given, grounds.effective, grounds.owed
         return grounds.effective
 
     async def _board(self, flights: Flights, key: FlightKey, generation: Generation) -> None:

@@ -35,6 +35,7 @@ from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 from penstock_gateway.domain.knowledge_use.use import NOT_SAID, KnowledgeUse, joined
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Router
+from penstock_gateway.domain.life.progress import Bill
 from penstock_gateway.domain.life.sources import AnswerSource, text_alone
 
 # Of a model's window, where the request does not say how long the answer may be.
@@ -58,6 +59,12 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True):
     retrieved: Retrieved
     digest: bytes
     given: AnswerSource | None = None
+
+    @property
+    def owed(self) -> Bill | None:
+        """What the search has cost; None where that is nothing."""
+        cost = self.retrieved.result.query_cost_nano_usd
+        return Bill(cost_nano_usd=cost) if cost else None
 
     def told(self, events: Sequence[GenerationEvent]) -> KnowledgeTold:
         """Return what there is to tell of an answer."""

@@ -97,7 +97,7 @@ class SearchExchange(Exchange[EmbeddingOrder]):
             return Outcome(attempts=0 if self._step is None else 1)
         model = found.searched[0].model if found.searched else ""
         return Outcome(
-            bill=Bill(Usage(input_tokens=found.query_tokens)),
+            bill=Bill(Usage(input_tokens=found.query_tokens), cost_nano_usd=found.query_cost_nano_usd),
             answered_by=Candidate(upstream=SEARCHED, model=model),
             attempts=1,
         )
@@ -126,4 +126,5 @@ def merged(results: Sequence[SearchResult], limit: int) -> SearchResult:
         degraded=sorted({part for result in results for part in result.degraded}),
         query_truncated=any(result.query_truncated for result in results),
         query_tokens=sum(result.query_tokens for result in results),
+        query_cost_nano_usd=sum(result.query_cost_nano_usd for result in results),
     )
