@@ -279,6 +279,12 @@ class KnowledgeSettings(Section):
     """Of more questions so many are asked, evenly chosen."""
     allowed_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How much nDCG at 10 a switch may cost."""
+    evaluation_modes: Annotated[list[Literal["hybrid", "dense", "sparse", "hybrid_rerank"]], Field(min_length=1)] = [
+        "hybrid",
+        "hybrid_rerank",
+    ]
+    """In which versions are compared, each of which has to hold: those in which the knowledge bases are searched. With a
+    `reranker` that takes long, leave `hybrid_rerank` out, or lower `most_evaluation_queries`."""
     search_candidates: Annotated[int, Field(ge=10, le=1_000)] = 100
     """Chunks that each way to search proposes, before those are left out that are not to be shown."""
     search_leg_timeout: Positive = timedelta(seconds=2)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from sqlalchemy import update
 
@@ -22,7 +24,14 @@ from penstock_common.contract.knowledge import (
     SearchOptions,
     Splitter,
 )
-from penstock_common.errors import ModelNotFound, Overloaded, ResourceExists, ResourceNotFound, ResourceState
+from penstock_common.errors import (
+    ModelNotFound,
+    Overloaded,
+    ResourceExists,
+    ResourceNotFound,
+    ResourceState,
+    ServiceUnavailable,
+)
 from penstock_embedding.adapters.sql.tables import indexes
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION
 
@@ -98,7 +107,7 @@ async def test_a_version_is_built_beside_the_one_that_serves_and_switched_to_and
     assert (await switch(world, 2)).state == "serving"
     assert (await found(world, "alpha"))[0] == 2
     quality = (await world.indexes.list_indexes(calls.ListIndexesRequest(TENANT, "kb"))).indexes[0].quality
-    assert (quality[0].queries, quality[0].mode) == (6, "hybrid")
+    assert [(one.queries, one.mode) for one in quality] == [(6, "hybrid"), (6, "hybrid_rerank")]
     assert (await world.documents.get_document(calls.GetDocumentRequest(TENANT, "kb", "beta"))).document.chunks == 2
     assert (await switch(world)).number == 1
     assert (await found(world, "alpha"))[0] == 1
@@ -180,6 +189,40 @@ async def test_a_version_that_finds_worse_is_refused_and_an_equal_one_is_not(tmp
         await build(world, IndexSpec("two", ONE.splitter))
         await world.builder.build_one()
         assert (await switch(world, 3)).number == 3
+
+
+async def test_a_version_is_judged_in_each_mode_and_by_whole_searches_alone(world):
+    await build(world)
+    await world.builder.build_one()
+    await ask(world)
+    inner = world.searcher
+
+    class Searcher:
+        worse: str = ""
+        degraded: int = 0
+
+        async def search(self, request, deadline):
+            options = request.options
+            result = await inner.search(request, deadline)
+            if options.index_version == 2 and options.mode == self.worse:
+                result = msgspec.structs.replace(result, hits=())
+            if options.index_version == self.degraded:
+                result = msgspec.structs.replace(result, degraded=["dense"])
+            return result
+
+    searcher = Searcher()
+    world.indexes = dataclasses.replace(world.indexes, searcher=searcher)
+    for mode in ("hybrid", "hybrid_rerank"):
+        searcher.worse = mode
+        with pytest.raises(ResourceState, match=rf"finds worse .* \({mode}\)"):
+            await switch(world, 2)
+    searcher.worse, searcher.degraded = "", 2
+    with pytest.raises(ServiceUnavailable, match="without dense"):
+        await switch(world, 2)
+    assert (await found(world, "alpha"))[0] == 1
+    # What serves may be without a part for good, which is why it is to be replaced.
+    searcher.degraded = 1
+    assert (await switch(world, 2)).number == 2
 
 
 async def test_a_return_needs_no_model(world):

@@ -66,4 +66,5 @@ def judging_of(settings: KnowledgeSettings) -> Judging:
         least_queries=settings.least_evaluation_queries,
         most_queries=settings.most_evaluation_queries,
         allowed_loss=settings.allowed_loss,
+        modes=settings.evaluation_modes,
     )
