@@ -311,6 +311,13 @@ class KnowledgeSettings(Section):
         return DatabaseLimits(pool_size=self.database_connections, statement_timeout=self.database_timeout)
 
 
+class StorageSettings(Section):
+    """Where documents are kept; copying them needs no more."""
+
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    sql: DatabaseUrl = ""
+
+
 class Settings(Section):
     """The embedding service's sections."""
 

@@ -262,6 +262,9 @@ async def test_versions_are_refused_that_cannot_be_or_are_there(world):
         await build(world, IndexSpec("nothing", ONE.splitter))
     with pytest.raises(ResourceExists, match="same model and splitter"):
         await build(world, ONE)
+    again = calls.BuildIndexRequest(TENANT, "kb", ONE, again=True)
+    assert (await world.indexes.build_index(again)).index.number == 2
+    await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 2))
     with pytest.raises(ResourceState, match="No version has served before"):
         await switch(world)
     with pytest.raises(ResourceNotFound):

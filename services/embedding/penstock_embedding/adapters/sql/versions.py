@@ -48,12 +48,12 @@ class SqlVersions:
             rows = (await connection.execute(query)).mappings().all()
         return [index_of(row, found["serving"], counts.get(row["number"], 0), total) for row in rows]
 
-    async def begin(self, index: IndexRef) -> int:
+    async def begin(self, index: IndexRef, *, again: bool = False) -> int:
         """Begin a version; see the port."""
         async with self._database.writing() as connection:
             base = await lock_base(connection, index.tenant, index.base)
             for row in await _rows(connection, index.tenant, index.base):
-                _check_other(row, index)
+                _check_other(row, index, may_be_like_it=again)
             number: int = base["next_index"]
             await add_index(connection, index._replace(version=number), "building")
             of_it = bases.c.tenant == index.tenant, bases.c.id == index.base
@@ -254,7 +254,7 @@ async def _drop(connection: AsyncConnection, row: Row) -> None:
     await throw_away(connection, "index", index)
 
 
-def _check_other(row: Row, index: IndexRef) -> None:
+def _check_other(row: Row, index: IndexRef, *, may_be_like_it: bool) -> None:
     if row["state"] == "building":
         raise ResourceState(
             f"Index version {row['number']} is being built: wait for it, or drop it.",
@@ -264,9 +264,9 @@ def _check_other(row: Row, index: IndexRef) -> None:
     spec = converted(row["spec"], IndexSpec)
     made = spec.splitter, row["model_revision"], row["analysis"]
     is_same = made == (index.spec.splitter, index.model_revision, index.analysis)
-    if is_same and row["state"] == "ready":
+    if is_same and row["state"] == "ready" and not may_be_like_it:
         raise ResourceExists(
-            f"Index version {row['number']} is made with the same model and splitter.",
+            f"Index version {row['number']} is made with the same model and splitter: say 'again' to make another.",
             kind="index",
             name=str(row["number"]),
         )

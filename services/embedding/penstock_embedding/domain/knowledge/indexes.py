@@ -64,7 +64,7 @@ class Indexes:
         """
         await self.bases.get(request.tenant, request.base)
         index = await new_index(self.models, request.tenant, request.base, request.spec)
-        number = await self.versions.begin(index)
+        number = await self.versions.begin(index, again=request.again)
         self.awaken()
         return calls.BuildIndexResponse(await self._version(request.tenant, request.base, number))
 

@@ -182,12 +182,12 @@ class Versions(Protocol):
         """Return those of a knowledge base, the newest first."""
         ...
 
-    async def begin(self, index: IndexRef) -> int:
+    async def begin(self, index: IndexRef, *, again: bool = False) -> int:
         """Begin one, and return its number.
 
         Raises:
             ResourceState: if another one is being built.
-            ResourceExists: if there is one like it.
+            ResourceExists: if there is one like it, and it is not to be made ``again``.
         """
         ...
 

@@ -70,10 +70,13 @@ def _add_build(cli: typer.Typer, opened: OpenAdministration) -> None:
         splitter: SplitterOption = "auto",
         tokens: TokensOption = 0,
         overlap: OverlapOption = None,
+        again: Annotated[
+            bool, typer.Option("--again", help="Though there is a version like it: its vectors were lost.")
+        ] = False,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            wanted = BuildIndexRequest(tenant, base, read_spec(model, splitter, tokens, overlap))
+            wanted = BuildIndexRequest(tenant, base, read_spec(model, splitter, tokens, overlap), again)
             begun = ask(lambda administration: administration.build_index(wanted))
             if as_json:
                 print_json(begun)
