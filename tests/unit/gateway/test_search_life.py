@@ -18,6 +18,7 @@ from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
 from penstock_gateway.domain.access.identity import OPERATORS, Caller
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
@@ -34,6 +35,7 @@ class World:
         self.rows: list[Any] = []
         self.asked: list[str] = []
         self.ended: list[str] = []
+        self.signals: list[Any] = []
 
     async def search(self, request: SearchRequest, steps: Any) -> SearchResponse:
         self.asked.append(request.query)
@@ -55,7 +57,11 @@ class World:
 
 
 class Observer:
-    def ended(self, exchange: Any) -> None: ...
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def ended(self, exchange: Any) -> None:
+        self._world.signals.append(exchange.retrieval)
 
     def turned_away(self, surface: str, error: BaseException) -> None: ...
 
@@ -87,7 +93,7 @@ def begin(world: World) -> Any:
         caller = Caller(OPERATORS, "k", frozenset())
         traces = TraceStarter(0, random.Random(1))
         call = Call(order, caller, door.enter(caller), traces.start(""), Steps(), time.time_ns())
-        visits: Any = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=Observer())
+        visits: Any = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=Observer(world))
         knowledge: Any = world
         options = SearchOptions(limit=1)
         requests = [SearchRequest(tenant="t", bases=["k"], query=query, options=options) for query in queries]
@@ -104,6 +110,7 @@ async def test_one_query_has_its_hits_in_the_order_of_the_search(begin: Any, wor
     (row,) = world.rows
     assert (row.outcome, row.upstream, row.model, row.usage.input_tokens, row.attempts) == ("ok", SEARCHED, "m", 3, 1)
     assert row.cost_nano_usd == 7
+    assert world.signals == [RetrievalSignals("search", "found")]
 
 
 async def test_several_queries_are_one_row_of_the_ledger(begin: Any, world: World) -> None:

@@ -69,6 +69,8 @@ class Retrieved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     query: str
     passages: Sequence[Passage] = ()
     result: SearchResult = SearchResult()
+    irrelevant: int = 0
+    """Hits that were left out, as they have nothing to do with the question."""
     cited: Sequence[Cited] | None = None
     """What the answer cites, where that is known without reading it."""
 

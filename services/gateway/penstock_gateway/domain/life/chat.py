@@ -155,7 +155,7 @@ class ChatExchange(Exchange[ChatOrder]):
                 return answer
 
     async def _prepare(self) -> None:
-        steps = self._steps
+        steps, parts = self._steps, self._parts
         if self.call.order.prompt is not None:
             await self._take_prompt()
         order = self.call.order
@@ -164,7 +164,6 @@ class ChatExchange(Exchange[ChatOrder]):
         self._check()
         steps.next("admit")
         await self._reserve()
-        parts = self._parts
         effective, self.compressed = await effective_input(self.call, self._input_steps, parts.compression)
         if order.knowledge is not None or order.input.model in parts.retrieval.models:
             effective = await self._retrieve(effective)
@@ -357,6 +356,7 @@ class ChatExchange(Exchange[ChatOrder]):
             decision=self.decision,
             part=self.assigned.part if self.assigned is not None else NO_PART,
             compressed_tokens=self.compressed.saved if self.compressed is not None else 0,
+            retrieval=self.grounds.signals(progress) if self.grounds is not None else None,
         )
 
     def _attempts(self) -> Sequence[Step]:

@@ -15,6 +15,7 @@ from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, Penstock
 from penstock_common.llm.types import Candidate, Decision
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.admission import Limiter, RateState, Verdict, refusal
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
@@ -54,6 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decision: Decision | None = None
     part: Part = NO_PART
     compressed_tokens: int = 0
+    retrieval: RetrievalSignals | None = None
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -71,6 +73,7 @@ class EndedExchange(msgspec.Struct, frozen=True):
     ended_ns: int
     error: BaseException | None
     decision: Decision | None = None
+    retrieval: RetrievalSignals | None = None
 
 
 class Observer(Protocol):
@@ -264,8 +267,8 @@ class Exchange(Generic[OrderT_co]):
             self._give_back(error)
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
-        ended = EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, outcome.decision)
-        visits.observer.ended(ended)
+        told = outcome.decision, outcome.retrieval
+        visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, *told))
 
     def _give_back(self, error: BaseException | None) -> None:
         """Give the places back that the request has; one that was refused uses up no request of its allowance."""

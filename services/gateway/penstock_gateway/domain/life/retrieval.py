@@ -31,11 +31,12 @@ from penstock_gateway.domain.knowledge_use.passages import Passage, all_of, cont
 from penstock_gateway.domain.knowledge_use.ports import PassageSearch
 from penstock_gateway.domain.knowledge_use.query import query_of
 from penstock_gateway.domain.knowledge_use.relevance import relevant
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals, signals_of_chat
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 from penstock_gateway.domain.knowledge_use.use import NOT_SAID, KnowledgeUse, joined
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Router
-from penstock_gateway.domain.life.progress import Bill
+from penstock_gateway.domain.life.progress import Bill, Progress
 from penstock_gateway.domain.life.sources import AnswerSource, text_alone
 
 # Of a model's window, where the request does not say how long the answer may be.
@@ -65,6 +66,10 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True):
         """What the search has cost; None where that is nothing."""
         cost = self.retrieved.result.query_cost_nano_usd
         return Bill(cost_nano_usd=cost) if cost else None
+
+    def signals(self, progress: Progress) -> RetrievalSignals:
+        """Return what there is to count of an answer."""
+        return signals_of_chat(self.retrieved, self.told(progress.events), is_whole=progress.finished is not None)
 
     def told(self, events: Sequence[GenerationEvent]) -> KnowledgeTold:
         """Return what there is to tell of an answer."""
@@ -142,10 +147,19 @@ class Retrieval:
             if use.when_unavailable == "fail":
                 raise
             return Retrieved(outcome="unavailable", bases=use.bases, query=query)
+        irrelevant = 0
         if use.judges_relevance:
-            result = msgspec.structs.replace(result, hits=relevant(result))
-        outcome = "found" if result.hits else "nothing"
-        return Retrieved(outcome=outcome, bases=use.bases, query=query, passages=all_of(result.hits), result=result)
+            hits = relevant(result)
+            irrelevant = len(result.hits) - len(hits)
+            result = msgspec.structs.replace(result, hits=hits)
+        return Retrieved(
+            outcome="found" if result.hits else "nothing",
+            bases=use.bases,
+            query=query,
+            passages=all_of(result.hits),
+            result=result,
+            irrelevant=irrelevant,
+        )
 
     async def _search_for(self, asked: SearchRequest, step: Step) -> SearchResult:
         assert self._search is not None, "who has knowledge bases has who searches them"

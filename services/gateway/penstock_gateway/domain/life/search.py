@@ -22,6 +22,7 @@ from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Candidate, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge.ports import Knowledge
+from penstock_gateway.domain.knowledge_use.signals import signals_of_search
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
 from penstock_gateway.domain.life.progress import Bill
@@ -100,6 +101,7 @@ class SearchExchange(Exchange[EmbeddingOrder]):
             bill=Bill(Usage(input_tokens=found.query_tokens), cost_nano_usd=found.query_cost_nano_usd),
             answered_by=Candidate(upstream=SEARCHED, model=model),
             attempts=1,
+            retrieval=signals_of_search(found),
         )
 
     def _was_refused(self, error: PenstockError) -> bool:
