@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from penstock_common.contract import knowledge_calls as calls
 from penstock_common.contract.knowledge import Attribute, AttributeValue, IndexSpec, SearchOptions, Splitter
@@ -17,7 +19,10 @@ from penstock_common.errors import (
     ResourceExists,
     ResourceNotFound,
     ResourceState,
+    ServiceUnavailable,
 )
+
+from penstock_embedding.adapters.sql.tables import pending
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -451,6 +456,55 @@ async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_p
             # Who comes back late changes nothing.
             assert await dead.taking.make_current(taken, [], None or _readout()) is None
             assert len(await texts(alive, "a")) == 3
+
+
+async def end_leases(world, seconds):
+    async with world.database.writing() as connection:
+        await connection.execute(update(pending).values(leased_until=time.time() + seconds))
+
+
+async def test_only_what_is_worked_on_is_held_for_longer(tmp_path):
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, lease="1s") as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", "BROKEN")
+        fail = world.taking.fail
+
+        async def lost(taken, failure):
+            world.taking.fail = fail
+            raise ServiceUnavailable("The database of documents does not answer.", service="sql")
+
+        world.taking.fail = lost
+        with pytest.raises(ServiceUnavailable):
+            await world.ingest.take_one()
+        # Nobody is at it now; were it held, it would never be taken again.
+        await end_leases(world, 0.1)
+        await world.ingest.renew()
+        assert await world.taking.seconds_to_next() <= 0.1
+
+        async def failed():
+            await world.ingest.take_one()
+            return (await get(world, "a")).state == "failed"
+
+        await until(failed)
+
+
+async def test_what_is_worked_on_is_held_for_longer(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        began.set()
+        await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("alpha", 2))
+    taking = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    await end_leases(world, -1)
+    await world.ingest.renew()
+    assert await world.taking.seconds_to_next() > 10
+    assert await world.taking.take(30, 20) is None
+    go_on.set()
+    await taking
 
 
 def _readout():

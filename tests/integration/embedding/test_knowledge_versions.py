@@ -68,6 +68,12 @@ async def build(world, spec=TWO):
     return (await world.indexes.build_index(calls.BuildIndexRequest(TENANT, "kb", spec))).index
 
 
+async def built(world):
+    """Build what is to be built, to its end."""
+    while await world.builder.build_some():
+        pass
+
+
 async def switch(world, version=0, *, force=False):
     request = calls.SwitchIndexRequest(TENANT, "kb", version, force)
     return (await world.indexes.switch_index(request)).index
@@ -100,7 +106,7 @@ async def test_a_version_is_built_beside_the_one_that_serves_and_switched_to_and
         await build(world, IndexSpec("noise", TWO.splitter))
     with pytest.raises(ResourceState, match="building"):
         await switch(world, 2)
-    assert await world.builder.build_one()
+    await built(world)
     assert await states(world) == {2: "ready", 1: "serving"}
     assert len((await found(world, "alpha", 2))[1]) == 12
     await ask(world)
@@ -118,7 +124,7 @@ async def test_writes_go_into_every_version_also_after_the_switch_and_deletions_
     # Before the build, while it is open, and after it.
     await put(world, "alpha", "alpha first\n")
     await take_all(world)
-    await world.builder.build_one()
+    await built(world)
     await put(world, "new", "novel novel\n")
     await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "beta"))
     await take_all(world)
@@ -145,7 +151,7 @@ async def test_what_changes_while_it_is_built_is_built_as_it_is_in_the_end(world
     two = world.models.model("two")
     two.gate = gate
     await build(world)
-    building = asyncio.create_task(world.builder.build_one())
+    building = asyncio.create_task(built(world))
     await at_it.wait()
     # The one that is being embedded comes first by its id.
     await world.documents.delete_document(calls.DeleteDocumentRequest(TENANT, "kb", "alpha"))
@@ -176,7 +182,7 @@ async def test_a_version_that_finds_worse_is_refused_and_an_equal_one_is_not(tmp
     async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, models=models) as world:
         await begin(world)
         await build(world, IndexSpec("blunt", ONE.splitter))
-        await world.builder.build_one()
+        await built(world)
         with pytest.raises(ResourceState, match="Nobody can say .* has 0 questions, and 3 are needed"):
             await switch(world, 2)
         await ask(world)
@@ -187,13 +193,13 @@ async def test_a_version_that_finds_worse_is_refused_and_an_equal_one_is_not(tmp
         assert (await switch(world)).number == 1
         await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 2))
         await build(world, IndexSpec("two", ONE.splitter))
-        await world.builder.build_one()
+        await built(world)
         assert (await switch(world, 3)).number == 3
 
 
 async def test_a_version_is_judged_in_each_mode_and_by_whole_searches_alone(world):
     await build(world)
-    await world.builder.build_one()
+    await built(world)
     await ask(world)
     inner = world.searcher
 
@@ -227,7 +233,7 @@ async def test_a_version_is_judged_in_each_mode_and_by_whole_searches_alone(worl
 
 async def test_a_return_needs_no_model(world):
     await build(world)
-    await world.builder.build_one()
+    await built(world)
     await switch(world, 2, force=True)
     world.models.models = {"other": HashModel("other")}
     assert (await switch(world)).number == 1
@@ -245,7 +251,7 @@ async def test_a_model_that_makes_other_vectors_by_now_is_not_mixed_in(world):
 
 async def test_a_kept_version_whose_model_has_gone_does_not_hold_documents_up(world):
     await build(world)
-    await world.builder.build_one()
+    await built(world)
     world.models.models = {"one": world.models.model("one")}
     await put(world, "alpha", "alpha anew\n")
     await take_all(world)
@@ -283,7 +289,7 @@ async def test_a_build_that_is_dropped_ends_and_leaves_nothing(world):
 
     world.models.model("two").gate = gate
     await build(world)
-    building = asyncio.create_task(world.builder.build_one())
+    building = asyncio.create_task(built(world))
     await at_it.wait()
     assert (await world.indexes.drop_index(calls.DropIndexRequest(TENANT, "kb", 2))).existed
     go_on.set()
@@ -303,14 +309,54 @@ async def test_a_provider_that_is_busy_slows_a_build_down(world, monkeypatch):
     monkeypatch.setattr("penstock_embedding.domain.knowledge.building._FIRST_PAUSE_SECONDS", 0.0)
     world.models.model("two").gate = gate
     await build(world)
-    await world.builder.build_one()
+    await built(world)
     assert (await states(world))[2] == "ready"
+
+
+async def test_a_version_that_waits_for_its_provider_holds_no_other_up(world):
+    async def gate(texts):
+        raise Overloaded("Too fast.")
+
+    world.models.model("two").gate = gate
+    await build(world)
+    await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="other", spec=ONE))
+    await world.indexes.build_index(calls.BuildIndexRequest(TENANT, "other", IndexSpec("noise", ONE.splitter)))
+    await built(world)
+    assert (await states(world))[2] == "building"
+    other = await world.indexes.list_indexes(calls.ListIndexesRequest(TENANT, "other"))
+    assert other.indexes[0].state == "ready"
+
+
+async def test_versions_are_built_in_turns(world):
+    await build(world)
+    await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="other", spec=ONE))
+    await world.indexes.build_index(calls.BuildIndexRequest(TENANT, "other", IndexSpec("two", ONE.splitter)))
+    turns = [(await world.versions.take(30)).base for _ in range(4)]
+    assert turns == ["kb", "other", "kb", "other"]
+
+
+async def test_a_build_that_nobody_can_do_fails_in_the_end_and_tells_why(world, monkeypatch):
+    failures = 0
+
+    async def gate(texts):
+        nonlocal failures
+        failures += 1
+        raise ZeroDivisionError("what nobody has foreseen")
+
+    monkeypatch.setattr("penstock_embedding.domain.knowledge.building._FIRST_PAUSE_SECONDS", 0.0)
+    world.models.model("two").gate = gate
+    await build(world)
+    await built(world)
+    index = (await world.indexes.list_indexes(calls.ListIndexesRequest(TENANT, "kb"))).indexes[0]
+    assert (index.state, index.error) == ("failed", "It failed 5 times: what nobody has foreseen")
+    assert failures == 5
+    assert (await found(world, "alpha"))[0] == 1
 
 
 async def test_old_versions_are_collected_and_none_that_serves(world):
     for number in range(3):
         await build(world, IndexSpec("two", Splitter("recursive", 32 * (number + 2), 0)))
-        await world.builder.build_one()
+        await built(world)
         await switch(world, number + 2, force=True)
     from datetime import timedelta
 
@@ -386,7 +432,7 @@ async def test_an_index_whose_words_were_made_in_another_way_is_told_apart_and_c
         await connection.execute(update(indexes).values(analysis=ANALYSIS_VERSION - 1))
     assert (await catalogue.index(TENANT, "kb")).analysis == ANALYSIS_VERSION - 1
     assert (await build(world, ONE)).number == 2
-    while await world.builder.build_one():
+    while await world.builder.build_some():
         pass
     assert (await catalogue.index(TENANT, "kb", 2)).analysis == ANALYSIS_VERSION
 

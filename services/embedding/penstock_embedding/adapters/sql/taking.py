@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, exists, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.contract.knowledge import DocumentFailure
@@ -79,9 +79,10 @@ class SqlTaking:
             return None
         return self._database.sealer.open(key.tenant, place("content", key.base, key.document), sealed)
 
-    async def renew(self, lease: float) -> None:
+    async def renew(self, lease: float, keys: Sequence[Key]) -> None:
         """Hold what is held for longer; see the port."""
-        mine = pending.c.owner == self._owner, pending.c.leased_until > 0
+        named = tuple_(pending.c.tenant, pending.c.base, pending.c.document).in_(keys)
+        mine = pending.c.owner == self._owner, pending.c.leased_until > 0, named
         async with self._database.writing() as connection:
             await connection.execute(update(pending).where(*mine).values(leased_until=time.time() + lease))
 

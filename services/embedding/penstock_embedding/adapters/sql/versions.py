@@ -65,7 +65,10 @@ class SqlVersions:
         moment = time.time()
         mine_or_free = (indexes.c.leased_until < moment) | (indexes.c.owner == self._owner)
         query = (
-            select(indexes).where(indexes.c.state == "building", mine_or_free).order_by(indexes.c.created_at).limit(1)
+            select(indexes)
+            .where(indexes.c.state == "building", mine_or_free)
+            .order_by(indexes.c.leased_until, indexes.c.created_at)
+            .limit(1)
         )
         async with self._database.writing() as connection:
             row = (await connection.execute(query.with_for_update(skip_locked=True))).mappings().first()
@@ -75,6 +78,13 @@ class SqlVersions:
             held = {"owner": self._owner, "leased_until": moment + lease}
             await connection.execute(update(indexes).where(*_is(index)).values(**held))
         return index
+
+    async def put_back(self, index: IndexRef, seconds: float) -> None:
+        """Have one be taken later; see the port."""
+        mine = *_is(index), indexes.c.owner == self._owner, indexes.c.state == "building"
+        later = {"owner": "", "leased_until": time.time() + seconds}
+        async with self._database.writing() as connection:
+            await connection.execute(update(indexes).where(*mine).values(**later))
 
     async def renew(self, lease: float) -> None:
         """Hold what is held for longer; see the port."""

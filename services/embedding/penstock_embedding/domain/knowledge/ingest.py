@@ -22,7 +22,7 @@ from penstock_common.errors import (
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parser
 from penstock_embedding.domain.knowledge.ports import IndexRef
 from penstock_embedding.domain.knowledge.preparing import Preparing, Whose
-from penstock_embedding.domain.knowledge.records import Garbage, Made, Readout, Taken
+from penstock_embedding.domain.knowledge.records import Garbage, Key, Made, Readout, Taken
 from penstock_embedding.domain.knowledge.stores import Bases, GarbageHeap, Taking, Versions
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 
@@ -66,6 +66,7 @@ class Ingest:
         self._sweeper = sweeper
         self._pace = pace
         self._waiting = asyncio.Event()
+        self._at_work: set[Key] = set()
         self.vectors_under_way: dict[tuple[str, str], int] = {}
         """Vectors that were put of documents that are not found yet, by tenant and knowledge base."""
 
@@ -88,6 +89,7 @@ class Ingest:
         taken = await self._stores.taking.take(self._pace.lease, self._pace.attempts, most_bytes)
         if taken is None:
             return False
+        self._at_work.add(taken.key)
         try:
             await self._take_in(taken)
         except asyncio.CancelledError:
@@ -98,6 +100,7 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 - a document's trouble is its own
             await self._end_badly(taken, error)
         finally:
+            self._at_work.discard(taken.key)
             self.vectors_under_way.pop((taken.key.tenant, taken.key.base), None)
         return True
 
@@ -131,10 +134,15 @@ class Ingest:
         while True:
             await asyncio.sleep(self._pace.lease / 3)
             try:
-                await self._stores.taking.renew(self._pace.lease)
-                await self._stores.versions.renew(self._pace.lease)
-            except PenstockError as error:
-                _log.warning("leases_not_renewed", reason=str(error))
+                await self.renew()
+            except Exception as error:  # noqa: BLE001 - whatever is away comes back
+                _log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+
+    async def renew(self) -> None:
+        """Hold for longer what is worked on here: of what was taken and is not, such as by a lost word, the lease ends."""
+        if self._at_work:
+            await self._stores.taking.renew(self._pace.lease, tuple(self._at_work))
+        await self._stores.versions.renew(self._pace.lease)
 
     async def _take_in(self, taken: Taken) -> None:
         self._preparing.checkpoint("take")

@@ -147,8 +147,8 @@ class Taking(Protocol):
         """Return what was put; None if it is wanted no more."""
         ...
 
-    async def renew(self, lease: float) -> None:
-        """Hold all that is held here for so many seconds from now."""
+    async def renew(self, lease: float, keys: Sequence[Key]) -> None:
+        """Hold those of the documents that are held here for so many seconds from now."""
         ...
 
     async def put_back(self, taken: Taken, seconds: float, *, tried: bool) -> None:
@@ -192,7 +192,11 @@ class Versions(Protocol):
         ...
 
     async def take(self, lease: float) -> IndexRef | None:
-        """Take one that is to be built, for so many seconds."""
+        """Take the one that is to be built and was not taken for longest, for so many seconds."""
+        ...
+
+    async def put_back(self, index: IndexRef, seconds: float) -> None:
+        """Have one that was taken be taken by anybody, not before so many seconds."""
         ...
 
     async def renew(self, lease: float) -> None:
