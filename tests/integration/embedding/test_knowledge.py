@@ -21,7 +21,6 @@ from penstock_common.errors import (
     ResourceState,
     ServiceUnavailable,
 )
-
 from penstock_embedding.adapters.sql.tables import pending
 
 sys.path.insert(0, str(Path(__file__).parent))
