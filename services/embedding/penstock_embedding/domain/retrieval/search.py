@@ -25,6 +25,7 @@ from typing import NamedTuple
 from penstock_common.contract.knowledge import Chunk, Hit, HitScores, SearchedIndex, SearchOptions, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, ResourceState
+from penstock_common.together import together
 from penstock_embedding.domain.knowledge.ports import (
     Catalogue,
     ChunkVectors,
@@ -140,11 +141,9 @@ class Searcher:
     async def _answer(self, question: _Question) -> SearchResult:
         request = question.request
         version = request.options.index_version
-        indexes = await asyncio.gather(
-            *(self._catalogue.index(request.tenant, base, version) for base in request.bases)
-        )
+        indexes = await together([self._catalogue.index(request.tenant, base, version) for base in request.bases])
         _check_models(indexes, question.mode)
-        found = await asyncio.gather(*(self._in_base(question, index) for index in indexes))
+        found = await together([self._in_base(question, index) for index in indexes])
         self._fail_if_nothing_answered(question)
         hits = await self._hits(question, found)
         embedded = [task.result() for task in question.vectors.values() if _succeeded(task)]
@@ -185,7 +184,7 @@ class Searcher:
     async def _once(self, asked: _Asked, limit: int) -> tuple[_Found, bool]:
         """Return what is found, and whether a list was as long as it may be."""
         names = _WAYS[asked.question.mode]
-        answers = await asyncio.gather(*(self._leg(asked, name, limit) for name in names))
+        answers = await together([self._leg(asked, name, limit) for name in names])
         ids = {near.id for answer in answers for near in answer}
         current = await self._catalogue.chunks(asked.scope.version, sorted(ids)) if ids else {}
         shown = {one: found for one, found in current.items() if _may_be_shown(found, asked.scope)}

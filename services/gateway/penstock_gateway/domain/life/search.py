@@ -12,7 +12,6 @@ A question in several words is one search, and one request of the tenant's.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 
@@ -21,6 +20,7 @@ from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Candidate, Usage
 from penstock_common.telemetry.steps import Step
+from penstock_common.together import together
 from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.domain.knowledge_use.signals import signals_of_search
 from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
@@ -68,22 +68,12 @@ class SearchExchange(Exchange[EmbeddingOrder]):
         first = self._requests[0]
         with self._steps.step("search", bases=len(first.bases), queries=len(self._requests)) as step:
             self._step = step
-            if len(self._requests) == 1:
-                self._found = await self._of(first, step)
-            else:
-                self._found = merged(await self._of_all(step), first.options.limit)
+            found = await together([self._of(request, step) for request in self._requests])
+            self._found = found[0] if len(found) == 1 else merged(found, first.options.limit)
         return self._found
 
     async def _of(self, request: SearchRequest, step: Step) -> SearchResult:
         return (await self._knowledge.search(request, step.children)).result
-
-    async def _of_all(self, step: Step) -> list[SearchResult]:
-        try:
-            async with asyncio.TaskGroup() as group:
-                asked = [group.create_task(self._of(request, step)) for request in self._requests]
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        return [task.result() for task in asked]
 
     async def _prepare(self) -> None:
         self._steps.next("validate")
