@@ -431,6 +431,32 @@ async def test_a_small_document_does_not_wait_until_large_ones_end(database_url,
         await until(all_are)
 
 
+async def test_a_document_of_a_base_that_is_made_anew_is_not_the_one_of_before(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        if any("old" in text for text in texts):
+            began.set()
+            await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("old", 2))
+    before = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    await world.documents.delete_base(calls.DeleteBaseRequest(TENANT, "kb"))
+    await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+    await put(world, "a", lines("new", 2))
+    # The same owner is at both, of the same id and number.
+    taken = await world.taking.take(30, 20)
+    assert taken is not None and taken.version == 1
+    go_on.set()
+    await before
+    assert (await get(world, "a")).state == "pending"
+    await world.taking.put_back(taken, 0.0, tried=False)
+    await take_all(world)
+    assert await texts(world, "a") == ["new line 0\n", "new line 1\n"]
+
+
 async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_path):
     url = postgres.create_database()
     async with open_world(url, tmp_path, owner="dead", lease="1s") as dead:

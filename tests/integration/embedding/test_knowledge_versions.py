@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import itertools
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -358,14 +359,26 @@ async def test_old_versions_are_collected_and_none_that_serves(world):
         await build(world, IndexSpec("two", Splitter("recursive", 32 * (number + 2), 0)))
         await built(world)
         await switch(world, number + 2, force=True)
-    from datetime import timedelta
-
     assert await world.versions.collect(2, timedelta(days=7)) == 1
     assert await states(world) == {4: "serving", 3: "ready", 2: "ready"}
     assert await world.versions.collect(2, timedelta(0)) == 2
     assert await states(world) == {4: "serving"}
     await world.sweeper.sweep()
     assert {point["index"][2] for point in world.vectors.points().values()} == {4}
+
+
+async def test_versions_that_have_failed_are_collected_once_nobody_has_to_know(world):
+    for number in (2, 3):
+        await build(world, IndexSpec("two", Splitter("recursive", 32 * number, 0)))
+        await built(world)
+    failed = await world.catalogue.index(TENANT, "kb", 2)
+    await world.versions.fail(failed, "Its model is gone.")
+    assert await world.versions.collect(1, timedelta(days=7)) == 0
+    assert await states(world) == {3: "ready", 2: "failed", 1: "serving"}
+    assert await world.versions.collect(1, timedelta(0)) == 1
+    assert await states(world) == {3: "ready", 1: "serving"}
+    await world.sweeper.sweep()
+    assert {point["index"][2] for point in world.vectors.points().values()} == {1, 3}
 
 
 async def test_a_switch_under_searches_and_writes_fails_none_and_mixes_none(tmp_path):

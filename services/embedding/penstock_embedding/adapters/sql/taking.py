@@ -60,6 +60,7 @@ class SqlTaking:
             media_type=row["media_type"],
             title=row["title"],
             language=row["language"],
+            put_at=row["put_at"],
         )
 
     async def seconds_to_next(self, most_bytes: int = 0) -> float | None:
@@ -180,7 +181,8 @@ class SqlTaking:
         await connection.execute(update(bases).where(*of_it).values(generation=generation + 1))
 
     def _held(self, taken: Taken) -> tuple[Any, ...]:
-        return (*_of(pending, taken.key), pending.c.version == taken.version, pending.c.owner == self._owner)
+        same = pending.c.version == taken.version, pending.c.put_at == taken.put_at
+        return (*_of(pending, taken.key), *same, pending.c.owner == self._owner)
 
 
 _DEADLY = DocumentFailure(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.contract.knowledge import IndexSpec, IndexVersion, RetrievalQuality
@@ -24,6 +24,7 @@ from penstock_embedding.domain.knowledge.records import Key, Made, Unbuilt
 Row = Mapping[Any, Any]
 # After so long nobody can still be at what was deleted.
 _TOMBSTONES = timedelta(hours=24)
+_ENDED = ("ready", "failed")
 
 
 class SqlVersions:
@@ -152,7 +153,7 @@ class SqlVersions:
         async with self._database.writing() as connection:
             base = await lock_base(connection, index.tenant, index.base)
             if base["serving"] != index.version:
-                failed = {"state": "failed", "error": error, "owner": "", "leased_until": 0.0}
+                failed = {"state": "failed", "error": error, "owner": "", "leased_until": 0.0, "retired_at": now()}
                 await connection.execute(update(indexes).where(*_is(index)).values(**failed))
 
     async def switch(self, tenant: str, base: str, number: int, seen: int) -> None:
@@ -215,7 +216,7 @@ class SqlVersions:
         query = (
             select(indexes, bases.c.serving)
             .join(bases, and_(bases.c.tenant == indexes.c.tenant, bases.c.id == indexes.c.base))
-            .where(indexes.c.state == "ready", indexes.c.number != bases.c.serving)
+            .where(or_(*[indexes.c.state == state for state in _ENDED]), indexes.c.number != bases.c.serving)
             .order_by(indexes.c.tenant, indexes.c.base, indexes.c.number.desc())
         )
         async with self._database.reading() as connection:
@@ -246,9 +247,11 @@ def _old_ones(rows: Sequence[Row], kept: int, kept_for: timedelta) -> list[Row]:
     until = (now() - kept_for).replace(tzinfo=None)
     for row in rows:
         name = row["tenant"], row["base"]
-        counts[name] = counts.get(name, 0) + 1
+        # To one that has failed nobody returns; its error is shown for as long.
+        is_ready = row["state"] == "ready"
+        counts[name] = counts.get(name, 0) + is_ready
         retired = row["retired_at"]
-        if counts[name] > kept or (retired is not None and retired.replace(tzinfo=None) < until):
+        if (is_ready and counts[name] > kept) or (retired is not None and retired.replace(tzinfo=None) < until):
             old.append(row)
     return old
 
