@@ -457,6 +457,27 @@ async def test_a_document_of_a_base_that_is_made_anew_is_not_the_one_of_before(w
     assert await texts(world, "a") == ["new line 0\n", "new line 1\n"]
 
 
+async def test_what_is_under_way_of_one_document_ends_with_it_and_not_with_another(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        if any("slow" in text for text in texts) and world.ingest.vectors_under_way:
+            began.set()
+            await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("slow", 70))
+    slow = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    assert world.ingest.vectors_under_way == {(TENANT, "kb"): 64}
+    await put(world, "b", lines("fast", 3))
+    await take_all(world)
+    assert world.ingest.vectors_under_way == {(TENANT, "kb"): 64}
+    go_on.set()
+    await slow
+    assert world.ingest.vectors_under_way == {}
+
+
 async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_path):
     url = postgres.create_database()
     async with open_world(url, tmp_path, owner="dead", lease="1s") as dead:

@@ -67,6 +67,7 @@ class Ingest:
         self._pace = pace
         self._waiting = asyncio.Event()
         self._at_work: set[Key] = set()
+        self._put: dict[Key, int] = {}
         self.vectors_under_way: dict[tuple[str, str], int] = {}
         """Vectors that were put of documents that are not found yet, by tenant and knowledge base."""
 
@@ -101,7 +102,7 @@ class Ingest:
             await self._end_badly(taken, error)
         finally:
             self._at_work.discard(taken.key)
-            self.vectors_under_way.pop((taken.key.tenant, taken.key.base), None)
+            self._count(taken, -self._put.pop(taken.key, 0))
         return True
 
     async def _freed(self) -> None:
@@ -184,19 +185,27 @@ class Ingest:
 
     async def _made(self, index: IndexRef, whose: Whose, readout: Readout, taken: Taken) -> list[Made]:
         """Return the document as it is in an index; nothing if the index has to go on without it, and ends thereby."""
-        place = taken.key.tenant, taken.key.base
 
         async def count(vectors: int) -> None:
-            self.vectors_under_way[place] = self.vectors_under_way.get(place, 0) + vectors
+            self._put[taken.key] = self._put.get(taken.key, 0) + vectors
+            self._count(taken, vectors)
 
         try:
             return [await self._preparing.prepare(index, whose, readout, count)]
         except (ModelNotFound, ResourceState) as error:
-            serving, _ = await self._stores.versions.previous(*place)
+            serving, _ = await self._stores.versions.previous(taken.key.tenant, taken.key.base)
             if serving == index.version:
                 raise
             await self._stores.versions.fail(index, error.message)
             return []
+
+    def _count(self, taken: Taken, vectors: int) -> None:
+        place = taken.key.tenant, taken.key.base
+        left = self.vectors_under_way.get(place, 0) + vectors
+        if left:
+            self.vectors_under_way[place] = left
+        else:
+            self.vectors_under_way.pop(place, None)
 
     async def _clean_up_after(self, taken: Taken, made: Sequence[Made]) -> None:
         """Have the vectors go of a version that is wanted no more, where a later one is found, or none at all."""
