@@ -457,6 +457,20 @@ async def test_a_document_of_a_base_that_is_made_anew_is_not_the_one_of_before(w
     assert await texts(world, "a") == ["new line 0\n", "new line 1\n"]
 
 
+async def test_what_is_put_back_waits_for_its_time_and_is_an_attempt_where_it_was_tried(either_world):
+    taking = either_world.taking
+    await put(either_world, "a", lines("alpha", 2))
+    first = await taking.take(30, 20)
+    await taking.put_back(first, 0.0, tried=False)
+    second = await taking.take(30, 20)
+    await taking.put_back(second, 0.0, tried=True)
+    third = await taking.take(30, 20)
+    assert [one.attempts for one in (first, second, third)] == [1, 1, 2]
+    await taking.put_back(third, 60.0, tried=True)
+    assert await taking.take(30, 20) is None
+    assert 50 < await taking.seconds_to_next() <= 60
+
+
 async def test_what_is_under_way_of_one_document_ends_with_it_and_not_with_another(world):
     began, go_on = asyncio.Event(), asyncio.Event()
 
