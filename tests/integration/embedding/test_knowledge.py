@@ -11,7 +11,14 @@ import pytest
 from sqlalchemy import update
 
 from penstock_common.contract import knowledge_calls as calls
-from penstock_common.contract.knowledge import Attribute, AttributeValue, IndexSpec, SearchOptions, Splitter
+from penstock_common.contract.knowledge import (
+    Attribute,
+    AttributeValue,
+    DocumentFailure,
+    IndexSpec,
+    SearchOptions,
+    Splitter,
+)
 from penstock_common.errors import (
     InvalidRequest,
     QuotaExhausted,
@@ -22,6 +29,8 @@ from penstock_common.errors import (
     ServiceUnavailable,
 )
 from penstock_embedding.adapters.sql.tables import pending
+from penstock_embedding.domain.documents.parsed import Parsed
+from penstock_embedding.domain.knowledge.records import Made, Readout
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -471,6 +480,42 @@ async def test_what_is_put_back_waits_for_its_time_and_is_an_attempt_where_it_wa
     assert 50 < await taking.seconds_to_next() <= 60
 
 
+async def test_who_has_lost_the_lease_changes_nothing(database_url, tmp_path):
+    if not database_url.startswith("postgresql"):
+        database_url = f"sqlite:///{tmp_path}/shared.db"
+    async with (
+        open_world(database_url, tmp_path, owner="late") as late,
+        open_world(database_url, tmp_path, owner="next") as following,
+    ):
+        await late.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(late, "a", lines("alpha", 2))
+        lost = await late.taking.take(-1, 20)
+        held = await following.taking.take(30, 20)
+        assert lost is not None and held is not None
+        await late.taking.renew(-1, [lost.key])
+        await late.taking.put_back(lost, 0.0, tried=True)
+        await late.taking.fail(lost, DocumentFailure("broken", "It is broken."))
+        index = (await late.taking.live_indexes(TENANT, "kb"))[0]
+        assert await late.taking.make_current(lost, [Made(index, [], {})], _readout()) is None
+        assert await late.taking.take(30, 20) is None
+        assert (await get(late, "a")).state == "pending"
+        await following.taking.put_back(held, 0.0, tried=False)
+        await take_all(following)
+        assert (await get(late, "a")).chunks == 2
+
+
+async def test_the_next_process_at_a_file_waits_for_no_lease(tmp_path):
+    url = f"sqlite:///{tmp_path}/k.db"
+    async with open_world(url, tmp_path, owner="killed") as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", lines("alpha", 2))
+        assert await world.taking.take(30, 20) is not None
+    async with open_world(url, tmp_path, owner="next") as world:
+        assert await world.taking.take(30, 20) is None
+        await world.taking.free_all()
+        assert await world.taking.take(30, 20) is not None
+
+
 async def test_what_is_under_way_of_one_document_ends_with_it_and_not_with_another(world):
     began, go_on = asyncio.Event(), asyncio.Event()
 
@@ -514,7 +559,7 @@ async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_p
                 await take_all(alive)
             assert (await get(alive, "a")).state == "ready"
             # Who comes back late changes nothing.
-            assert await dead.taking.make_current(taken, [], None or _readout()) is None
+            assert await dead.taking.make_current(taken, [], _readout()) is None
             assert len(await texts(alive, "a")) == 3
 
 
@@ -568,9 +613,6 @@ async def test_what_is_worked_on_is_held_for_longer(world):
 
 
 def _readout():
-    from penstock_embedding.domain.documents.parsed import Parsed
-    from penstock_embedding.domain.knowledge.records import Readout
-
     return Readout(Parsed("", "text/plain"), "", "")
 
 
