@@ -21,7 +21,9 @@ from penstock_common.contract.knowledge import (
 )
 from penstock_common.errors import (
     InvalidRequest,
+    Overloaded,
     QuotaExhausted,
+    RateLimited,
     ResourceChanged,
     ResourceExists,
     ResourceNotFound,
@@ -502,6 +504,39 @@ async def test_who_has_lost_the_lease_changes_nothing(database_url, tmp_path):
         await following.taking.put_back(held, 0.0, tried=False)
         await take_all(following)
         assert (await get(late, "a")).chunks == 2
+
+
+async def test_who_ends_in_order_leaves_what_it_was_at_to_others_at_once(world):
+    began = asyncio.Event()
+
+    async def gate(texts):
+        began.set()
+        await asyncio.Event().wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("alpha", 2))
+    taking = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    taken = await world.taking.take(30, 20)
+    assert taken is not None and taken.attempts == 1
+
+
+async def test_a_document_waits_as_long_as_its_model_is_busy(tmp_path):
+    busy = iter([Overloaded("Too much waits."), RateLimited("Too fast."), Overloaded("Too much waits.")])
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, attempts=1) as world:
+
+        async def gate(texts):
+            for error in busy:
+                raise error
+
+        world.models.model("one").gate = gate
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", lines("alpha", 2))
+        await take_all(world)
+        assert (await get(world, "a")).state == "ready"
 
 
 async def test_the_next_process_at_a_file_waits_for_no_lease(tmp_path):

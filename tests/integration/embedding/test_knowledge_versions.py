@@ -328,6 +328,23 @@ async def test_a_version_that_waits_for_its_provider_holds_no_other_up(world):
     assert other.indexes[0].state == "ready"
 
 
+async def test_failures_that_something_lies_between_do_not_add_up(world, monkeypatch):
+    for number in range(4):
+        await put(world, f"more{number}", "more\n")
+    await take_all(world)
+    outcomes = iter("FFFF" + "." * 8 + "FFFF" + "..")
+
+    async def gate(texts):
+        if next(outcomes) == "F":
+            raise ZeroDivisionError
+
+    monkeypatch.setattr("penstock_embedding.domain.knowledge.building._FIRST_PAUSE_SECONDS", 0.0)
+    world.models.model("two").gate = gate
+    await build(world)
+    await built(world)
+    assert (await states(world))[2] == "ready"
+
+
 async def test_versions_are_built_in_turns(world):
     await build(world)
     await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="other", spec=ONE))

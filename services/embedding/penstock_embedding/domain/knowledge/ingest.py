@@ -222,12 +222,12 @@ class Ingest:
             return
         if not isinstance(error, PenstockError | OSError):
             _log.error("ingest_failed", document=taken.key.document, exc_info=error)
-        if taken.attempts >= self._pace.attempts:
+        # What is only busy is no attempt.
+        tried = not isinstance(error, Overloaded | RateLimited)
+        if tried and taken.attempts >= self._pace.attempts:
             message = f"It was tried {taken.attempts} times: {error or type(error).__name__}. Put it again later."
             await self._stores.taking.fail(taken, DocumentFailure("unavailable", message))
             return
-        # What is only busy is no attempt.
-        tried = not isinstance(error, Overloaded | RateLimited)
         pause = min(self._pace.first_pause * 2 ** (taken.attempts - 1), _LONGEST_PAUSE_SECONDS)
         await self._stores.taking.put_back(taken, pause, tried=tried)
 
