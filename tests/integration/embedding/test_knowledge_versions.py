@@ -328,6 +328,26 @@ async def test_a_version_that_waits_for_its_provider_holds_no_other_up(world):
     assert other.indexes[0].state == "ready"
 
 
+async def test_labels_that_change_while_a_version_is_built_reach_its_vectors(world):
+    at_it, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        at_it.set()
+        await go_on.wait()
+
+    world.models.model("two").gate = gate
+    await build(world)
+    building = asyncio.create_task(built(world))
+    await at_it.wait()
+    changed = calls.ChangeDocumentRequest(tenant=TENANT, base="kb", id="alpha", labels=["hr"], replace_labels=True)
+    await world.documents.change_document(changed)
+    go_on.set()
+    await building
+    await world.sweeper.sweep()
+    points = [point for point in world.vectors.points().values() if point["document"] == "alpha"]
+    assert {(point["index"][2], *point["labels"]) for point in points} == {(1, "hr"), (2, "hr")}
+
+
 async def test_failures_that_something_lies_between_do_not_add_up(world, monkeypatch):
     for number in range(4):
         await put(world, f"more{number}", "more\n")

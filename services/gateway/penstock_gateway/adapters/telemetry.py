@@ -49,8 +49,7 @@ class Metrics:
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.saved = _Saved(registry)
-        self.routing = _Routing(registry)
-        self.retrieval = _Retrieval(registry)
+        self.routing, self.retrieval = _Routing(registry), _Retrieval(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )
