@@ -33,7 +33,8 @@ from penstock_common.errors import (
     ResourceState,
     ServiceUnavailable,
 )
-from penstock_embedding.adapters.sql.tables import indexes
+from penstock_embedding.adapters.sql.tables import documents, indexes
+from penstock_embedding.adapters.sql.versions import SqlVersions
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION
 
 ONE = IndexSpec("one", Splitter("recursive", 32, 0))
@@ -346,6 +347,77 @@ async def test_labels_that_change_while_a_version_is_built_reach_its_vectors(wor
     await world.sweeper.sweep()
     points = [point for point in world.vectors.points().values() if point["document"] == "alpha"]
     assert {(point["index"][2], *point["labels"]) for point in points} == {(1, "hr"), (2, "hr")}
+
+
+async def test_a_switch_is_of_what_was_compared_and_makes_another_base_of_it(world):
+    await build(world)
+    await built(world)
+    before = await world.catalogue.index(TENANT, "kb")
+    with pytest.raises(ResourceState, match="Meanwhile version 1 serves"):
+        await world.versions.switch(TENANT, "kb", 2, 7)
+    assert (await world.catalogue.index(TENANT, "kb")) == before
+    await world.versions.switch(TENANT, "kb", 2, 1)
+    after = await world.catalogue.index(TENANT, "kb")
+    # Whoever keeps what was found does not find it under the new version.
+    assert (after.version, after.generation) == (2, before.generation + 1)
+
+
+async def test_a_version_that_serves_does_not_fail(world):
+    serving = await world.catalogue.index(TENANT, "kb")
+    await world.versions.fail(serving, "Its model is gone.")
+    assert await states(world) == {1: "serving"}
+    assert (await found(world, "alpha"))[0] == 1
+
+
+async def test_a_base_that_was_deleted_is_none(world):
+    await world.documents.delete_base(calls.DeleteBaseRequest(TENANT, "kb"))
+    with pytest.raises(ResourceNotFound, match="no knowledge base 'kb'"):
+        await world.catalogue.index(TENANT, "kb")
+
+
+async def test_who_has_a_version_keeps_it_from_others_until_its_lease_ends(world):
+    await build(world)
+    other = SqlVersions(world.database, "other")
+    assert await world.versions.take(30) is not None
+    assert await other.take(30) is None
+    taken = await world.versions.take(30)
+    await other.put_back(taken, 0.0)
+    assert await other.take(30) is None
+    await world.versions.put_back(taken, 60.0)
+    # Until then it is nobody's, not even of who had it.
+    assert await world.versions.take(30) is None
+    await world.versions.put_back(taken, 0.0)
+    assert await world.versions.take(30) is None
+
+
+async def test_a_document_goes_into_a_version_that_is_begun_while_it_is_embedded(world):
+    at_it, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        at_it.set()
+        await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "novel", "novel novel\n")
+    taking = asyncio.create_task(world.ingest.take_one())
+    await at_it.wait()
+    await build(world)
+    await built(world)
+    assert (await states(world))[2] == "ready"
+    go_on.set()
+    await taking
+    for version in (1, 2):
+        assert "novel" in (await found(world, "novel", version))[1]
+
+
+async def test_chunks_are_believed_of_the_version_of_a_document_that_is_found(world):
+    index = await world.catalogue.index(TENANT, "kb")
+    request = calls.ListChunksRequest(TENANT, "kb", "alpha")
+    ids = [chunk.id for chunk in (await world.documents.list_chunks(request)).chunks]
+    assert len(await world.catalogue.chunks(index, ids)) == len(ids) > 0
+    async with world.database.writing() as connection:
+        await connection.execute(update(documents).where(documents.c.id == "alpha").values(current=2))
+    assert await world.catalogue.chunks(index, ids) == {}
 
 
 async def test_failures_that_something_lies_between_do_not_add_up(world, monkeypatch):
