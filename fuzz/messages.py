@@ -89,6 +89,10 @@ _CHAT = {
 _NAME = "made-by-fuzzing"
 SPARE_UPSTREAM = "spare-for-fuzzing"
 """One that no public model has: whoever leaves it out does no honest request harm."""
+_BASE_ID, _IN_BASE = {"id": _NAME, "tenant": "app"}, {"base": _NAME, "tenant": "app"}
+_SPEC = {"splitter": {"kind": "SPLITTER_KIND_RECURSIVE", "max_tokens": 64}}
+_YEAR = {"name": "year", "value": {"number": 2024}}
+_SINCE_2020 = {"comparison": {"attribute": "year", "operator": "COMPARISON_OPERATOR_GTE", "values": [{"number": 2020}]}}
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "Chat": _CHAT,
     "StreamChat": _CHAT,
@@ -146,6 +150,26 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},
     "EjectUpstream": {"upstream": SPARE_UPSTREAM, "duration": "1s", "reason": "a"},
     "RestoreUpstream": {"upstream": SPARE_UPSTREAM, "model": "m"},
+    "CreateKnowledgeBase": {"id": _NAME, "tenant": "app", "spec": _SPEC},
+    "UpdateKnowledgeBase": {**_BASE_ID, "name": "a", "attributes": [_YEAR]},
+    "GetKnowledgeBase": _BASE_ID,
+    "ListKnowledgeBases": {"tenant": "app", "page_size": 2},
+    "DeleteKnowledgeBase": {"id": "unknown", "tenant": "app"},
+    "PutDocument": {**_IN_BASE, "id": "a", "content": "QSBib2F0Lg==", "filename": "a.txt", "attributes": [_YEAR]},
+    "UpdateDocument": {**_IN_BASE, "id": "a", "replace_labels": True, "labels": ["law"]},
+    "GetDocument": {**_IN_BASE, "id": "a"},
+    "ListDocuments": {**_IN_BASE, "page_size": 2},
+    "ListChunks": {**_IN_BASE, "document": "a", "page_size": 2},
+    "GetOriginal": {**_IN_BASE, "id": "a"},
+    "DeleteDocument": {**_IN_BASE, "id": "a"},
+    "WatchIngest": _IN_BASE,
+    "Search": {"bases": [_NAME], "tenant": "app", "query": "a boat", "options": {"limit": 2, "filter": _SINCE_2020}},
+    "ChunkDocument": {"content": "QSBib2F0Lg==", "filename": "a.txt", "spec": _SPEC},
+    "BuildIndex": {**_IN_BASE, "spec": _SPEC, "again": True},
+    "ListIndexes": _IN_BASE,
+    "SwitchIndex": {**_IN_BASE, "version": 2, "force": True, "reason": "a"},
+    "DropIndex": {**_IN_BASE, "version": 2},
+    "PutEvaluation": {**_IN_BASE, "queries": [{"query": "a boat", "relevant": [{"document": "a", "grade": 3}]}]},
 }
 
 

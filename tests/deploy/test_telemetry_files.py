@@ -221,6 +221,13 @@ def test_all_that_the_router_counts_can_be_seen(known):
     assert {name for name in measured if name not in shown} == set()
 
 
+def test_all_that_is_counted_of_documents_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    measured = {name for name in known if name.startswith("penstock_retrieval_")}
+    assert len(measured) == 3
+    assert {name for name in measured if name not in shown} == set()
+
+
 def test_states_that_rules_name_are_states():
     found = {
         state

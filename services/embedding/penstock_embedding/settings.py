@@ -259,6 +259,8 @@ class KnowledgeSettings(Section):
     """The same in bytes."""
     ingest_concurrency: Annotated[int, Field(ge=1, le=64)] = 2
     """Documents that are taken in at once by one process; each is in memory meanwhile."""
+    ingest_small_bytes: Annotated[int, Field(ge=0)] = 256 * 1024
+    """One more is taken in at once where it is no larger than this: it need not wait until large ones end. 0 for none."""
     ingest_attempts: Annotated[int, Field(ge=1, le=100)] = 20
     """Times that a document is tried while a part of the service is away, or dies of it, before it has failed."""
     ingest_retry: Positive = timedelta(seconds=1)
@@ -277,11 +279,20 @@ class KnowledgeSettings(Section):
     """Of more questions so many are asked, evenly chosen."""
     allowed_loss: Annotated[float, Field(ge=0, le=1)] = 0.01
     """How much nDCG at 10 a switch may cost."""
+    evaluation_modes: Annotated[list[Literal["hybrid", "dense", "sparse", "hybrid_rerank"]], Field(min_length=1)] = [
+        "hybrid",
+        "hybrid_rerank",
+    ]
+    """In which versions are compared, each of which has to hold: those in which the knowledge bases are searched. With a
+    `reranker` that takes long, leave `hybrid_rerank` out, or lower `most_evaluation_queries`."""
     search_candidates: Annotated[int, Field(ge=10, le=1_000)] = 100
     """Chunks that each way to search proposes, before those are left out that are not to be shown."""
     search_leg_timeout: Positive = timedelta(seconds=2)
     """Of one way to search, half of it for the look at the vectors; where the other one answers, that is the answer, which
     says so."""
+    search_start_timeout: Positive = timedelta(seconds=10)
+    """What a search waits for a model that is loaded by its first text, such as after a start: within the request's time, and
+    with `search_leg_timeout` of it left."""
     reranker: str = ""
     """What takes the second look: a directory with `tokenizer.json` and `model.onnx` of a cross-encoder; empty for the
     built-in one, which needs no model."""
@@ -298,6 +309,13 @@ class KnowledgeSettings(Section):
     def database_limits(self) -> DatabaseLimits:
         """How much of the database one process may use."""
         return DatabaseLimits(pool_size=self.database_connections, statement_timeout=self.database_timeout)
+
+
+class StorageSettings(Section):
+    """Where documents are kept; copying them needs no more."""
+
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    sql: DatabaseUrl = ""
 
 
 class Settings(Section):

@@ -354,10 +354,10 @@ def _database() -> typer.Typer:
 def _backup() -> typer.Typer:
     from penstock_suite.surfaces.cli.backup import backup
 
-    def back_up(selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+    def back_up(selection: Selection, file: Path, show: ShowRows, *, documents_to: Path | None = None) -> BackedUp:
         from penstock_suite.app.database import back_up_database
 
-        return run(back_up_database(selection, file, show))
+        return run(back_up_database(selection, file, show, documents_to=documents_to))
 
     return backup(back_up)
 

@@ -57,7 +57,6 @@ class Document(BaseModel):
     gateway: Any = None
     admission: Any = None
     retention: Any = None
-    admission: Any = None
     ledger: Any = None
     prompts: Any = None
     oidc: Any = None

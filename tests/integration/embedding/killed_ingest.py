@@ -48,7 +48,7 @@ async def main(folder: Path, stage: str, count: int) -> None:
             done.write_text(str(number + 1))
         while await world.ingest.take_one():
             pass
-        while await world.builder.build_one():
+        while await world.builder.build_some():
             pass
         await world.sweeper.sweep()
 

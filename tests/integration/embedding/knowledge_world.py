@@ -117,7 +117,10 @@ class PlainParser:
 class Lines:
     """Cuts at lines, one together for every 32 tokens that the splitter allows."""
 
-    def cut(self, parsed: Parsed, splitter: Any, counter: Any) -> list[Piece]:
+    def sentences(self, parsed: Parsed, splitter: Any) -> Sequence[str]:
+        return ()
+
+    def cut(self, parsed: Parsed, splitter: Any, counter: Any, changes: Sequence[float] = ()) -> list[Piece]:
         pieces: list[Piece] = []
         start = 0
         lines = parsed.text.splitlines(keepends=True)
@@ -279,7 +282,7 @@ async def open_world(
         taking = SqlTaking(database, owner, keeps_originals=own.keep_originals)
         sweeper = Sweeper(heap, vectors)
         preparing = Preparing(Lines(), models, vectors, analyse, checkpoint)
-        pace = Pace(own.ingest_concurrency, attempts, 0.0, own.lease.total_seconds())
+        pace = Pace(own.ingest_concurrency, attempts, 0.0, own.lease.total_seconds(), own.ingest_small_bytes)
         ingest = Ingest(Stores(taking, versions, bases, heap), PlainParser(), preparing, sweeper, pace)
         builder = Builder(versions, heap, preparing, sweeper, build_pace_of(own))
         catalogue = SqlCatalogue(database, await stack.enter_async_context(open_reader(url, engine)))

@@ -145,6 +145,24 @@ async def test_what_is_pending_of_a_batch_is_cancelled(kept: FilesWorld) -> None
         await kept.files.get_batch(files.GetBatchRequest(TENANT, "other", batch.id))
 
 
+async def test_a_batch_whose_files_are_ready_meanwhile_is_cancelled_all_the_same(kept: FilesWorld) -> None:
+    batch = (await kept.attach(await kept.put("the boat"), await kept.put("the car"))).batch
+    assert batch is not None
+    inner = kept.files._documents
+
+    class Meanwhile:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(inner, name)
+
+        async def change_document(self, request: calls.ChangeDocumentRequest) -> Any:
+            await kept.take_all()
+            return await inner.change_document(request)
+
+    kept.files._documents = Meanwhile()
+    cancelled = (await kept.files.cancel_batch(files.CancelBatchRequest(TENANT, "kb", batch.id))).batch
+    assert (cancelled.cancelled, cancelled.pending, cancelled.ready) == (True, 0, 2)
+
+
 async def test_a_batch_is_listed_in_pages(kept: FilesWorld) -> None:
     ids = [await kept.put() for _ in range(4)]
     batch = (await kept.attach(*ids)).batch

@@ -126,7 +126,7 @@ def test_weights_that_pool_by_the_first_token_are_prepared_so(model_files: Model
 def settings(cache_dir: Path, ready_folder: Path) -> EmbeddingSettings:
     further = [
         {"name": "ready", "path": str(ready_folder), "query_prefix": "query: ", "passage_prefix": "passage: "},
-        {"name": "bare", "path": str(ready_folder)},
+        {"name": "bare", "path": str(ready_folder), "price": {"input": "0.02"}},
         {
             "name": "late",
             "runtime": "provider",
@@ -178,7 +178,8 @@ async def test_an_index_is_made_with_what_its_model_wants(models: ServedModels) 
     assert list(passage) == list(same)
     question = await ready.query("water", None)
     assert list(question.vector) == list((await bare.query("query: water", None)).vector)
-    assert (question.tokens, question.truncated) == (5, False)
+    assert (question.tokens, question.truncated, question.cost_nano_usd) == (5, False, 0)
+    assert (await bare.query("query: water", None)).cost_nano_usd == 5 * 20
     assert (await ready.query("water " * 99, None)).truncated
     assert ready.counter.window_tokens == 64
     assert ready.counter.count(["water"]) == bare.counter.count(["passage: water"]) == [5]

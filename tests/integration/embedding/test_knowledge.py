@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from penstock_common.contract import knowledge_calls as calls
-from penstock_common.contract.knowledge import Attribute, AttributeValue, IndexSpec, SearchOptions, Splitter
+from penstock_common.contract.knowledge import (
+    Attribute,
+    AttributeValue,
+    DocumentFailure,
+    IndexSpec,
+    SearchOptions,
+    Splitter,
+)
 from penstock_common.errors import (
     InvalidRequest,
+    Overloaded,
     QuotaExhausted,
+    RateLimited,
     ResourceChanged,
     ResourceExists,
     ResourceNotFound,
     ResourceState,
+    ServiceUnavailable,
 )
+from penstock_embedding.adapters.sql.tables import pending
+from penstock_embedding.domain.documents.parsed import Parsed
+from penstock_embedding.domain.knowledge.records import Made, Readout
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -397,6 +412,166 @@ async def test_progress_ends_when_nothing_is_pending(tmp_path):
         assert [one.documents_done for one in told] == sorted(one.documents_done for one in told)
 
 
+async def test_a_small_document_does_not_wait_until_large_ones_end(database_url, tmp_path):
+    large = lines("large", 20)
+    settings = {"ingest_concurrency": 2, "ingest_small_bytes": len(large) - 1}
+    go_on = asyncio.Event()
+    async with open_world(database_url, tmp_path, runs=True, **settings) as world:
+
+        async def gate(texts):
+            if any("large" in text for text in texts):
+                await go_on.wait()
+
+        world.models.model("one").gate = gate
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        for name in ("a", "b", "c"):
+            await put(world, name, large)
+        await put(world, "small", lines("alpha", 3))
+
+        async def is_ready():
+            return (await get(world, "small")).state == "ready"
+
+        await until(is_ready)
+        assert (await base(world)).documents_pending == 3
+        assert await world.taking.seconds_to_next(len(large) - 1) is None
+        go_on.set()
+
+        async def all_are():
+            return not (await base(world)).documents_pending
+
+        await until(all_are)
+
+
+async def test_a_document_of_a_base_that_is_made_anew_is_not_the_one_of_before(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        if any("old" in text for text in texts):
+            began.set()
+            await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("old", 2))
+    before = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    await world.documents.delete_base(calls.DeleteBaseRequest(TENANT, "kb"))
+    await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+    await put(world, "a", lines("new", 2))
+    # The same owner is at both, of the same id and number.
+    taken = await world.taking.take(30, 20)
+    assert taken is not None and taken.version == 1
+    go_on.set()
+    await before
+    assert (await get(world, "a")).state == "pending"
+    await world.taking.put_back(taken, 0.0, tried=False)
+    await take_all(world)
+    assert await texts(world, "a") == ["new line 0\n", "new line 1\n"]
+
+
+async def test_what_is_put_back_waits_for_its_time_and_is_an_attempt_where_it_was_tried(either_world):
+    taking = either_world.taking
+    await put(either_world, "a", lines("alpha", 2))
+    first = await taking.take(30, 20)
+    await taking.put_back(first, 0.0, tried=False)
+    second = await taking.take(30, 20)
+    await taking.put_back(second, 0.0, tried=True)
+    third = await taking.take(30, 20)
+    assert [one.attempts for one in (first, second, third)] == [1, 1, 2]
+    await taking.put_back(third, 60.0, tried=True)
+    assert await taking.take(30, 20) is None
+    assert 50 < await taking.seconds_to_next() <= 60
+
+
+async def test_who_has_lost_the_lease_changes_nothing(database_url, tmp_path):
+    if not database_url.startswith("postgresql"):
+        database_url = f"sqlite:///{tmp_path}/shared.db"
+    async with (
+        open_world(database_url, tmp_path, owner="late") as late,
+        open_world(database_url, tmp_path, owner="next") as following,
+    ):
+        await late.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(late, "a", lines("alpha", 2))
+        lost = await late.taking.take(-1, 20)
+        held = await following.taking.take(30, 20)
+        assert lost is not None and held is not None
+        await late.taking.renew(-1, [lost.key])
+        await late.taking.put_back(lost, 0.0, tried=True)
+        await late.taking.fail(lost, DocumentFailure("broken", "It is broken."))
+        index = (await late.taking.live_indexes(TENANT, "kb"))[0]
+        assert await late.taking.make_current(lost, [Made(index, [], {})], _readout()) is None
+        assert await late.taking.take(30, 20) is None
+        assert (await get(late, "a")).state == "pending"
+        await following.taking.put_back(held, 0.0, tried=False)
+        await take_all(following)
+        assert (await get(late, "a")).chunks == 2
+
+
+async def test_who_ends_in_order_leaves_what_it_was_at_to_others_at_once(world):
+    began = asyncio.Event()
+
+    async def gate(texts):
+        began.set()
+        await asyncio.Event().wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("alpha", 2))
+    taking = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    taken = await world.taking.take(30, 20)
+    assert taken is not None and taken.attempts == 1
+
+
+async def test_a_document_waits_as_long_as_its_model_is_busy(tmp_path):
+    busy = iter([Overloaded("Too much waits."), RateLimited("Too fast."), Overloaded("Too much waits.")])
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, attempts=1) as world:
+
+        async def gate(texts):
+            for error in busy:
+                raise error
+
+        world.models.model("one").gate = gate
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", lines("alpha", 2))
+        await take_all(world)
+        assert (await get(world, "a")).state == "ready"
+
+
+async def test_the_next_process_at_a_file_waits_for_no_lease(tmp_path):
+    url = f"sqlite:///{tmp_path}/k.db"
+    async with open_world(url, tmp_path, owner="killed") as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", lines("alpha", 2))
+        assert await world.taking.take(30, 20) is not None
+    async with open_world(url, tmp_path, owner="next") as world:
+        assert await world.taking.take(30, 20) is None
+        await world.taking.free_all()
+        assert await world.taking.take(30, 20) is not None
+
+
+async def test_what_is_under_way_of_one_document_ends_with_it_and_not_with_another(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        if any("slow" in text for text in texts) and world.ingest.vectors_under_way:
+            began.set()
+            await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("slow", 70))
+    slow = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    assert world.ingest.vectors_under_way == {(TENANT, "kb"): 64}
+    await put(world, "b", lines("fast", 3))
+    await take_all(world)
+    assert world.ingest.vectors_under_way == {(TENANT, "kb"): 64}
+    go_on.set()
+    await slow
+    assert world.ingest.vectors_under_way == {}
+
+
 async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_path):
     url = postgres.create_database()
     async with open_world(url, tmp_path, owner="dead", lease="1s") as dead:
@@ -419,14 +594,60 @@ async def test_another_process_takes_over_what_a_dead_one_was_at(postgres, tmp_p
                 await take_all(alive)
             assert (await get(alive, "a")).state == "ready"
             # Who comes back late changes nothing.
-            assert await dead.taking.make_current(taken, [], None or _readout()) is None
+            assert await dead.taking.make_current(taken, [], _readout()) is None
             assert len(await texts(alive, "a")) == 3
 
 
-def _readout():
-    from penstock_embedding.domain.documents.parsed import Parsed
-    from penstock_embedding.domain.knowledge.records import Readout
+async def end_leases(world, seconds):
+    async with world.database.writing() as connection:
+        await connection.execute(update(pending).values(leased_until=time.time() + seconds))
 
+
+async def test_only_what_is_worked_on_is_held_for_longer(tmp_path):
+    async with open_world(f"sqlite:///{tmp_path}/k.db", tmp_path, lease="1s") as world:
+        await world.documents.put_base(calls.PutBaseRequest(tenant=TENANT, id="kb", spec=SMALL))
+        await put(world, "a", "BROKEN")
+        fail = world.taking.fail
+
+        async def lost(taken, failure):
+            world.taking.fail = fail
+            raise ServiceUnavailable("The database of documents does not answer.", service="sql")
+
+        world.taking.fail = lost
+        with pytest.raises(ServiceUnavailable):
+            await world.ingest.take_one()
+        # Nobody is at it now; were it held, it would never be taken again.
+        await end_leases(world, 0.1)
+        await world.ingest.renew()
+        assert await world.taking.seconds_to_next() <= 0.1
+
+        async def failed():
+            await world.ingest.take_one()
+            return (await get(world, "a")).state == "failed"
+
+        await until(failed)
+
+
+async def test_what_is_worked_on_is_held_for_longer(world):
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def gate(texts):
+        began.set()
+        await go_on.wait()
+
+    world.models.model("one").gate = gate
+    await put(world, "a", lines("alpha", 2))
+    taking = asyncio.create_task(world.ingest.take_one())
+    await began.wait()
+    await end_leases(world, -1)
+    await world.ingest.renew()
+    assert await world.taking.seconds_to_next() > 10
+    assert await world.taking.take(30, 20) is None
+    go_on.set()
+    await taking
+
+
+def _readout():
     return Readout(Parsed("", "text/plain"), "", "")
 
 

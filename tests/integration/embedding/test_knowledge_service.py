@@ -145,6 +145,23 @@ async def test_what_a_document_would_be_cut_into_is_shown_and_not_kept(settings)
         assert all(chunk.tokens for chunk in answer.chunks)
 
 
+async def test_the_splitter_semantic_cuts_where_the_meaning_changes(settings):
+    leave = (
+        "Employees have thirty days of paid leave a year. Employees take their days of paid leave in that year. " * 2
+    )
+    kettle = "The kettle boils water for tea. Tea is made of boiling water from the kettle. " * 2
+    semantic = IndexSpec("", Splitter("semantic", 0, 0))
+    content = (leave + kettle).encode()
+    async with serving(settings) as service:
+        shown = await service(methods.CHUNK, calls.ChunkRequest(content=content, filename="a.txt", spec=semantic))
+        await service(methods.PUT_BASE, calls.PutBaseRequest(tenant=TENANT, id="kb", spec=semantic))
+        await service.put("a.txt", content)
+        assert (await service.settled()).documents_done == 1
+        listed = await service(methods.LIST_CHUNKS, calls.ListChunksRequest(TENANT, "kb", "a.txt"))
+    for chunks in (shown.chunks, listed.chunks):
+        assert [chunk.text for chunk in chunks] == [leave.strip(), kettle.strip()]
+
+
 async def test_the_named_reranker_is_opened_and_one_that_is_none_is_told(settings):
     knowledge = settings.knowledge.model_copy(update={"reranker": "/no/such/cross-encoder"})
     async with serving(settings.model_copy(update={"knowledge": knowledge})) as service:

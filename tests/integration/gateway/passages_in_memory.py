@@ -33,6 +33,7 @@ class PassagesInMemory:
     fails: PenstockError | None = None
     holds: asyncio.Event | None = None
     index_version: int = 1
+    cost_nano_usd: int = 0
 
     def put(self, base: str, document: str, text: str, *labels: str, tenant: str = "demo") -> None:
         """Keep a document, in the place of one of its name."""
@@ -58,7 +59,10 @@ class PassagesInMemory:
             SearchedIndex(knowledge_base=base, version=self.index_version, model="m", model_revision="r", generation=1)
             for base in request.bases
         ]
-        return SearchResponse(SearchResult(hits=tuple(hits[: request.options.limit]), searched=tuple(searched)))
+        found = SearchResult(
+            hits=hits[: request.options.limit], searched=searched, query_cost_nano_usd=self.cost_nano_usd
+        )
+        return SearchResponse(found)
 
     def _found(self, request: SearchRequest, base: str) -> list[Hit]:
         kept = self.bases.get((request.tenant, base))

@@ -280,7 +280,7 @@ async def test_change_and_attempt_leave_an_audit_entry_and_looking_does_not(here
     await handbook.UpdateDocument(tenant="demo", base="handbook", id="pay", replace_labels=True, labels=["law"])
     await handbook.BuildIndex(tenant="demo", base="handbook")
     await refused(handbook.SwitchIndex(tenant="demo", base="handbook", version=2))
-    await handbook.SwitchIndex(tenant="demo", base="handbook", version=2, force=True)
+    await handbook.SwitchIndex(tenant="demo", base="handbook", version=2, force=True, reason="The old model goes.")
     await handbook.DeleteDocument(tenant="demo", base="handbook", id="pay")
     assert await audited(here) == [
         ("create_base", "handbook", "ok"),
@@ -293,7 +293,9 @@ async def test_change_and_attempt_leave_an_audit_entry_and_looking_does_not(here
         ("delete_document", "handbook/pay", "ok"),
     ]
     listed = await Administrator(here.channel, here.OPERATOR_KEY).ListAuditEntries(tenant="demo", page_size=2)
-    assert dict(listed.entries[1].details) == {"version": "2", "force": "true"}
+    assert dict(listed.entries[1].details) == {"version": "2", "force": "true", "reason": "The old model goes."}
+    too_long = handbook.SwitchIndex(tenant="demo", base="handbook", version=2, force=True, reason="x" * 257)
+    assert (await refused(too_long))[0] is Code.INVALID_ARGUMENT
 
 
 async def test_search_counts_among_the_tenants_limits_and_is_in_the_ledger(here, operator):

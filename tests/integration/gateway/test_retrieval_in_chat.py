@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import aiohttp
 import grpc
 import openai
 import pytest
@@ -16,6 +17,7 @@ from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
 from penstock.gateway.v1 import knowledge_use_pb2 as use
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.testing.openai_upstream import Answer
+from penstock_common.testing.ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 from passages_in_memory import PassagesInMemory  # noqa: E402
@@ -240,14 +242,49 @@ async def test_quotes_alone_are_an_answer_that_asks_no_model(suite, upstream):
     for one in citations:
         assert FERRY[one["start"] : one["end"]] == one["quote"]
         assert text[: one["index"]].rstrip().endswith(one["quote"])
-    assert answered.json["model"] == "extractive"
+    assert (answered.json["model"], answered.header["x-penstock-upstream"]) == ("quotes", "knowledge")
+    assert answered.header["x-penstock-knowledge"].endswith("; cite=extractive")
     assert answered.header["x-penstock-cost-usd"] == "0"
     same = await suite.ask(QUESTION, model="quotes", stream=True)
     assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in same.chunks) == text
     nothing = await suite.ask("Quo vadis?", model="quotes")
     assert nothing.json["choices"][0]["message"]["content"] == "The documents here say nothing about this."
+    assert nothing.json["model"] == "quotes"
+    assert nothing.header["x-penstock-knowledge"].endswith("; outcome=nothing")
     rows = await suite.ledger_after_close()
-    assert [(row["model"], row["cost_nano_usd"], row["attempts"]) for row in rows][:2] == [("extractive", 0, 0)] * 2
+    told = [(row["model"], row["upstream"], row["cost_nano_usd"], row["attempts"]) for row in rows]
+    assert told == [("quotes", "knowledge", 0, 0)] * 3
+
+
+async def test_what_the_search_has_cost_is_in_the_ledger(suite, upstream, kept):
+    kept.cost_nano_usd = 7
+    says(upstream, "12 EUR [1].")
+    answered = await suite.ask(QUESTION, model="guide")
+    assert answered.status == 200
+    await suite.ask(QUESTION, model="quotes")
+    first, second = await suite.ledger_after_close()
+    told = int(round(float(answered.header["x-penstock-cost-usd"]) * 1e9))
+    assert (first["cost_nano_usd"] - told, second["cost_nano_usd"]) == (7, 7)
+
+
+async def test_what_became_of_passages_is_measured(serve, document, upstream, kept):
+    document["telemetry"] = {"metrics_listen": f"127.0.0.1:{free_port()}"}
+    suite = await serve("in_process", kept.service)
+    says(upstream, "It costs 12 EUR [1], not more [1][7].")
+    await suite.ask(QUESTION, knowledge=DOCS)
+    await suite.ask("Quo vadis?", model="guide")
+    async with aiohttp.ClientSession() as http:
+        response = await http.get(f"http://{document['telemetry']['metrics_listen']}/metrics")
+        shown = (await response.text()).splitlines()
+    for line in (
+        'searches_total{outcome="found",use="chat"} 1.0',
+        'searches_total{outcome="empty",use="chat"} 1.0',
+        'passages_total{cited="yes"} 1.0',
+        'passages_total{cited="no"} 1.0',
+        'citations_total{of="passage"} 2.0',
+        'citations_total{of="none"} 1.0',
+    ):
+        assert f"penstock_retrieval_{line}" in shown, line
 
 
 async def test_quotes_are_given_in_no_unknown_models_name(suite):

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -254,7 +255,51 @@ def test_schema_is_made_with_the_databases_address_and_no_other_secret(tmp_path:
     assert (made.returncode, made.stdout) == (0, '{"event":"upgraded"}\n'), made.stderr
 
 
-def _interrupted_backup(selection: Selection, file: Path, show: ShowRows) -> BackedUp:
+def test_documents_are_copied_as_they_are_while_somebody_writes(state: Path, tmp_path: Path):
+    archive, copy = tmp_path / "penstock.backup", tmp_path / "documents.sqlite"
+    to = ("--to", str(archive), "--documents-to", str(copy))
+    failed = run("backup", *to, state=state)
+    assert (failed.returncode, copy.exists(), archive.exists()) == (1, False, False)
+    assert f"there is no database at {state / 'knowledge.sqlite'}" in failed.stderr
+    documents = sqlite3.connect(state / "knowledge.sqlite", isolation_level=None)
+    documents.executescript("PRAGMA journal_mode=WAL; CREATE TABLE texts (text); INSERT INTO texts VALUES ('kept')")
+    documents.executescript("BEGIN; INSERT INTO texts VALUES ('not yet')")
+    copy.write_text("an older copy")
+    made = run("backup", *to, "--json", state=state)
+    assert made.returncode == 0, made.stderr
+    documents.close()
+    told = json.loads(made.stdout)
+    assert (told["documents"], told["documents_bytes"]) == (str(copy), copy.stat().st_size)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(copy)) as kept:
+        assert kept.execute("SELECT text FROM texts").fetchall() == [("kept",)]
+
+
+def test_documents_schema_is_upgraded_where_there_are_documents(tmp_path: Path, postgres: PostgresServer):
+    state, url = tmp_path / "state", postgres.create_database()
+    assert run("db", "upgrade", "--config", configuration(tmp_path, url), state=state).returncode == 0
+    assert asyncio.run(fetched(url, "SELECT version_num FROM knowledge_version"))
+    file = tmp_path / "knowledge.sqlite"
+    config = configuration(tmp_path, f"sqlite:///{tmp_path}/penstock.db")
+    assert run("db", "upgrade", "--config", config, state=state).returncode == 0
+    assert not file.exists()
+    file.touch()
+    assert run("db", "upgrade", "--config", config, state=state).returncode == 0
+    with closing(sqlite3.connect(file)) as made:
+        assert made.execute("SELECT version_num FROM knowledge_version").fetchall()
+
+
+async def fetched(url: str, query: str) -> object:
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def _interrupted_backup(
+    selection: Selection, file: Path, show: ShowRows, *, documents_to: Path | None = None
+) -> BackedUp:
     raise KeyboardInterrupt
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -79,8 +80,8 @@ def texts_of(text: str, pieces: list[Piece]) -> list[str]:
     return [text[piece.start : piece.end] for piece in pieces]
 
 
-def check(parsed: Parsed, splitter: Splitter, counter) -> None:
-    pieces = StructureChunker().cut(parsed, splitter, counter)
+def check(parsed: Parsed, splitter: Splitter, counter, changes=()) -> None:
+    pieces = StructureChunker().cut(parsed, splitter, counter, changes)
     text, most = parsed.text, splitter.max_tokens or 192
     covered = 0
     for before, piece in zip([None, *pieces], pieces, strict=False):
@@ -96,7 +97,7 @@ def check(parsed: Parsed, splitter: Splitter, counter) -> None:
         assert piece.tokens <= most
         assert all(len(heading.encode()) <= MOST_PATH_BYTES for heading in piece.headings)
     assert not text[covered:].strip()
-    assert pieces == StructureChunker().cut(parsed, splitter, counter)
+    assert pieces == StructureChunker().cut(parsed, splitter, counter, changes)
 
 
 @settings(max_examples=50)
@@ -290,18 +291,33 @@ def test_a_reader_who_knows_the_blocks_is_believed() -> None:
 
 
 def test_meaning_is_cut_where_it_changes_most() -> None:
-    def vectors(sentences):
-        return [[1.0, 0.0] if "fox" in sentence else [0.0, 1.0] for sentence in sentences]
-
     other = "Tax law changes in every year and in each of the regions. "
     text = SENTENCE * 3 + other * 3
-    pieces = StructureChunker(vectors).cut(Parsed(text, "text/plain"), Splitter("semantic"), COUNTER)
+    parsed, splitter = Parsed(text, "text/plain"), Splitter("semantic")
+    sentences = StructureChunker().sentences(parsed, splitter)
+    changes = [float(("fox" in one) != ("fox" in other)) for one, other in pairwise(sentences)]
+    pieces = StructureChunker().cut(parsed, splitter, COUNTER, changes)
     assert texts_of(text, pieces) == [(SENTENCE * 3).strip(), (other * 3).strip()]
 
 
-def test_without_a_model_nothing_is_cut_by_meaning() -> None:
-    with pytest.raises(InvalidRequest, match="use another splitter"):
-        cut("text", "semantic")
+def test_a_long_text_is_cut_by_meaning_too_and_in_time_that_grows_with_its_length() -> None:
+    text = SENTENCE * 3000
+    parsed, splitter = Parsed(text, "text/plain"), Splitter("semantic", overlap_tokens=0)
+    sentences = StructureChunker().sentences(parsed, splitter)
+    # The worst there is: each change is larger than all before it, so that a cut takes the least from the end.
+    counted = Counted([index / 3000 for index in range(len(sentences) - 1)])
+    StructureChunker().cut(parsed, splitter, COUNTER, counted)
+    assert counted.looks < 300 * len(sentences)
+
+
+class Counted(list):
+    """Changes; ``looks`` is how often one was looked at."""
+
+    looks = 0
+
+    def __getitem__(self, index):
+        self.looks += 1
+        return super().__getitem__(index)
 
 
 @pytest.mark.parametrize(

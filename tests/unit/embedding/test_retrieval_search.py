@@ -25,8 +25,9 @@ from penstock_common.errors import DeadlineExceeded, InvalidRequest, ResourceNot
 from penstock_common.points.store import PointsUnavailable
 from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef, Near, QueryVector
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, document_terms
+from penstock_embedding.domain.retrieval.bounds import SearchLimits
 from penstock_embedding.domain.retrieval.filters import matches
-from penstock_embedding.domain.retrieval.search import Searcher, SearchLimits
+from penstock_embedding.domain.retrieval.search import Searcher
 
 _LIMITS = SearchLimits()
 
@@ -41,8 +42,12 @@ def _vector(text: str) -> array[float]:
 class _Model:
     name = "letters"
     revision_ = "r1"
+    seconds_to_load = 0.0
 
     async def revision(self) -> str:
+        if self.seconds_to_load:
+            await asyncio.sleep(self.seconds_to_load)
+            self.seconds_to_load = 0.0
         return self.revision_
 
     async def query(self, text: str, deadline: float | None) -> QueryVector:
@@ -224,6 +229,25 @@ def test_a_way_that_fails_or_hangs_is_told_and_the_other_answers(world: _World, 
         result = _search(world, "bicycle wheels", limits=SearchLimits(leg_timeout=0.3))
         assert result.degraded == [way] and result.hits[0].chunk.id == "bikes#0"
         broken.clear()
+
+
+@pytest.mark.parametrize(
+    ("load", "start", "left", "degraded"),
+    [(0.35, 60.0, None, []), (60.0, 0.1, None, ["dense"]), (60.0, 60.0, 0.6, ["dense"])],
+    ids=["in time", "too late", "too late for the deadline"],
+)
+def test_a_model_that_is_loaded_now_is_waited_for(world: _World, load, start, left, degraded) -> None:
+    models = _Models()
+    models.one.seconds_to_load = load
+    searcher = Searcher(world, world, models, limits=SearchLimits(leg_timeout=0.3, start_timeout=start))
+
+    async def search():
+        deadline = None if left is None else time.monotonic() + left
+        return await searcher.search(SearchRequest(tenant="t", bases=["b"], query="bicycle wheels"), deadline)
+
+    result = asyncio.run(search())
+    assert result.degraded == degraded
+    assert result.hits[0].chunk.id == "bikes#0"
 
 
 def test_where_no_way_answers_the_search_fails(world: _World) -> None:

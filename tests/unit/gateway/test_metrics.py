@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from penstock_common.llm.types import UnitPrices, Usage
 from penstock_gateway.adapters.telemetry import Metrics
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,6 +50,12 @@ class Instruments:
         self.best = counter("penstock_routing_best_usd_total", told, "model")
         told = "Dollars billed for the answers in penstock_routing_best_usd_total."
         self.routed = counter("penstock_routing_usd_total", told, "model")
+        told = "Searches of documents; low: nothing that was found seems to have to do with the question."
+        counter("penstock_retrieval_searches_total", told, "use", "outcome")
+        told = "Passages that models were given, by whether the answer cites them."
+        counter("penstock_retrieval_passages_total", told, "cited")
+        told = "Citations in answers: of a passage, or of none that the model was given."
+        counter("penstock_retrieval_citations_total", told, "of")
         self.degraded = counter(
             "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
         )
@@ -132,3 +139,22 @@ def test_answers_of_the_best_model_are_estimated_where_they_are_answers_and_thei
     assert registry.get_sample_value("penstock_routing_usd_total", {"model": "auto"}) == pytest.approx(
         answers * 0.123456789
     )
+
+
+def test_searches_and_what_became_of_passages_are_counted():
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, lambda: 0)
+    for signals in (
+        RetrievalSignals("search", "low"),
+        RetrievalSignals("chat", "found", cited=2, unused=3, citations=5, unknown_citations=1),
+        RetrievalSignals("chat", "found", cited=1, unused=1, citations=1),
+    ):
+        metrics.retrieval.observe(signals)
+
+    def value(name, **labels):
+        return registry.get_sample_value(f"penstock_retrieval_{name}_total", labels)
+
+    assert value("searches", use="search", outcome="low") == 1
+    assert value("searches", use="chat", outcome="found") == 2
+    assert (value("passages", cited="yes"), value("passages", cited="no")) == (3, 4)
+    assert (value("citations", of="passage"), value("citations", of="none")) == (6, 1)

@@ -207,6 +207,7 @@ class SearchResult(Value, frozen=True, kw_only=True):
     degraded: Sequence[str] = ()
     query_truncated: bool = False
     query_tokens: int = 0
+    query_cost_nano_usd: int = 0
 
 
 class RelevantDocument(Value, frozen=True):

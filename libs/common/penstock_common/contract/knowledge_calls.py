@@ -248,11 +248,12 @@ class SearchResponse(Value, frozen=True):
 
 
 class BuildIndexRequest(Value, frozen=True):
-    """What to make the next version with."""
+    """What to make the next version with; ``again`` though there is one like it."""
 
     tenant: str
     base: str
     spec: IndexSpec
+    again: bool = False
 
 
 class BuildIndexResponse(Value, frozen=True):

@@ -131,7 +131,22 @@ class ArchiveWriter:
 
 @contextmanager
 def new_archive(path: Path) -> Generator[gzip.GzipFile]:
-    """Yield a stream that becomes the file at ``path``, readable by its owner alone, once the block ends well.
+    """Yield a stream that becomes the file at ``path``; see ``new_file``.
+
+    Raises:
+        BackupError: if the file cannot be written.
+    """
+    with (
+        new_file(path) as unfinished,
+        unfinished.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed,
+    ):
+        yield packed
+
+
+@contextmanager
+def new_file(path: Path) -> Generator[Path]:
+    """Yield an empty file that becomes the one at ``path``, readable by its owner alone, once the block ends well.
 
     Until then, and when it does not, whatever was at ``path`` stays.
 
@@ -143,10 +158,8 @@ def new_archive(path: Path) -> Generator[gzip.GzipFile]:
     except OSError as error:
         raise BackupError(f"{path.parent}: {error.strerror}: name another place") from None
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            with gzip.GzipFile(filename="", mode="wb", compresslevel=_COMPRESSION, fileobj=file, mtime=0) as packed:
-                yield packed
-            file.flush()
+        with os.fdopen(descriptor, "rb") as file:
+            yield Path(name)
             os.fsync(file.fileno())
         Path(name).replace(path)
         _flush_folder(path.parent)

@@ -19,7 +19,7 @@ from penstock_common.key_material import read_key_material
 from penstock_common.sections import Qdrant
 from penstock_common.sql.address import DatabaseAddress
 from penstock_embedding.domain.knowledge.ports import Models
-from penstock_embedding.settings import Settings
+from penstock_embedding.settings import Settings, StorageSettings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -44,7 +44,7 @@ class Opened:
     ingest: Ingest
 
 
-def database_url(settings: Settings) -> str:
+def database_url(settings: Settings | StorageSettings) -> str:
     """Return where documents are kept; empty where they are not."""
     knowledge = settings.knowledge
     url = knowledge.sql or settings.sql

@@ -8,13 +8,14 @@ from penstock_embedding.domain.knowledge.documents import Bounds
 from penstock_embedding.domain.knowledge.indexes import Judging
 from penstock_embedding.domain.knowledge.ingest import Pace
 from penstock_embedding.domain.knowledge.records import Limits
-from penstock_embedding.domain.retrieval.search import SearchLimits
+from penstock_embedding.domain.retrieval.bounds import SearchLimits
 from penstock_embedding.settings import KnowledgeSettings
 
 
 def parsing_limits(settings: KnowledgeSettings) -> ParsingLimits:
     """Return what one document may take of whoever reads it."""
-    return ParsingLimits(input_bytes=settings.max_document_bytes, workers=settings.ingest_concurrency)
+    workers = settings.ingest_concurrency + bool(settings.ingest_small_bytes)
+    return ParsingLimits(input_bytes=settings.max_document_bytes, workers=workers)
 
 
 def pace_of(settings: KnowledgeSettings) -> Pace:
@@ -24,6 +25,7 @@ def pace_of(settings: KnowledgeSettings) -> Pace:
         attempts=settings.ingest_attempts,
         first_pause=settings.ingest_retry.total_seconds(),
         lease=settings.lease.total_seconds(),
+        small_bytes=settings.ingest_small_bytes,
     )
 
 
@@ -52,6 +54,7 @@ def search_limits_of(settings: KnowledgeSettings) -> SearchLimits:
     return SearchLimits(
         candidates=settings.search_candidates,
         leg_timeout=settings.search_leg_timeout.total_seconds(),
+        start_timeout=settings.search_start_timeout.total_seconds(),
         rerank_timeout=settings.rerank_timeout.total_seconds(),
         rerank_candidates=settings.rerank_candidates,
     )
@@ -63,4 +66,5 @@ def judging_of(settings: KnowledgeSettings) -> Judging:
         least_queries=settings.least_evaluation_queries,
         most_queries=settings.most_evaluation_queries,
         allowed_loss=settings.allowed_loss,
+        modes=settings.evaluation_modes,
     )

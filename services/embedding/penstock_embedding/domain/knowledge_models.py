@@ -6,6 +6,7 @@ import asyncio
 from array import array
 from collections.abc import Mapping, Sequence
 
+from penstock_embedding.domain.account import Account
 from penstock_embedding.domain.chunking.piece import TokenCounter
 from penstock_embedding.domain.embedder import EmbedCall, Embedder
 from penstock_embedding.domain.knowledge.ports import QueryVector
@@ -56,8 +57,11 @@ class ServedKnowledgeModel:
 
     async def query(self, text: str, deadline: float | None) -> QueryVector:
         """Return a question's unit vector."""
-        embedded = await self._embedder.embed(EmbedCall([text], deadline=deadline, purpose="query"))
-        return QueryVector(array("f", embedded.vectors[0]), embedded.input_tokens, embedded.truncated[0])
+        # Of a change of prices meanwhile a question that is embedded knows nothing.
+        account, offer = Account(), self._embedder.offer
+        embedded = await self._embedder.embed(EmbedCall([text], deadline=deadline, account=account, purpose="query"))
+        cost = offer.cost_nano_usd(account.answered)
+        return QueryVector(array("f", embedded.vectors[0]), embedded.input_tokens, embedded.truncated[0], cost)
 
     async def _passages(self, texts: Sequence[str]) -> list[array[float]]:
         embedded = await self._embedder.embed(EmbedCall(texts, purpose="passage", background=True))

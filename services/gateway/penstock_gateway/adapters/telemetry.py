@@ -20,6 +20,7 @@ from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
 from penstock_gateway.domain.life.order import ChatOrder
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, LedgerRow, outcome_of
@@ -50,7 +51,7 @@ class Metrics:
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.saved = _Saved(registry)
-        self.routing = _Routing(registry)
+        self.routing, self.retrieval = _Routing(registry), _Retrieval(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )
@@ -131,6 +132,28 @@ class _Routing:
             self._cost.add((model,), row.cost_nano_usd / _NANO)
 
 
+class _Retrieval:
+    """How well documents are found: searches by how they went, and passages by what became of them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        told = "Searches of documents; low: nothing that was found seems to have to do with the question."
+        self._searches = Counters(registry, semconv.METRIC_RETRIEVAL_SEARCHES, told, ("use", "outcome"))
+        told = "Passages that models were given, by whether the answer cites them."
+        self._passages = Counters(registry, semconv.METRIC_RETRIEVAL_PASSAGES, told, ("cited",))
+        told = "Citations in answers: of a passage, or of none that the model was given."
+        self._citations = Counters(registry, semconv.METRIC_RETRIEVAL_CITATIONS, told, ("of",))
+
+    def observe(self, signals: RetrievalSignals) -> None:
+        """Count a search, and what an answer made of it."""
+        self._searches.add((signals.use, signals.outcome))
+        for cited, passages in (("yes", signals.cited), ("no", signals.unused)):
+            if passages:
+                self._passages.add((cited,), passages)
+        for of, citations in (("passage", signals.citations), ("none", signals.unknown_citations)):
+            if citations:
+                self._citations.add((of,), citations)
+
+
 def show_ledger(registry: CollectorRegistry, waiting: Callable[[], int]) -> None:
     """Let the registry show how many rows the ledger has not yet committed."""
     gauge = Gauge(semconv.METRIC_LEDGER_WAITING, "Ledger rows that wait for the database.", registry=registry)
@@ -207,6 +230,8 @@ class TelemetryObserver:
         self._metrics.observe(row, exchange.public_model)
         if exchange.decision is not None and exchange.decision.best_prices is not None:
             self._metrics.routing.observe(row, exchange.public_model, exchange.decision.best_prices)
+        if exchange.retrieval is not None:
+            self._metrics.retrieval.observe(exchange.retrieval)
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:

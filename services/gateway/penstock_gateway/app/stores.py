@@ -7,7 +7,7 @@ from penstock_gateway.adapters.services.files import FilesClient, NoFiles
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.searches import SearchesLife
+from penstock_gateway.domain.life.search import SearchLife
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts
 
@@ -16,4 +16,4 @@ def stores_parts(settings: Settings, channels: Channels, knowledge: Knowledge, v
     """Return the embedding service's documents and files, or what says that there are none."""
     channel = channels.embedding
     files = NoFiles() if channel is None else FilesClient(channel, settings.gateway.knowledge_timeout)
-    return StoresParts(Stores(knowledge, files), SearchesLife(visits, knowledge))
+    return StoresParts(Stores(knowledge, files), SearchLife(visits, knowledge))

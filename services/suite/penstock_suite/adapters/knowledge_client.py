@@ -101,9 +101,10 @@ class KnowledgeAdminClient:
         told = await self._ask("ListIndexes", pb.ListIndexesRequest(tenant=tenant, base=base))
         return [read(index, IndexVersion) for index in told.indexes]
 
-    async def switch_index(self, wanted: calls.SwitchIndexRequest) -> IndexVersion:
+    async def switch_index(self, wanted: calls.SwitchIndexRequest, reason: str = "") -> IndexVersion:
         """Return the version that serves now."""
-        return read((await self._ask("SwitchIndex", write(wanted, pb.SwitchIndexRequest()))).index, IndexVersion)
+        asked = write(wanted, pb.SwitchIndexRequest(reason=reason))
+        return read((await self._ask("SwitchIndex", asked)).index, IndexVersion)
 
     async def drop_index(self, tenant: str, base: str, version: int) -> bool:
         """Return whether there was one."""

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from penstock_common.configuration import Configuration
 from penstock_common.sql.archive import BackupError
+from penstock_embedding.app import copies as documents
+from penstock_embedding.settings import StorageSettings as DocumentsSettings
 from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.app.copies import back_up, restore
 from penstock_gateway.app.exports import ExportError, Span, export
@@ -32,27 +34,35 @@ async def upgrade_database(config: Path) -> None:
         ConfigurationError: if the configuration cannot be used.
         SuiteFailure: if the database does not answer, or refuses.
     """
-    settings = Configuration.load(config).settings(StorageSettings)
+    configuration = Configuration.load(config)
     try:
-        await upgrade_schema(settings)
+        await upgrade_schema(configuration.settings(StorageSettings))
+        await documents.upgrade_schema(configuration.settings(DocumentsSettings))
     except OSError as error:
         raise SuiteFailure(str(error)) from error
 
 
-async def back_up_database(selection: Selection, file: Path, show: ShowRows) -> BackedUp:
-    """Return what the new archive holds; the stack may run.
+async def back_up_database(
+    selection: Selection, file: Path, show: ShowRows, *, documents_to: Path | None = None
+) -> BackedUp:
+    """Return what the new archive holds, and the copy of documents at ``documents_to``; the stack may run.
 
     Raises:
-        SuiteFailure: if the database cannot be copied; an older archive at ``file`` stays.
+        SuiteFailure: if one of them cannot be made; an older one in its place stays.
     """
     began = time.monotonic()
+    configuration = _configuration(selection)
     try:
-        made = await back_up(_settings(selection), file, show)
+        if documents_to is not None:
+            await documents.back_up(configuration.settings(DocumentsSettings), documents_to)
+        made = await back_up(configuration.settings(StorageSettings), file, show)
     except BackupError as error:
         raise SuiteFailure(str(error)) from error
     return BackedUp(
         file=str(file),
         bytes=_size(file),
+        documents="" if documents_to is None else str(documents_to),
+        documents_bytes=0 if documents_to is None else _size(documents_to),
         schema=made.schema,
         created_at=made.created_at,
         rows=made.rows,
@@ -105,11 +115,15 @@ def _size(file: Path) -> int:
 
 
 def _settings(selection: Selection) -> StorageSettings:
+    return _configuration(selection).settings(StorageSettings)
+
+
+def _configuration(selection: Selection) -> Configuration:
     if selection.config is not None:
         # Of a deployment nothing else is needed: no other secret, and no state folder.
-        settings = Configuration.load(selection.config).settings(StorageSettings)
-        if settings.sql:
-            return settings
+        configuration = Configuration.load(selection.config)
+        if configuration.settings(StorageSettings).sql:
+            return configuration
     plan = make_plan(as_running(selection))
     open_state_folder(plan.state.root)
-    return plan.configuration().settings(StorageSettings)
+    return plan.configuration()

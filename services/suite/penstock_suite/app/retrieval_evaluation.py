@@ -26,9 +26,10 @@ from penstock_embedding.domain.chunking.chunker import StructureChunker
 from penstock_embedding.domain.documents.limits import ParsingLimits
 from penstock_embedding.domain.documents.parsed import Parsed
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION
+from penstock_embedding.domain.retrieval.bounds import SearchLimits
 from penstock_embedding.domain.retrieval.ranking import DENSE_WEIGHT, FUSION_RANKS, SPARSE_WEIGHT
 from penstock_embedding.domain.retrieval.reranking import Reranker
-from penstock_embedding.domain.retrieval.search import Searcher, SearchLimits
+from penstock_embedding.domain.retrieval.search import Searcher
 from penstock_embedding.settings import EmbeddingSettings, Settings
 from penstock_suite.app.plan import load
 from penstock_suite.app.retrieval_index import (
@@ -167,7 +168,7 @@ async def built(parts: Parts, dataset: Dataset, name: str, splitter: str) -> Asy
     model = await _model(parts, name)
     wanted = splitter_of(splitter)
     try:
-        cut = await asyncio.to_thread(cut_all, dataset.corpus, dataset.read, StructureChunker(), wanted, model.counter)
+        cut = await cut_all(dataset.corpus, dataset.read, StructureChunker(), wanted, model)
     except PenstockError as error:
         raise Misconfigured(f"--splitter {splitter}: {error}") from None
     async with _store() as engine:

@@ -18,7 +18,8 @@ from penstock_common.rpc.client import Channel
 from penstock_embedding.adapters.chunk_vectors import QdrantChunkVectors
 from penstock_embedding.domain.chunking.piece import Chunker, Piece, TokenCounter, embedded_text
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed, Parser
-from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexedChunk, IndexRef, QueryVector
+from penstock_embedding.domain.knowledge.pieces import pieces_of
+from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexedChunk, IndexRef, KnowledgeModel, QueryVector
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, document_terms
 from penstock_suite.domain.retrieval_dataset import CorpusDocument
 
@@ -116,14 +117,14 @@ async def read_all(parser: Parser, corpus: Sequence[CorpusDocument]) -> tuple[di
     return read, left_out
 
 
-def cut_all(
+async def cut_all(
     corpus: Sequence[CorpusDocument],
     read: Mapping[str, Parsed],
     chunker: Chunker,
     splitter: Splitter,
-    counter: TokenCounter,
+    model: KnowledgeModel,
 ) -> list[Cut]:
-    """Return the documents' pieces; blocks."""
+    """Return the documents' pieces."""
     found: list[Cut] = []
     for document in corpus:
         if (parsed := read.get(document.id)) is None:
@@ -134,7 +135,7 @@ def cut_all(
             parsed.text, parsed.media_type, given or parsed.title, parsed.language, parsed.blocks, parsed.pages
         )
         row = Document(id=document.id, knowledge_base=BASE, title=titled.title, language=parsed.language)
-        found.append(Cut(row, parsed.text, chunker.cut(titled, splitter, counter)))
+        found.append(Cut(row, parsed.text, await pieces_of(chunker, model, titled, splitter)))
     return found
 
 

@@ -121,6 +121,9 @@ class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
     rows: dict[str, int]
     """By table."""
     seconds: float
+    documents: str = ""
+    """Where the copy of documents is, if one was asked for."""
+    documents_bytes: int = 0
 
 
 class Restored(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,8 +79,8 @@ class Knowledge(Protocol):
         """Return the versions, the newest first."""
         ...
 
-    async def switch_index(self, wanted: calls.SwitchIndexRequest) -> IndexVersion:
-        """Return the version that serves now."""
+    async def switch_index(self, wanted: calls.SwitchIndexRequest, reason: str = "") -> IndexVersion:
+        """Return the version that serves now; the reason is for the audit log."""
         ...
 
     async def drop_index(self, tenant: str, base: str, version: int) -> bool:

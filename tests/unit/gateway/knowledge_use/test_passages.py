@@ -166,3 +166,11 @@ def test_what_is_told_counts_what_is_unknown():
     assert [(one.choice, one.index, one.quote) for one in told.citations] == [(0, 2, "a 🐈 b"), (2, 0, "a 🐈 b")]
     assert told.unknown_citations == 1
     assert [(one.start, one.end) for one in told.retrieved] == [(100, 105)]
+
+
+def test_a_heading_alone_is_quoted_only_where_there_is_nothing_else():
+    question = "What does a kennel cost?"
+    heading = "## What does a kennel cost?"
+    told = extract_of(all_of([hit(f"{heading}\n\nIt can be booked for 12 EUR.", title=""), hit(heading, 1)]), question)
+    assert told.text == "It can be booked for 12 EUR. [1]"
+    assert extract_of(all_of([hit(heading)]), question).text == f"{heading} [1]"

@@ -1905,8 +1905,10 @@ type BuildIndexRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Base  string                 `protobuf:"bytes,1,opt,name=base,proto3" json:"base,omitempty"`
 	// An operator must name one.
-	Tenant        string        `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
-	Spec          *v1.IndexSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
+	Tenant string        `protobuf:"bytes,2,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Spec   *v1.IndexSpec `protobuf:"bytes,3,opt,name=spec,proto3" json:"spec,omitempty"`
+	// Though there is a version like it, such as one whose vectors were lost.
+	Again         bool `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1960,6 +1962,13 @@ func (x *BuildIndexRequest) GetSpec() *v1.IndexSpec {
 		return x.Spec
 	}
 	return nil
+}
+
+func (x *BuildIndexRequest) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
 }
 
 // Response of BuildIndex.
@@ -2115,7 +2124,9 @@ type SwitchIndexRequest struct {
 	// 0: the one that served before.
 	Version uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	// Though it finds worse, or nobody can say. It is in the audit log.
-	Force         bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	Force bool `protobuf:"varint,4,opt,name=force,proto3" json:"force,omitempty"`
+	// Why, for the audit log: at most 256 characters.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2176,6 +2187,13 @@ func (x *SwitchIndexRequest) GetForce() bool {
 		return x.Force
 	}
 	return false
+}
+
+func (x *SwitchIndexRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Response of SwitchIndex.
@@ -2582,23 +2600,25 @@ const file_penstock_gateway_v1_knowledge_service_proto_rawDesc = "" +
 	"\x06tenant\x18\x04 \x01(\tR\x06tenant\x12\x16\n" +
 	"\x06labels\x18\x05 \x03(\tR\x06labels\"M\n" +
 	"\x0eSearchResponse\x12;\n" +
-	"\x06result\x18\x01 \x01(\v2#.penstock.knowledge.v1.SearchResultR\x06result\"z\n" +
+	"\x06result\x18\x01 \x01(\v2#.penstock.knowledge.v1.SearchResultR\x06result\"\x90\x01\n" +
 	"\x11BuildIndexRequest\x12\x17\n" +
 	"\x04base\x18\x01 \x01(\tB\x03\xe0A\x02R\x04base\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x124\n" +
-	"\x04spec\x18\x03 \x01(\v2 .penstock.knowledge.v1.IndexSpecR\x04spec\"O\n" +
+	"\x04spec\x18\x03 \x01(\v2 .penstock.knowledge.v1.IndexSpecR\x04spec\x12\x14\n" +
+	"\x05again\x18\x04 \x01(\bR\x05again\"O\n" +
 	"\x12BuildIndexResponse\x129\n" +
 	"\x05index\x18\x01 \x01(\v2#.penstock.knowledge.v1.IndexVersionR\x05index\"E\n" +
 	"\x12ListIndexesRequest\x12\x17\n" +
 	"\x04base\x18\x01 \x01(\tB\x03\xe0A\x02R\x04base\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\"T\n" +
 	"\x13ListIndexesResponse\x12=\n" +
-	"\aindexes\x18\x01 \x03(\v2#.penstock.knowledge.v1.IndexVersionR\aindexes\"u\n" +
+	"\aindexes\x18\x01 \x03(\v2#.penstock.knowledge.v1.IndexVersionR\aindexes\"\x8d\x01\n" +
 	"\x12SwitchIndexRequest\x12\x17\n" +
 	"\x04base\x18\x01 \x01(\tB\x03\xe0A\x02R\x04base\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12\x14\n" +
-	"\x05force\x18\x04 \x01(\bR\x05force\"P\n" +
+	"\x05force\x18\x04 \x01(\bR\x05force\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"P\n" +
 	"\x13SwitchIndexResponse\x129\n" +
 	"\x05index\x18\x01 \x01(\v2#.penstock.knowledge.v1.IndexVersionR\x05index\"b\n" +
 	"\x10DropIndexRequest\x12\x17\n" +

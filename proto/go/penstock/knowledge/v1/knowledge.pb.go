@@ -1875,10 +1875,13 @@ type SearchResult struct {
 	// What did not take part though it was asked for: `dense`, `sparse` or `rerank`.
 	Degraded []string `protobuf:"bytes,3,rep,name=degraded,proto3" json:"degraded,omitempty"`
 	// The question was longer than the model's window.
-	QueryTruncated bool   `protobuf:"varint,4,opt,name=query_truncated,json=queryTruncated,proto3" json:"query_truncated,omitempty"`
-	QueryTokens    uint32 `protobuf:"varint,5,opt,name=query_tokens,json=queryTokens,proto3" json:"query_tokens,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	QueryTruncated bool `protobuf:"varint,4,opt,name=query_truncated,json=queryTruncated,proto3" json:"query_truncated,omitempty"`
+	// Of all models that the question was embedded by.
+	QueryTokens uint32 `protobuf:"varint,5,opt,name=query_tokens,json=queryTokens,proto3" json:"query_tokens,omitempty"`
+	// What they cost, each at the price of who answered.
+	QueryCostNanoUsd int64 `protobuf:"varint,6,opt,name=query_cost_nano_usd,json=queryCostNanoUsd,proto3" json:"query_cost_nano_usd,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *SearchResult) Reset() {
@@ -1942,6 +1945,13 @@ func (x *SearchResult) GetQueryTruncated() bool {
 func (x *SearchResult) GetQueryTokens() uint32 {
 	if x != nil {
 		return x.QueryTokens
+	}
+	return 0
+}
+
+func (x *SearchResult) GetQueryCostNanoUsd() int64 {
+	if x != nil {
+		return x.QueryCostNanoUsd
 	}
 	return 0
 }
@@ -2312,13 +2322,14 @@ const file_penstock_knowledge_v1_knowledge_proto_rawDesc = "" +
 	"\x0emodel_revision\x18\x04 \x01(\tR\rmodelRevision\x12\x1e\n" +
 	"\n" +
 	"generation\x18\x05 \x01(\x04R\n" +
-	"generation\"\xe8\x01\n" +
+	"generation\"\x97\x02\n" +
 	"\fSearchResult\x12.\n" +
 	"\x04hits\x18\x01 \x03(\v2\x1a.penstock.knowledge.v1.HitR\x04hits\x12@\n" +
 	"\bsearched\x18\x02 \x03(\v2$.penstock.knowledge.v1.SearchedIndexR\bsearched\x12\x1a\n" +
 	"\bdegraded\x18\x03 \x03(\tR\bdegraded\x12'\n" +
 	"\x0fquery_truncated\x18\x04 \x01(\bR\x0equeryTruncated\x12!\n" +
-	"\fquery_tokens\x18\x05 \x01(\rR\vqueryTokens\"l\n" +
+	"\fquery_tokens\x18\x05 \x01(\rR\vqueryTokens\x12-\n" +
+	"\x13query_cost_nano_usd\x18\x06 \x01(\x03R\x10queryCostNanoUsd\"l\n" +
 	"\x0fEvaluationQuery\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12C\n" +
 	"\brelevant\x18\x02 \x03(\v2'.penstock.knowledge.v1.RelevantDocumentR\brelevant\"D\n" +

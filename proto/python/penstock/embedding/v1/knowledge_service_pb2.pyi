@@ -294,14 +294,16 @@ class SearchResponse(_message.Message):
     def __init__(self, result: _Optional[_Union[_knowledge_pb2.SearchResult, _Mapping]] = ...) -> None: ...
 
 class BuildIndexRequest(_message.Message):
-    __slots__ = ("tenant", "base", "spec")
+    __slots__ = ("tenant", "base", "spec", "again")
     TENANT_FIELD_NUMBER: _ClassVar[int]
     BASE_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
     tenant: str
     base: str
     spec: _knowledge_pb2.IndexSpec
-    def __init__(self, tenant: _Optional[str] = ..., base: _Optional[str] = ..., spec: _Optional[_Union[_knowledge_pb2.IndexSpec, _Mapping]] = ...) -> None: ...
+    again: bool
+    def __init__(self, tenant: _Optional[str] = ..., base: _Optional[str] = ..., spec: _Optional[_Union[_knowledge_pb2.IndexSpec, _Mapping]] = ..., again: bool = ...) -> None: ...
 
 class BuildIndexResponse(_message.Message):
     __slots__ = ("index",)

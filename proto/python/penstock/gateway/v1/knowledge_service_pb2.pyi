@@ -310,14 +310,16 @@ class SearchResponse(_message.Message):
     def __init__(self, result: _Optional[_Union[_knowledge_pb2.SearchResult, _Mapping]] = ...) -> None: ...
 
 class BuildIndexRequest(_message.Message):
-    __slots__ = ("base", "tenant", "spec")
+    __slots__ = ("base", "tenant", "spec", "again")
     BASE_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    AGAIN_FIELD_NUMBER: _ClassVar[int]
     base: str
     tenant: str
     spec: _knowledge_pb2.IndexSpec
-    def __init__(self, base: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[_Union[_knowledge_pb2.IndexSpec, _Mapping]] = ...) -> None: ...
+    again: bool
+    def __init__(self, base: _Optional[str] = ..., tenant: _Optional[str] = ..., spec: _Optional[_Union[_knowledge_pb2.IndexSpec, _Mapping]] = ..., again: bool = ...) -> None: ...
 
 class BuildIndexResponse(_message.Message):
     __slots__ = ("index",)
@@ -340,16 +342,18 @@ class ListIndexesResponse(_message.Message):
     def __init__(self, indexes: _Optional[_Iterable[_Union[_knowledge_pb2.IndexVersion, _Mapping]]] = ...) -> None: ...
 
 class SwitchIndexRequest(_message.Message):
-    __slots__ = ("base", "tenant", "version", "force")
+    __slots__ = ("base", "tenant", "version", "force", "reason")
     BASE_FIELD_NUMBER: _ClassVar[int]
     TENANT_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     base: str
     tenant: str
     version: int
     force: bool
-    def __init__(self, base: _Optional[str] = ..., tenant: _Optional[str] = ..., version: _Optional[int] = ..., force: bool = ...) -> None: ...
+    reason: str
+    def __init__(self, base: _Optional[str] = ..., tenant: _Optional[str] = ..., version: _Optional[int] = ..., force: bool = ..., reason: _Optional[str] = ...) -> None: ...
 
 class SwitchIndexResponse(_message.Message):
     __slots__ = ("index",)

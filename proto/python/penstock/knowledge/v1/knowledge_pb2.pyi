@@ -360,18 +360,20 @@ class SearchedIndex(_message.Message):
     def __init__(self, knowledge_base: _Optional[str] = ..., version: _Optional[int] = ..., model: _Optional[str] = ..., model_revision: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class SearchResult(_message.Message):
-    __slots__ = ("hits", "searched", "degraded", "query_truncated", "query_tokens")
+    __slots__ = ("hits", "searched", "degraded", "query_truncated", "query_tokens", "query_cost_nano_usd")
     HITS_FIELD_NUMBER: _ClassVar[int]
     SEARCHED_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
     QUERY_TRUNCATED_FIELD_NUMBER: _ClassVar[int]
     QUERY_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    QUERY_COST_NANO_USD_FIELD_NUMBER: _ClassVar[int]
     hits: _containers.RepeatedCompositeFieldContainer[Hit]
     searched: _containers.RepeatedCompositeFieldContainer[SearchedIndex]
     degraded: _containers.RepeatedScalarFieldContainer[str]
     query_truncated: bool
     query_tokens: int
-    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., searched: _Optional[_Iterable[_Union[SearchedIndex, _Mapping]]] = ..., degraded: _Optional[_Iterable[str]] = ..., query_truncated: bool = ..., query_tokens: _Optional[int] = ...) -> None: ...
+    query_cost_nano_usd: int
+    def __init__(self, hits: _Optional[_Iterable[_Union[Hit, _Mapping]]] = ..., searched: _Optional[_Iterable[_Union[SearchedIndex, _Mapping]]] = ..., degraded: _Optional[_Iterable[str]] = ..., query_truncated: bool = ..., query_tokens: _Optional[int] = ..., query_cost_nano_usd: _Optional[int] = ...) -> None: ...
 
 class EvaluationQuery(_message.Message):
     __slots__ = ("query", "relevant")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.contract.knowledge import DocumentFailure
@@ -31,10 +31,10 @@ class SqlTaking:
         self._owner = owner
         self._keeps_originals = keeps_originals
 
-    async def take(self, lease: float, most_attempts: int) -> Taken | None:
+    async def take(self, lease: float, most_attempts: int, most_bytes: int = 0) -> Taken | None:
         """Take the one that has waited longest; see the port."""
         moment = time.time()
-        due = pending.c.not_before <= moment, pending.c.leased_until < moment
+        due = pending.c.not_before <= moment, pending.c.leased_until < moment, *_within(most_bytes)
         oldest = select(pending).where(*due).order_by(pending.c.not_before, pending.c.put_at).limit(1)
         async with self._database.writing() as connection:
             row = (await connection.execute(oldest.with_for_update(skip_locked=True))).mappings().first()
@@ -60,13 +60,14 @@ class SqlTaking:
             media_type=row["media_type"],
             title=row["title"],
             language=row["language"],
+            put_at=row["put_at"],
         )
 
-    async def seconds_to_next(self) -> float | None:
+    async def seconds_to_next(self, most_bytes: int = 0) -> float | None:
         """Return when the next one may be taken; see the port."""
         due = func.min(_later(self._database, pending.c.not_before, pending.c.leased_until))
         async with self._database.reading() as connection:
-            moment = (await connection.execute(select(due))).scalar()
+            moment = (await connection.execute(select(due).where(*_within(most_bytes)))).scalar()
         return None if moment is None else max(0.0, moment - time.time())
 
     async def content(self, taken: Taken) -> bytes | None:
@@ -79,9 +80,10 @@ class SqlTaking:
             return None
         return self._database.sealer.open(key.tenant, place("content", key.base, key.document), sealed)
 
-    async def renew(self, lease: float) -> None:
+    async def renew(self, lease: float, keys: Sequence[Key]) -> None:
         """Hold what is held for longer; see the port."""
-        mine = pending.c.owner == self._owner, pending.c.leased_until > 0
+        named = tuple_(pending.c.tenant, pending.c.base, pending.c.document).in_(keys)
+        mine = pending.c.owner == self._owner, pending.c.leased_until > 0, named
         async with self._database.writing() as connection:
             await connection.execute(update(pending).where(*mine).values(leased_until=time.time() + lease))
 
@@ -179,12 +181,25 @@ class SqlTaking:
         await connection.execute(update(bases).where(*of_it).values(generation=generation + 1))
 
     def _held(self, taken: Taken) -> tuple[Any, ...]:
-        return (*_of(pending, taken.key), pending.c.version == taken.version, pending.c.owner == self._owner)
+        same = pending.c.version == taken.version, pending.c.put_at == taken.put_at
+        return (*_of(pending, taken.key), *same, pending.c.owner == self._owner)
 
 
 _DEADLY = DocumentFailure(
     "crashed", "The service ended each time that it took this document in. Send it in another format, or divide it."
 )
+
+
+def _within(most_bytes: int) -> tuple[Any, ...]:
+    """Return what leaves larger documents out."""
+    if not most_bytes:
+        return ()
+    document = (
+        documents.c.tenant == pending.c.tenant,
+        documents.c.base == pending.c.base,
+        documents.c.id == pending.c.document,
+    )
+    return (exists().where(*document, documents.c.bytes <= most_bytes),)
 
 
 def _later(database: Database, one: Any, other: Any) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, func, select, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.contract.knowledge import IndexSpec, IndexVersion, RetrievalQuality
@@ -24,6 +24,7 @@ from penstock_embedding.domain.knowledge.records import Key, Made, Unbuilt
 Row = Mapping[Any, Any]
 # After so long nobody can still be at what was deleted.
 _TOMBSTONES = timedelta(hours=24)
+_ENDED = ("ready", "failed")
 
 
 class SqlVersions:
@@ -48,12 +49,12 @@ class SqlVersions:
             rows = (await connection.execute(query)).mappings().all()
         return [index_of(row, found["serving"], counts.get(row["number"], 0), total) for row in rows]
 
-    async def begin(self, index: IndexRef) -> int:
+    async def begin(self, index: IndexRef, *, again: bool = False) -> int:
         """Begin a version; see the port."""
         async with self._database.writing() as connection:
             base = await lock_base(connection, index.tenant, index.base)
             for row in await _rows(connection, index.tenant, index.base):
-                _check_other(row, index)
+                _check_other(row, index, may_be_like_it=again)
             number: int = base["next_index"]
             await add_index(connection, index._replace(version=number), "building")
             of_it = bases.c.tenant == index.tenant, bases.c.id == index.base
@@ -65,7 +66,10 @@ class SqlVersions:
         moment = time.time()
         mine_or_free = (indexes.c.leased_until < moment) | (indexes.c.owner == self._owner)
         query = (
-            select(indexes).where(indexes.c.state == "building", mine_or_free).order_by(indexes.c.created_at).limit(1)
+            select(indexes)
+            .where(indexes.c.state == "building", mine_or_free)
+            .order_by(indexes.c.leased_until, indexes.c.created_at)
+            .limit(1)
         )
         async with self._database.writing() as connection:
             row = (await connection.execute(query.with_for_update(skip_locked=True))).mappings().first()
@@ -75,6 +79,13 @@ class SqlVersions:
             held = {"owner": self._owner, "leased_until": moment + lease}
             await connection.execute(update(indexes).where(*_is(index)).values(**held))
         return index
+
+    async def put_back(self, index: IndexRef, seconds: float) -> None:
+        """Have one be taken later; see the port."""
+        mine = *_is(index), indexes.c.owner == self._owner, indexes.c.state == "building"
+        later = {"owner": "", "leased_until": time.time() + seconds}
+        async with self._database.writing() as connection:
+            await connection.execute(update(indexes).where(*mine).values(**later))
 
     async def renew(self, lease: float) -> None:
         """Hold what is held for longer; see the port."""
@@ -142,7 +153,7 @@ class SqlVersions:
         async with self._database.writing() as connection:
             base = await lock_base(connection, index.tenant, index.base)
             if base["serving"] != index.version:
-                failed = {"state": "failed", "error": error, "owner": "", "leased_until": 0.0}
+                failed = {"state": "failed", "error": error, "owner": "", "leased_until": 0.0, "retired_at": now()}
                 await connection.execute(update(indexes).where(*_is(index)).values(**failed))
 
     async def switch(self, tenant: str, base: str, number: int, seen: int) -> None:
@@ -205,7 +216,7 @@ class SqlVersions:
         query = (
             select(indexes, bases.c.serving)
             .join(bases, and_(bases.c.tenant == indexes.c.tenant, bases.c.id == indexes.c.base))
-            .where(indexes.c.state == "ready", indexes.c.number != bases.c.serving)
+            .where(or_(*[indexes.c.state == state for state in _ENDED]), indexes.c.number != bases.c.serving)
             .order_by(indexes.c.tenant, indexes.c.base, indexes.c.number.desc())
         )
         async with self._database.reading() as connection:
@@ -236,9 +247,11 @@ def _old_ones(rows: Sequence[Row], kept: int, kept_for: timedelta) -> list[Row]:
     until = (now() - kept_for).replace(tzinfo=None)
     for row in rows:
         name = row["tenant"], row["base"]
-        counts[name] = counts.get(name, 0) + 1
+        # To one that has failed nobody returns; its error is shown for as long.
+        is_ready = row["state"] == "ready"
+        counts[name] = counts.get(name, 0) + is_ready
         retired = row["retired_at"]
-        if counts[name] > kept or (retired is not None and retired.replace(tzinfo=None) < until):
+        if (is_ready and counts[name] > kept) or (retired is not None and retired.replace(tzinfo=None) < until):
             old.append(row)
     return old
 
@@ -254,7 +267,7 @@ async def _drop(connection: AsyncConnection, row: Row) -> None:
     await throw_away(connection, "index", index)
 
 
-def _check_other(row: Row, index: IndexRef) -> None:
+def _check_other(row: Row, index: IndexRef, *, may_be_like_it: bool) -> None:
     if row["state"] == "building":
         raise ResourceState(
             f"Index version {row['number']} is being built: wait for it, or drop it.",
@@ -264,9 +277,9 @@ def _check_other(row: Row, index: IndexRef) -> None:
     spec = converted(row["spec"], IndexSpec)
     made = spec.splitter, row["model_revision"], row["analysis"]
     is_same = made == (index.spec.splitter, index.model_revision, index.analysis)
-    if is_same and row["state"] == "ready":
+    if is_same and row["state"] == "ready" and not may_be_like_it:
         raise ResourceExists(
-            f"Index version {row['number']} is made with the same model and splitter.",
+            f"Index version {row['number']} is made with the same model and splitter: say 'again' to make another.",
             kind="index",
             name=str(row["number"]),
         )

@@ -13,7 +13,7 @@ from penstock_embedding.domain.chunking.markdown import blocks_of_markdown
 from penstock_embedding.domain.chunking.outline import Headings, Outline, outline_of_blocks, outline_of_table
 from penstock_embedding.domain.chunking.packing import Cut, Packer
 from penstock_embedding.domain.chunking.piece import Measured, Piece, TokenCounter, embedded_text, passage_head
-from penstock_embedding.domain.chunking.semantic import SentenceVectors, outline_of_meaning
+from penstock_embedding.domain.chunking.semantic import outline_of_meaning, sentences_of
 from penstock_embedding.domain.documents.parsed import Parsed
 
 DEFAULT_MAX_TOKENS = 192
@@ -66,26 +66,22 @@ class StructureChunker:
     counts each of its parts. Here a text is measured once.
     """
 
-    def __init__(self, sentence_vectors: SentenceVectors | None = None) -> None:
-        """Take what the splitter ``semantic`` compares sentences by; without it there is none."""
-        self._sentence_vectors = sentence_vectors
+    def sentences(self, parsed: Parsed, splitter: Splitter) -> Sequence[str]:
+        """Return what the splitter ``semantic`` compares, as ``Chunker`` says."""
+        return sentences_of(parsed) if splitter.kind == "semantic" else ()
 
-    def cut(self, parsed: Parsed, splitter: Splitter, counter: TokenCounter) -> list[Piece]:
+    def cut(
+        self, parsed: Parsed, splitter: Splitter, counter: TokenCounter, changes: Sequence[float] = ()
+    ) -> list[Piece]:
         """Return pieces, as ``Chunker`` says."""
         sizes = sizes_of(splitter, counter.window_tokens)
         if not parsed.text.strip():
             return []
         document = _Document(parsed, counter, sizes)
-        outline = self._outline(parsed, splitter.kind, document)
-        return document.pieces(outline)
-
-    def _outline(self, parsed: Parsed, kind: SplitterKind, document: _Document) -> Outline:
-        kind = kind if kind not in ("", "auto") else _kind_of(parsed)
-        if kind == "semantic":
-            if self._sentence_vectors is None:
-                raise InvalidRequest("No model compares sentences here; use another splitter.", field="splitter.kind")
-            return outline_of_meaning(parsed, document.measured, document.sizes.most, self._sentence_vectors)
-        return _OUTLINES[kind](parsed)
+        if splitter.kind == "semantic":
+            return document.pieces(outline_of_meaning(parsed, document.measured, sizes.most, changes))
+        kind = splitter.kind if splitter.kind not in ("", "auto") else _kind_of(parsed)
+        return document.pieces(_OUTLINES[kind](parsed))
 
 
 class _Document:

@@ -73,10 +73,18 @@ class TokenCounter(Protocol):
 
 
 class Chunker(Protocol):
-    """Cuts documents."""
+    """Cuts documents. Its methods block for as long as that takes."""
 
-    def cut(self, parsed: Parsed, splitter: Splitter, counter: TokenCounter) -> list[Piece]:
-        """Return pieces that cover all but blank text, in their order; blocks for as long as that takes.
+    def sentences(self, parsed: Parsed, splitter: Splitter) -> Sequence[str]:
+        """Return what is to be compared by meaning before the document is cut; nothing where the splitter compares nothing."""
+        ...
+
+    def cut(
+        self, parsed: Parsed, splitter: Splitter, counter: TokenCounter, changes: Sequence[float] = ()
+    ) -> list[Piece]:
+        """Return pieces that cover all but blank text, in their order.
+
+        ``changes`` is by how much each of ``sentences`` but the first differs in meaning from the one before it.
 
         Raises:
             InvalidRequest: if the splitter asks for what the model's window does not hold.

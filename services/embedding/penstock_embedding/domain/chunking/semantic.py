@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import pairwise
-from operator import mul
+from collections.abc import Sequence
 from statistics import fmean, pstdev
 
 from penstock_embedding.domain.chunking.markdown import blocks_of_markdown
@@ -13,29 +11,38 @@ from penstock_embedding.domain.chunking.piece import Measured
 from penstock_embedding.domain.chunking.sentences import SENTENCE_END
 from penstock_embedding.domain.documents.parsed import Parsed
 
-SentenceVectors = Callable[[Sequence[str]], Sequence[Sequence[float]]]
-"""Returns one unit vector per sentence; it blocks."""
-
 # Of a piece: what is smaller says too little alone.
 _LEAST_SHARE = 8
 # Changes that are so many standard deviations above the mean begin something new, though all would fit into one piece.
 _NEW_TOPIC = 1.5
+_LONG = 1024
+"""Sentences that are looked through together: the work for a text grows with its length, and not with its square."""
 
 
-def outline_of_meaning(parsed: Parsed, measured: Measured, most: int, vectors: SentenceVectors) -> Outline:
-    """Return an outline whose bounds are changes of meaning, besides the headings that the text has."""
-    markdown = parsed.media_type == "text/markdown"
-    blocks = parsed.blocks or (blocks_of_markdown(parsed.text) if markdown else ())
-    outline = outline_of_blocks(parsed._replace(blocks=blocks))
+def sentences_of(parsed: Parsed) -> list[str]:
+    """Return the sentences of a text, and its tables and pieces of code as one each."""
+    return [parsed.text[start:end] for start, end in _sentences(parsed.text, _outline(parsed))]
+
+
+def outline_of_meaning(parsed: Parsed, measured: Measured, most: int, changes: Sequence[float]) -> Outline:
+    """Return an outline whose bounds are changes of meaning, besides the headings that the text has.
+
+    ``changes[i]`` is that from sentence ``i`` to the next one; ``most`` are the tokens of a piece.
+    """
+    outline = _outline(parsed)
     sentences = _sentences(parsed.text, outline)
     if not sentences[1:]:
         return outline
-    made = vectors([parsed.text[start:end] for start, end in sentences])
-    changes = [1 - sum(map(mul, one, other)) for one, other in pairwise(made)]
     sizes = [measured.tokens(start, end) for start, end in sentences]
     topics = _Topics(sizes, changes, most)
     starts = {sentences[index].start for index in topics.begins()}
     return outline._replace(bounds=sorted({*outline.bounds, *starts}))
+
+
+def _outline(parsed: Parsed) -> Outline:
+    markdown = parsed.media_type == "text/markdown"
+    blocks = parsed.blocks or (blocks_of_markdown(parsed.text) if markdown else ())
+    return outline_of_blocks(parsed._replace(blocks=blocks))
 
 
 def _sentences(text: str, outline: Outline) -> list[Span]:
@@ -68,8 +75,8 @@ class _Topics:
 
     def begins(self) -> list[int]:
         """Return the sentences that begin a run, but for the first."""
-        begins: list[int] = []
-        waiting = [(0, len(self._sums) - 1)]
+        waiting = self._windows()
+        begins = [first for first, _ in waiting[1:]]
         while waiting:
             first, end = waiting.pop()
             middle = self._largest_change(first, end)
@@ -80,6 +87,16 @@ class _Topics:
                 begins.append(middle)
                 waiting += [(first, middle), (middle, end)]
         return sorted(begins)
+
+    def _windows(self) -> list[tuple[int, int]]:
+        """Return the sentences in runs of ``_LONG`` at the most, each from a large change to the next."""
+        windows: list[tuple[int, int]] = []
+        first, end = 0, len(self._sums) - 1
+        while end - first > _LONG:
+            later = max(range(first + _LONG // 2, first + _LONG), key=lambda index: self._changes[index - 1])
+            windows.append((first, later))
+            first = later
+        return [*windows, (first, end)]
 
     def _largest_change(self, first: int, end: int) -> int | None:
         """Return the sentence before which the meaning changes most, with enough on both sides; the first of equals."""

@@ -21,6 +21,8 @@ _LOOK_SECONDS = 5.0
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 _COLLECT_SECONDS = 60.0
+_MOST_UNFORESEEN = 5
+"""Failures in a row, for reasons that nobody has foreseen, after which a version has failed."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +34,17 @@ class BuildPace(NamedTuple):
     lease: float
     kept: int
     kept_for: timedelta
+
+
+class _Trouble(NamedTuple):
+    """What a version has had without a break: pauses, in seconds, and failures for reasons that nobody has foreseen."""
+
+    pause: float = 0.0
+    unforeseen: int = 0
+
+    def once_more(self, *, is_unforeseen: bool = False) -> _Trouble:
+        pause = min(max(2 * self.pause, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
+        return _Trouble(pause, self.unforeseen + is_unforeseen)
 
 
 class Builder:
@@ -52,6 +65,7 @@ class Builder:
         self._pace = pace
         self._waiting = asyncio.Event()
         self._free_at = 0.0
+        self._troubles: dict[tuple[str, str, int], _Trouble] = {}
 
     def awaken(self) -> None:
         """Look at once whether something is to be built."""
@@ -62,7 +76,7 @@ class Builder:
         collected = 0.0
         while True:
             try:
-                while await self.build_one():
+                while await self.build_some():
                     pass
                 if time.monotonic() - collected > _COLLECT_SECONDS:
                     await self._versions.collect(self._pace.kept, self._pace.kept_for)
@@ -77,37 +91,51 @@ class Builder:
                 continue
             self._waiting.clear()
 
-    async def build_one(self) -> bool:
-        """Build one version to its end; return whether there was one."""
+    async def build_some(self) -> bool:
+        """Add some documents to the version whose turn it is; return whether there was one.
+
+        One that has to wait, such as for its provider, holds no other up.
+        """
         index = await self._versions.take(self._pace.lease)
         if index is None:
             return False
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                if await self._go_on(index):
-                    return True
-            except (ModelNotFound, ResourceState, InvalidRequest) as error:
-                await self._versions.fail(index, error.message)
-                return True
-            except PenstockError as error:
-                # A provider that says 429, or a store that is away: slower, and again.
-                _log.warning("building_waits", index=index.version, base=index.base, reason=error.message)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        name = index.tenant, index.base, index.version
+        try:
+            await self._go_on(index)
+        except (ModelNotFound, ResourceState, InvalidRequest) as error:
+            await self._versions.fail(index, error.message)
+        except (PenstockError, OSError) as error:
+            # A provider that says 429, or a store that is away: slower, and again.
+            _log.warning("building_waits", index=index.version, base=index.base, reason=str(error))
+            await self._put_back(index, self._troubles.get(name, _Trouble()).once_more())
+        except Exception as error:  # noqa: BLE001 - nobody has foreseen it: a version must not be built for ever
+            _log.error("building_failed", index=index.version, base=index.base, exc_info=error)
+            trouble = self._troubles.get(name, _Trouble()).once_more(is_unforeseen=True)
+            if trouble.unforeseen < _MOST_UNFORESEEN:
+                await self._put_back(index, trouble)
             else:
-                pause = _FIRST_PAUSE_SECONDS
+                await self._versions.fail(
+                    index, f"It failed {trouble.unforeseen} times: {error or type(error).__name__}"
+                )
+        else:
+            self._troubles.pop(name, None)
+        return True
 
-    async def _go_on(self, index: IndexRef) -> bool:
-        """Add some documents; return whether the building has ended."""
+    async def _put_back(self, index: IndexRef, trouble: _Trouble) -> None:
+        self._troubles[index.tenant, index.base, index.version] = trouble
+        await self._versions.put_back(index, trouble.pause)
+
+    async def _go_on(self, index: IndexRef) -> None:
+        """Add some documents, or end the building where there are no more."""
         found = await self._versions.missing(index, _SOME)
         for unbuilt in found:
             if not await self._add(index, unbuilt):
                 await self._heap.add(Garbage(0, "index", index, "", 0))
                 self._sweeper.leave()
-                return True
+                return
         self._preparing.checkpoint("finish")
-        return not found and await self._versions.finish(index)
+        if not found:
+            await self._versions.finish(index)
 
     async def _add(self, index: IndexRef, unbuilt: Unbuilt) -> bool:
         document = unbuilt.document

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from penstock_common.contract.knowledge import Chunk, Document
@@ -10,6 +9,7 @@ from penstock_common.contract.knowledge_calls import ChunkRequest, ChunkResponse
 from penstock_common.errors import InvalidRequest
 from penstock_embedding.domain.chunking.piece import Chunker, Piece
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parsed, Parser
+from penstock_embedding.domain.knowledge.pieces import pieces_of
 from penstock_embedding.domain.knowledge.ports import Models
 from penstock_embedding.domain.knowledge.records import Key
 from penstock_embedding.domain.knowledge.rules import chunk_id, hash_of, resolved
@@ -35,15 +35,15 @@ class Cutting:
         """
         if not 0 < len(request.content) <= self.max_bytes:
             raise InvalidRequest(f"A document has 1 to {self.max_bytes:,} bytes.", field="content")
-        counter = self.models.model(request.spec.model).counter
-        spec = resolved(request.spec, counter.window_tokens)
+        model = self.models.model(request.spec.model)
+        spec = resolved(request.spec, model.counter.window_tokens)
         try:
             parsed = await self.parser.parse(request.content, filename=request.filename, media_type=request.media_type)
         except DocumentRefused as refused:
             place = f" ({refused.place})" if refused.place else ""
             raise InvalidRequest(f"{refused.message}{place} [{refused.reason}]", field="content") from None
         titled = parsed._replace(title=parsed.title or request.filename)
-        pieces = await asyncio.to_thread(self.chunker.cut, titled, spec.splitter, counter)
+        pieces = await pieces_of(self.chunker, model, titled, spec.splitter)
         fingerprint = hash_of(request.content)
 
         def chunk(ordinal: int, piece: Piece) -> Chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter
@@ -15,7 +16,7 @@ from penstock_common.contract import file_calls as calls
 from penstock_common.contract import knowledge_calls as documents
 from penstock_common.contract.file_calls import Attachment, FileBatch, StoredFile
 from penstock_common.contract.knowledge import Document
-from penstock_common.errors import InvalidRequest, QuotaExhausted, ResourceNotFound
+from penstock_common.errors import InvalidRequest, QuotaExhausted, ResourceNotFound, ResourceState
 
 MAX_ATTACHED = 2000
 """Files that can be attached at once, as OpenAI has it."""
@@ -226,9 +227,11 @@ class Files:
         batch = await self._batch(tenant, base, request.id)
         for document in await self._documents_of(tenant, batch):
             if document.state == "pending":
-                await self._documents.change_document(
-                    documents.ChangeDocumentRequest(tenant=tenant, base=base, id=document.id, cancel=True)
-                )
+                # It may be ready, or gone, by now.
+                with contextlib.suppress(ResourceState, ResourceNotFound):
+                    await self._documents.change_document(
+                        documents.ChangeDocumentRequest(tenant=tenant, base=base, id=document.id, cancel=True)
+                    )
         await self._store.cancel_batch(tenant, base, batch.id)
         batch = batch._replace(cancelled=True)
         return calls.CancelBatchResponse(_told(batch, await self._documents_of(tenant, batch)))

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
+
 from penstock_common.contract import knowledge_calls as calls
-from penstock_common.contract.knowledge import EvaluationQuery, IndexVersion, SearchOptions
-from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState
+from penstock_common.contract.knowledge import EvaluationQuery, IndexVersion, SearchMode, SearchOptions
+from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, ServiceUnavailable
 from penstock_embedding.domain.knowledge.comparing import Scores, documents_of, quality_of, scores_of, why_worse
 from penstock_embedding.domain.knowledge.documents import new_index
 from penstock_embedding.domain.knowledge.ports import Models
@@ -16,7 +18,6 @@ from penstock_embedding.domain.knowledge.stores import Bases, Searcher, Versions
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 
 MOST_QUERIES = 10_000
-_MODE = "hybrid"
 # Hits are chunks, and several may be of one document.
 _HITS = 50
 _MAX_QUERY = 4_096
@@ -29,6 +30,15 @@ class Judging(NamedTuple):
     least_queries: int
     most_queries: int
     allowed_loss: float
+    modes: Sequence[SearchMode] = ("hybrid",)
+    """In which they are searched; in none of them a version may find worse."""
+
+
+class _Judged(NamedTuple):
+    """How well a version answers each question, by mode; and what its searches were without."""
+
+    scores: dict[SearchMode, list[Scores]]
+    lacking: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class Indexes:
         """
         await self.bases.get(request.tenant, request.base)
         index = await new_index(self.models, request.tenant, request.base, request.spec)
-        number = await self.versions.begin(index)
+        number = await self.versions.begin(index, again=request.again)
         self.awaken()
         return calls.BuildIndexResponse(await self._version(request.tenant, request.base, number))
 
@@ -70,6 +80,7 @@ class Indexes:
         Raises:
             ResourceNotFound: if there is no such version.
             ResourceState: if it is not ready, finds worse, or nobody can say whether it does.
+            ServiceUnavailable: if nobody can say now.
         """
         tenant, base = request.tenant, request.base
         serving, previous = await self.versions.previous(tenant, base)
@@ -125,27 +136,41 @@ class Indexes:
             )
         chosen = evenly(queries, judging.most_queries)
         labels = await self.bases.labels(tenant, base)
-        found: dict[int, list[Scores]] = {number: [], serving: []}
-        for query in chosen:
-            for version, scores in found.items():
-                asked = calls.SearchRequest(
-                    tenant=tenant,
-                    bases=[base],
-                    query=query.query,
-                    labels=labels,
-                    options=SearchOptions(mode=_MODE, limit=_HITS, index_version=version),
+        plain = calls.SearchRequest(tenant=tenant, bases=[base], query="", labels=labels)
+        new = await self._judged(plain, number, chosen, deadline)
+        if new.lacking:
+            raise ServiceUnavailable(
+                f"Nobody can say now whether version {number} finds worse: its searches are without "
+                f"{', '.join(sorted(new.lacking))}. Try again.",
+                service="knowledge",
+            )
+        # One that serves without a part is taken as it is: it may be why it is to be replaced.
+        old = await self._judged(plain, serving, chosen, deadline)
+        for mode in judging.modes:
+            if why := why_worse(new.scores[mode], old.scores[mode], judging.allowed_loss):
+                raise ResourceState(
+                    f"Version {number} finds worse than version {serving}: {why}, of {len(chosen)} questions ({mode}). "
+                    "Force the switch if you mean it.",
+                    kind="index",
+                    name=str(number),
                 )
+
+    async def _judged(
+        self, plain: calls.SearchRequest, version: int, queries: Sequence[EvaluationQuery], deadline: float | None
+    ) -> _Judged:
+        """Return how well a version answers questions in each mode, and keep it."""
+        judged = _Judged({}, set())
+        for mode in self.judging.modes:
+            options = SearchOptions(mode=mode, limit=_HITS, index_version=version)
+            scores = judged.scores[mode] = []
+            for query in queries:
+                asked = msgspec.structs.replace(plain, query=query.query, options=options)
                 result = await self.searcher.search(asked, deadline)
                 scores.append(scores_of(documents_of(result.hits), query))
-        for version, scores in found.items():
-            await self.versions.note_quality(tenant, base, version, [quality_of(scores, _MODE)])
-        if why := why_worse(found[number], found[serving], judging.allowed_loss):
-            raise ResourceState(
-                f"Version {number} finds worse than version {serving}: {why}, of {len(chosen)} questions. Force the switch "
-                "if you mean it.",
-                kind="index",
-                name=str(number),
-            )
+                judged.lacking.update(result.degraded)
+        quality = [quality_of(scores, mode) for mode, scores in judged.scores.items()]
+        await self.versions.note_quality(plain.tenant, plain.bases[0], version, quality)
+        return judged
 
 
 def evenly(queries: Sequence[EvaluationQuery], most: int) -> Sequence[EvaluationQuery]:

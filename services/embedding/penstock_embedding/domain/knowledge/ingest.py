@@ -22,7 +22,7 @@ from penstock_common.errors import (
 from penstock_embedding.domain.documents.parsed import DocumentRefused, Parser
 from penstock_embedding.domain.knowledge.ports import IndexRef
 from penstock_embedding.domain.knowledge.preparing import Preparing, Whose
-from penstock_embedding.domain.knowledge.records import Garbage, Made, Readout, Taken
+from penstock_embedding.domain.knowledge.records import Garbage, Key, Made, Readout, Taken
 from penstock_embedding.domain.knowledge.stores import Bases, GarbageHeap, Taking, Versions
 from penstock_embedding.domain.knowledge.sweeping import Sweeper
 
@@ -33,12 +33,17 @@ _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """How documents are taken in: at once, times that each is tried, and seconds."""
+    """How documents are taken in: at once, times that each is tried, and seconds.
+
+    ``small_bytes`` is the most of a small document: there is one worker more for these, so that they need not wait until
+    large ones end; 0 for none.
+    """
 
     workers: int
     attempts: int
     first_pause: float
     lease: float
+    small_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Ingest:
         self._sweeper = sweeper
         self._pace = pace
         self._waiting = asyncio.Event()
+        self._at_work: set[Key] = set()
+        self._put: dict[Key, int] = {}
         self.vectors_under_way: dict[tuple[str, str], int] = {}
         """Vectors that were put of documents that are not found yet, by tenant and knowledge base."""
 
@@ -75,12 +82,15 @@ class Ingest:
             group.create_task(self._hold())
             for _ in range(self._pace.workers):
                 group.create_task(self._work())
+            if self._pace.small_bytes:
+                group.create_task(self._work(self._pace.small_bytes))
 
-    async def take_one(self) -> bool:
-        """Take in the one that has waited longest; return whether there was one."""
-        taken = await self._stores.taking.take(self._pace.lease, self._pace.attempts)
+    async def take_one(self, most_bytes: int = 0) -> bool:
+        """Take in the one that has waited longest, of those of so many bytes; return whether there was one."""
+        taken = await self._stores.taking.take(self._pace.lease, self._pace.attempts, most_bytes)
         if taken is None:
             return False
+        self._at_work.add(taken.key)
         try:
             await self._take_in(taken)
         except asyncio.CancelledError:
@@ -91,7 +101,8 @@ class Ingest:
         except Exception as error:  # noqa: BLE001 - a document's trouble is its own
             await self._end_badly(taken, error)
         finally:
-            self.vectors_under_way.pop((taken.key.tenant, taken.key.base), None)
+            self._at_work.discard(taken.key)
+            self._count(taken, -self._put.pop(taken.key, 0))
         return True
 
     async def _freed(self) -> None:
@@ -105,12 +116,12 @@ class Ingest:
             else:
                 return
 
-    async def _work(self) -> None:
+    async def _work(self, most_bytes: int = 0) -> None:
         while True:
             try:
-                if await self.take_one():
+                if await self.take_one(most_bytes):
                     continue
-                left = await self._stores.taking.seconds_to_next()
+                left = await self._stores.taking.seconds_to_next(most_bytes)
             except Exception as error:  # noqa: BLE001 - whatever is away comes back
                 _log.warning("ingest_waits", reason=str(error) or type(error).__name__)
                 left = _LOOK_SECONDS
@@ -124,10 +135,15 @@ class Ingest:
         while True:
             await asyncio.sleep(self._pace.lease / 3)
             try:
-                await self._stores.taking.renew(self._pace.lease)
-                await self._stores.versions.renew(self._pace.lease)
-            except PenstockError as error:
-                _log.warning("leases_not_renewed", reason=str(error))
+                await self.renew()
+            except Exception as error:  # noqa: BLE001 - whatever is away comes back
+                _log.warning("leases_not_renewed", reason=str(error) or type(error).__name__)
+
+    async def renew(self) -> None:
+        """Hold for longer what is worked on here: of what was taken and is not, such as by a lost word, the lease ends."""
+        if self._at_work:
+            await self._stores.taking.renew(self._pace.lease, tuple(self._at_work))
+        await self._stores.versions.renew(self._pace.lease)
 
     async def _take_in(self, taken: Taken) -> None:
         self._preparing.checkpoint("take")
@@ -169,19 +185,27 @@ class Ingest:
 
     async def _made(self, index: IndexRef, whose: Whose, readout: Readout, taken: Taken) -> list[Made]:
         """Return the document as it is in an index; nothing if the index has to go on without it, and ends thereby."""
-        place = taken.key.tenant, taken.key.base
 
         async def count(vectors: int) -> None:
-            self.vectors_under_way[place] = self.vectors_under_way.get(place, 0) + vectors
+            self._put[taken.key] = self._put.get(taken.key, 0) + vectors
+            self._count(taken, vectors)
 
         try:
             return [await self._preparing.prepare(index, whose, readout, count)]
         except (ModelNotFound, ResourceState) as error:
-            serving, _ = await self._stores.versions.previous(*place)
+            serving, _ = await self._stores.versions.previous(taken.key.tenant, taken.key.base)
             if serving == index.version:
                 raise
             await self._stores.versions.fail(index, error.message)
             return []
+
+    def _count(self, taken: Taken, vectors: int) -> None:
+        place = taken.key.tenant, taken.key.base
+        left = self.vectors_under_way.get(place, 0) + vectors
+        if left:
+            self.vectors_under_way[place] = left
+        else:
+            self.vectors_under_way.pop(place, None)
 
     async def _clean_up_after(self, taken: Taken, made: Sequence[Made]) -> None:
         """Have the vectors go of a version that is wanted no more, where a later one is found, or none at all."""
@@ -198,12 +222,12 @@ class Ingest:
             return
         if not isinstance(error, PenstockError | OSError):
             _log.error("ingest_failed", document=taken.key.document, exc_info=error)
-        if taken.attempts >= self._pace.attempts:
+        # What is only busy is no attempt.
+        tried = not isinstance(error, Overloaded | RateLimited)
+        if tried and taken.attempts >= self._pace.attempts:
             message = f"It was tried {taken.attempts} times: {error or type(error).__name__}. Put it again later."
             await self._stores.taking.fail(taken, DocumentFailure("unavailable", message))
             return
-        # What is only busy is no attempt.
-        tried = not isinstance(error, Overloaded | RateLimited)
         pause = min(self._pace.first_pause * 2 ** (taken.attempts - 1), _LONGEST_PAUSE_SECONDS)
         await self._stores.taking.put_back(taken, pause, tried=tried)
 

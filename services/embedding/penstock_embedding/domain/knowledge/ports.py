@@ -14,11 +14,12 @@ Terms = Mapping[int, float]
 
 
 class QueryVector(NamedTuple):
-    """A question's vector; ``truncated`` if only its head fits the model's window."""
+    """A question's vector, and what it cost; ``truncated`` if only its head fits the model's window."""
 
     vector: array[float]
     tokens: int
     truncated: bool
+    cost_nano_usd: int = 0
 
 
 class KnowledgeModel(Protocol):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from penstock_common.contract.knowledge import Chunk, Document
 from penstock_common.errors import ResourceState
 from penstock_embedding.domain.chunking.piece import Chunker, Piece, embedded_text
+from penstock_embedding.domain.knowledge.pieces import pieces_of
 from penstock_embedding.domain.knowledge.ports import (
     ChunkVectors,
     IndexedChunk,
@@ -72,7 +73,8 @@ class Preparing:
         """
         model = await self._model(index)
         self.checkpoint("cut")
-        batches = await asyncio.to_thread(self._cut, index, whose, readout, model)
+        pieces = await pieces_of(self.chunker, model, readout.parsed._replace(title=readout.title), index.spec.splitter)
+        batches = await asyncio.to_thread(_batches, index, whose, readout, pieces)
         counts: Counter[int] = Counter()
         chunks: list[Chunk] = []
         for batch in batches:
@@ -100,33 +102,32 @@ class Preparing:
             )
         return model
 
-    def _cut(self, index: IndexRef, whose: Whose, readout: Readout, model: KnowledgeModel) -> list[Batch]:
-        parsed, splitter = readout.parsed._replace(title=readout.title), index.spec.splitter
-        pieces = self.chunker.cut(parsed, splitter, model.counter)
-        document, text = whose.document, parsed.text
-
-        def chunk(ordinal: int, piece: Piece) -> Chunk:
-            span = piece.start, piece.end
-            return Chunk(
-                id=chunk_id(Key(index.tenant, index.base, document.id), whose.fingerprint, splitter, span),
-                document=document.id,
-                document_version=document.version,
-                ordinal=ordinal,
-                text=text[piece.start : piece.end],
-                start=piece.start,
-                end=piece.end,
-                headings=tuple(piece.headings),
-                page=piece.page,
-                tokens=piece.tokens,
-            )
-
-        chunks = [chunk(ordinal, piece) for ordinal, piece in enumerate(pieces)]
-        texts = [embedded_text(readout.title, piece, one.text) for piece, one in zip(pieces, chunks, strict=True)]
-        starts = range(0, len(chunks), BATCH)
-        return [Batch(chunks[start : start + BATCH], texts[start : start + BATCH]) for start in starts]
-
     def _terms(self, texts: Sequence[str], language: str) -> list[Terms]:
         return [self.analyse(text, language) for text in texts]
+
+
+def _batches(index: IndexRef, whose: Whose, readout: Readout, pieces: Sequence[Piece]) -> list[Batch]:
+    document, text, splitter = whose.document, readout.parsed.text, index.spec.splitter
+
+    def chunk(ordinal: int, piece: Piece) -> Chunk:
+        span = piece.start, piece.end
+        return Chunk(
+            id=chunk_id(Key(index.tenant, index.base, document.id), whose.fingerprint, splitter, span),
+            document=document.id,
+            document_version=document.version,
+            ordinal=ordinal,
+            text=text[piece.start : piece.end],
+            start=piece.start,
+            end=piece.end,
+            headings=tuple(piece.headings),
+            page=piece.page,
+            tokens=piece.tokens,
+        )
+
+    chunks = [chunk(ordinal, piece) for ordinal, piece in enumerate(pieces)]
+    texts = [embedded_text(readout.title, piece, one.text) for piece, one in zip(pieces, chunks, strict=True)]
+    starts = range(0, len(chunks), BATCH)
+    return [Batch(chunks[start : start + BATCH], texts[start : start + BATCH]) for start in starts]
 
 
 def _joined(chunks: Sequence[Chunk], vectors: Sequence[array[float]], terms: Sequence[Terms]) -> list[IndexedChunk]:

@@ -65,6 +65,8 @@ class Taken(NamedTuple):
     media_type: str
     title: str
     language: str
+    put_at: float
+    """When it was put: tells it from one of the same name and number in a knowledge base of the same name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,23 +131,24 @@ class DocumentStore(Protocol):
 class Taking(Protocol):
     """Documents that are to be taken in, each by one worker at a time, under a lease."""
 
-    async def take(self, lease: float, most_attempts: int) -> Taken | None:
+    async def take(self, lease: float, most_attempts: int, most_bytes: int = 0) -> Taken | None:
         """Take the one that is due and has waited longest, for so many seconds; None if there is none.
 
+        ``most_bytes`` leaves larger ones out; 0 does not.
         One that was tried ``most_attempts`` times without a word of why has failed.
         """
         ...
 
-    async def seconds_to_next(self) -> float | None:
-        """Return when the next one may be taken; None if none waits."""
+    async def seconds_to_next(self, most_bytes: int = 0) -> float | None:
+        """Return when the next one of these may be taken; None if none waits."""
         ...
 
     async def content(self, taken: Taken) -> bytes | None:
         """Return what was put; None if it is wanted no more."""
         ...
 
-    async def renew(self, lease: float) -> None:
-        """Hold all that is held here for so many seconds from now."""
+    async def renew(self, lease: float, keys: Sequence[Key]) -> None:
+        """Hold those of the documents that are held here for so many seconds from now."""
         ...
 
     async def put_back(self, taken: Taken, seconds: float, *, tried: bool) -> None:
@@ -181,17 +182,21 @@ class Versions(Protocol):
         """Return those of a knowledge base, the newest first."""
         ...
 
-    async def begin(self, index: IndexRef) -> int:
+    async def begin(self, index: IndexRef, *, again: bool = False) -> int:
         """Begin one, and return its number.
 
         Raises:
             ResourceState: if another one is being built.
-            ResourceExists: if there is one like it.
+            ResourceExists: if there is one like it, and it is not to be made ``again``.
         """
         ...
 
     async def take(self, lease: float) -> IndexRef | None:
-        """Take one that is to be built, for so many seconds."""
+        """Take the one that is to be built and was not taken for longest, for so many seconds."""
+        ...
+
+    async def put_back(self, index: IndexRef, seconds: float) -> None:
+        """Have one that was taken be taken by anybody, not before so many seconds."""
         ...
 
     async def renew(self, lease: float) -> None:

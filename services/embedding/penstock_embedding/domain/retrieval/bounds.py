@@ -1,8 +1,9 @@
-"""What a search may ask, and whose documents it may show."""
+"""What a search may ask and cost, and whose documents it may show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from penstock_common.contract.knowledge import SearchOptions
 from penstock_common.contract.knowledge_calls import SearchRequest
@@ -12,6 +13,19 @@ from penstock_embedding.domain.retrieval.filters import check_filter
 MOST_BASES = 8
 MOST_CHARACTERS = 4096
 MOST_HITS = 50
+
+
+class SearchLimits(NamedTuple):
+    """What a search may cost; seconds."""
+
+    candidates: int = 100
+    """Of each way to search, before those that are not to be shown are left out."""
+    leg_timeout: float = 2.0
+    """Of one way to search; where the other one answers, that is the answer."""
+    start_timeout: float = 10.0
+    """Of a model that is not loaded yet, before its way begins."""
+    rerank_timeout: float = 3.0
+    rerank_candidates: int = 32
 
 
 def check(request: SearchRequest) -> None:

@@ -18,13 +18,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from penstock_common.contract.knowledge import Chunk, Hit, HitScores, SearchedIndex, SearchOptions, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, ResourceState
+from penstock_common.together import together
 from penstock_embedding.domain.knowledge.ports import (
     Catalogue,
     ChunkVectors,
@@ -37,7 +38,7 @@ from penstock_embedding.domain.knowledge.ports import (
     Terms,
 )
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, MOST_OF_A_TERM, query_terms
-from penstock_embedding.domain.retrieval.bounds import check, may_see
+from penstock_embedding.domain.retrieval.bounds import SearchLimits, check, may_see
 from penstock_embedding.domain.retrieval.filters import matches
 from penstock_embedding.domain.retrieval.learned import LearnedReranker, own_weights
 from penstock_embedding.domain.retrieval.ranking import (
@@ -62,17 +63,6 @@ _WAYS = {
     "hybrid_rerank": ("dense", "sparse"),
 }
 _WEIGHTS = {"dense": DENSE_WEIGHT, "sparse": SPARSE_WEIGHT}
-
-
-class SearchLimits(NamedTuple):
-    """What a search may cost; seconds."""
-
-    candidates: int = 100
-    """Of each way to search, before those that are not to be shown are left out."""
-    leg_timeout: float = 2.0
-    """Of one way to search; where the other one answers, that is the answer."""
-    rerank_timeout: float = 3.0
-    rerank_candidates: int = 32
 
 
 class _Found(NamedTuple):
@@ -151,11 +141,9 @@ class Searcher:
     async def _answer(self, question: _Question) -> SearchResult:
         request = question.request
         version = request.options.index_version
-        indexes = await asyncio.gather(
-            *(self._catalogue.index(request.tenant, base, version) for base in request.bases)
-        )
+        indexes = await together([self._catalogue.index(request.tenant, base, version) for base in request.bases])
         _check_models(indexes, question.mode)
-        found = await asyncio.gather(*(self._in_base(question, index) for index in indexes))
+        found = await together([self._in_base(question, index) for index in indexes])
         self._fail_if_nothing_answered(question)
         hits = await self._hits(question, found)
         embedded = [task.result() for task in question.vectors.values() if _succeeded(task)]
@@ -173,7 +161,8 @@ class Searcher:
             ],
             degraded=sorted(question.degraded),
             query_truncated=any(vector.truncated for vector in embedded),
-            query_tokens=max((vector.tokens for vector in embedded), default=0),
+            query_tokens=sum(vector.tokens for vector in embedded),
+            query_cost_nano_usd=sum(vector.cost_nano_usd for vector in embedded),
         )
 
     @staticmethod
@@ -195,8 +184,7 @@ class Searcher:
     async def _once(self, asked: _Asked, limit: int) -> tuple[_Found, bool]:
         """Return what is found, and whether a list was as long as it may be."""
         names = _WAYS[asked.question.mode]
-        ways = {"dense": self._dense, "sparse": self._sparse}
-        answers = await asyncio.gather(*(self._leg(asked.question, name, ways[name](asked, limit)) for name in names))
+        answers = await together([self._leg(asked, name, limit) for name in names])
         ids = {near.id for answer in answers for near in answer}
         current = await self._catalogue.chunks(asked.scope.version, sorted(ids)) if ids else {}
         shown = {one: found for one, found in current.items() if _may_be_shown(found, asked.scope)}
@@ -207,10 +195,16 @@ class Searcher:
         full = any(len(answer) >= limit for answer in answers)
         return _Found(asked.scope.version, shown, scores, asked.weights), full
 
-    async def _leg(self, question: _Question, name: str, answer: Awaitable[Sequence[Near]]) -> Sequence[Near]:
+    async def _leg(self, asked: _Asked, name: str, limit: int) -> Sequence[Near]:
+        question = asked.question
+        way: Callable[[_Asked, int], Awaitable[Sequence[Near]]] = self._sparse
         try:
+            if name == "dense":
+                way = self._dense
+                async with asyncio.timeout(self._start_seconds(question.deadline)):
+                    await self._models.model(asked.scope.version.spec.model).revision()
             async with asyncio.timeout(self._limits.leg_timeout):
-                return await answer
+                return await way(asked, limit)
         except TimeoutError:
             error: PenstockError = DeadlineExceeded(f"The {name} part of the search did not end in time.")
         except InvalidRequest:
@@ -220,6 +214,11 @@ class Searcher:
         question.degraded.add(name)
         question.failures.append(error)
         return ()
+
+    def _start_seconds(self, deadline: float | None) -> float:
+        """Return how long a model may take to be there, so that there is time to ask it."""
+        leg, start = self._limits.leg_timeout, self._limits.start_timeout
+        return start if deadline is None else max(leg, min(start, deadline - time.monotonic() - leg))
 
     async def _dense(self, asked: _Asked, limit: int) -> Sequence[Near]:
         question, version = asked.question, asked.scope.version

@@ -17,11 +17,7 @@ from penstock_common.contract.wire.files import (
     PUT_FILE,
 )
 from penstock_common.rpc.client import Channel
-from penstock_gateway.adapters.services.knowledge import NoChannel
-
-_NOT_CONFIGURED = (
-    "No files are kept here. The operator adds the section `embedding` to the configuration, and restarts."
-)
+from penstock_gateway.adapters.services.knowledge import NOT_CONFIGURED, NoChannel
 
 
 class FilesClient:
@@ -72,4 +68,4 @@ class NoFiles(FilesClient):
     """Implements ``UploadedFiles`` where the installation has no embedding service: each method raises ``ResourceState``."""
 
     def __init__(self) -> None:
-        super().__init__(NoChannel(_NOT_CONFIGURED), timedelta(seconds=1))
+        super().__init__(NoChannel(NOT_CONFIGURED), timedelta(seconds=1))

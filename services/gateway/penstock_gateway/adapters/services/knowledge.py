@@ -31,8 +31,9 @@ from penstock_common.errors import ResourceState
 from penstock_common.rpc.client import Channel, ResponseStream
 from penstock_common.telemetry.steps import Step
 
-_NOT_CONFIGURED = (
-    "No documents are kept here. The operator adds the section `embedding` to the configuration, and restarts."
+NOT_CONFIGURED = (
+    "Neither documents nor files are kept here. The operator adds the section `embedding` to the configuration, and "
+    "restarts."
 )
 
 
@@ -132,7 +133,7 @@ class KnowledgeClient:
 class NoKnowledge(KnowledgeClient):
     """Implements ``ports.Knowledge`` where the installation has no embedding service: each method raises ``ResourceState``."""
 
-    def __init__(self, why: str = _NOT_CONFIGURED) -> None:
+    def __init__(self, why: str = NOT_CONFIGURED) -> None:
         nobodys = timedelta(seconds=1)
         super().__init__(NoChannel(why), nobodys, nobodys)
 

@@ -175,9 +175,13 @@ class KnowledgeAdministration:
         """Return the versions, the newest first."""
         return await self._knowledge.list_indexes(calls.ListIndexesRequest(self.owner(actor, tenant), base))
 
-    async def switch_index(self, actor: Actor, request: calls.SwitchIndexRequest) -> IndexVersion:
-        """Return the version that serves now; a force is told in the audit log."""
-        details = {"version": str(request.version or "previous"), "force": "true" if request.force else ""}
+    async def switch_index(self, actor: Actor, request: calls.SwitchIndexRequest, reason: str = "") -> IndexVersion:
+        """Return the version that serves now; a force, and the reason, are told in the audit log."""
+        details = {
+            "version": str(request.version or "previous"),
+            "force": "true" if request.force else "",
+            "reason": bounds.reason(reason),
+        }
         async with self._changing(_of_base(actor, "switch_index", request, details)):
             serving = (await self._knowledge.switch_index(self._meant(actor, request))).index
             details["version"] = str(serving.number)

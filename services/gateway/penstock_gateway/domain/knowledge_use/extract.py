@@ -62,7 +62,7 @@ class _Quotes:
     def best(self, question: str) -> list[Passage]:
         """Return the passages cut to what answers best."""
         ranked = self._ranked(question)
-        order = sorted((at for at in range(len(ranked)) if self._may_quote(at)), key=lambda at: (-ranked[at], at))
+        order = sorted(self._to_choose_from(), key=lambda at: (-ranked[at], at))
         quotes: list[Passage] = []
         left = MOST_CHARACTERS
         for at in order:
@@ -72,6 +72,11 @@ class _Quotes:
                 quotes.append(self._quote(at, left))
                 left -= len(quotes[-1].text)
         return quotes
+
+    def _to_choose_from(self) -> list[int]:
+        """Return what says something by itself: a heading does so where there is nothing else."""
+        found = [at for at in range(len(self._units)) if self._may_quote(at)]
+        return [at for at in found if self._units[at].kind is not Kind.HEAD] or found
 
     def _is_new(self, at: int, quotes: Sequence[Passage]) -> bool:
         number = self._passages[self._units[at].document].number

@@ -20,6 +20,18 @@ def relevant(result: SearchResult) -> Sequence[Hit]:
     return tuple([hit for hit in result.hits if _is_relevant(hit, cosines.get(hit.knowledge_base))])
 
 
+def is_far(result: SearchResult) -> bool:
+    """Return whether all hits seem to have nothing to do with the question, as far as their scores say: words alone do not."""
+    cosines = {one.knowledge_base: _LEAST_COSINES.get(one.model.rpartition("/")[2]) for one in result.searched}
+    return bool(result.hits) and all(_is_far(hit, cosines.get(hit.knowledge_base)) for hit in result.hits)
+
+
+def _is_far(hit: Hit, least_cosine: float | None) -> bool:
+    if hit.scores.rerank is not None:
+        return not _is_relevant(hit, least_cosine)
+    return least_cosine is not None and hit.scores.dense is not None and hit.scores.dense < least_cosine
+
+
 def _is_relevant(hit: Hit, least_cosine: float | None) -> bool:
     likely = hit.scores.rerank
     if likely is None:

@@ -69,6 +69,8 @@ class Retrieved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     query: str
     passages: Sequence[Passage] = ()
     result: SearchResult = SearchResult()
+    irrelevant: int = 0
+    """Hits that were left out, as they have nothing to do with the question."""
     cited: Sequence[Cited] | None = None
     """What the answer cites, where that is known without reading it."""
 
@@ -77,6 +79,8 @@ class Retrieved(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         words = [f"hits={len(self.passages)}", f"bases={','.join(self.bases)}"]
         if self.outcome != "found":
             words.append(f"outcome={self.outcome}")
+        if self.cited is not None:
+            words.append("cite=extractive")
         if self.result.degraded:
             words.append(f"degraded={','.join(self.result.degraded)}")
         return "; ".join(words)

@@ -156,7 +156,7 @@ class ChatExchange(BudgetedChat):
             return answer
 
     async def _prepare(self) -> None:
-        steps = self._steps
+        steps, parts = self._steps, self._parts
         if self.call.order.prompt is not None:
             await self._take_prompt()
         order = self.call.order
@@ -165,7 +165,6 @@ class ChatExchange(BudgetedChat):
         self._check()
         steps.next("admit")
         await self._reserve()
-        parts = self._parts
         effective, self.compressed = await effective_input(self.call, self._input_steps, parts.compression)
         if order.knowledge is not None or order.input.model in parts.retrieval.models:
             effective = await self._retrieve(effective)
@@ -204,7 +203,7 @@ class ChatExchange(BudgetedChat):
     async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
         """Return the input with what was found for it, after all other steps: nothing else makes that shorter."""
         grounds = self.grounds = self._visit.grounds = await self._parts.retrieval.grounds(asked, self.call)
-        self._source, self._effective = grounds.given, grounds.effective
+        self._source, self._effective, self._owed = grounds.given, grounds.effective, grounds.owed
         return grounds.effective
 
     async def _board(self, flights: Flights, generation: Generation) -> None:
@@ -357,6 +356,7 @@ class ChatExchange(BudgetedChat):
             decision=self.decision,
             part=self.assigned.part if self.assigned is not None else NO_PART,
             compressed_tokens=self.compressed.saved if self.compressed is not None else 0,
+            retrieval=self.grounds.signals(progress) if self.grounds is not None else None,
         )
 
     def _attempts(self) -> Sequence[Step]:

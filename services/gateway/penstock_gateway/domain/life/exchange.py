@@ -16,6 +16,7 @@ from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, Penstock
 from penstock_common.llm.types import Candidate, Decision
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.admission import given_back, refusal
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.cancelling import cancelled_by_others
@@ -60,6 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decision: Decision | None = None
     part: Part = NO_PART
     compressed_tokens: int = 0
+    retrieval: RetrievalSignals | None = None
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -77,6 +79,7 @@ class EndedExchange(msgspec.Struct, frozen=True):
     ended_ns: int
     error: BaseException | None
     decision: Decision | None = None
+    retrieval: RetrievalSignals | None = None
 
 
 class Observer(Protocol):
@@ -325,9 +328,8 @@ class Exchange(Generic[OrderT_co]):
         self._give_back(error, outcome)
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
-        visits.observer.ended(
-            EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, outcome.decision)
-        )
+        told = outcome.decision, outcome.retrieval
+        visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, *told))
 
     def _give_back(self, error: BaseException | None, outcome: Outcome | None) -> None:
         """Give the places back that the request has; one that was refused uses up nothing of its allowance."""

@@ -24,17 +24,19 @@ from penstock_common.errors import (
     UnsupportedParameter,
 )
 from penstock_common.llm.estimate import estimated_input_tokens
-from penstock_common.llm.types import GenerationEvent, GenerationInput, TextDelta
+from penstock_common.llm.types import Candidate, GenerationEvent, GenerationInput, TextDelta
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge_use.passages import Passage, all_of, context_of, passages_within, with_context
 from penstock_gateway.domain.knowledge_use.ports import PassageSearch
 from penstock_gateway.domain.knowledge_use.query import query_of
 from penstock_gateway.domain.knowledge_use.relevance import relevant
+from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals, signals_of_chat
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 from penstock_gateway.domain.knowledge_use.use import NOT_SAID, KnowledgeUse, joined
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Router
+from penstock_gateway.domain.life.progress import Bill, Progress
 from penstock_gateway.domain.life.sources import AnswerSource, text_alone
 
 # Of a model's window, where the request does not say how long the answer may be.
@@ -42,7 +44,8 @@ _ANSWER_SHARE, _MOST_ANSWER_TOKENS = 4, 1024
 # Tokens are estimated, and the estimate may be short.
 _ROOM_SHARE = 0.8
 EXTRACTIVE = "extractive"
-"""What an answer names as its model which is made of quotes alone; ``template`` where it says that nothing was found."""
+RETRIEVED = "knowledge"
+"""The upstream that is told of answers that no model has written: quotes, and that nothing was found."""
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +60,16 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True):
     retrieved: Retrieved
     digest: bytes
     given: AnswerSource | None = None
+
+    @property
+    def owed(self) -> Bill | None:
+        """What the search has cost; None where that is nothing."""
+        cost = self.retrieved.result.query_cost_nano_usd
+        return Bill(cost_nano_usd=cost) if cost else None
+
+    def signals(self, progress: Progress) -> RetrievalSignals:
+        """Return what there is to count of an answer."""
+        return signals_of_chat(self.retrieved, self.told(progress.events), is_whole=progress.finished is not None)
 
     def told(self, events: Sequence[GenerationEvent]) -> KnowledgeTold:
         """Return what there is to tell of an answer."""
@@ -134,10 +147,19 @@ class Retrieval:
             if use.when_unavailable == "fail":
                 raise
             return Retrieved(outcome="unavailable", bases=use.bases, query=query)
+        irrelevant = 0
         if use.judges_relevance:
-            result = msgspec.structs.replace(result, hits=relevant(result))
-        outcome = "found" if result.hits else "nothing"
-        return Retrieved(outcome=outcome, bases=use.bases, query=query, passages=all_of(result.hits), result=result)
+            hits = relevant(result)
+            irrelevant = len(result.hits) - len(hits)
+            result = msgspec.structs.replace(result, hits=hits)
+        return Retrieved(
+            outcome="found" if result.hits else "nothing",
+            bases=use.bases,
+            query=query,
+            passages=all_of(result.hits),
+            result=result,
+            irrelevant=irrelevant,
+        )
 
     async def _search_for(self, asked: SearchRequest, step: Step) -> SearchResult:
         assert self._search is not None, "who has knowledge bases has who searches them"
@@ -189,14 +211,14 @@ def _grounds_of(use: KnowledgeUse, retrieved: Retrieved, request: GenerationInpu
         if use.when_nothing == "refuse":
             raise NothingRelevant(f"Nothing relevant was found in {', '.join(use.bases)}.")
         if use.when_nothing == "say_so" or use.cite == EXTRACTIVE:
-            given = text_alone(use.nothing_text)
+            given = text_alone(use.nothing_text, Candidate(upstream=RETRIEVED, model=request.model))
     elif retrieved.outcome == "found" and use.cite == EXTRACTIVE:
         # Few requests want quotes, and what reads sentences is large.
         from penstock_gateway.domain.knowledge_use.extract import extract_of
 
         extract = extract_of(retrieved.passages, retrieved.query)
         retrieved = msgspec.structs.replace(retrieved, cited=extract.cited)
-        given = text_alone(extract.text, EXTRACTIVE)
+        given = text_alone(extract.text, Candidate(upstream=RETRIEVED, model=request.model))
     elif retrieved.outcome == "found":
         context = context_of(retrieved.passages)
         effective = with_context(request, context)

@@ -178,11 +178,13 @@ def free_of_charge(batch: Batch) -> tuple[Batch, Saved | None]:
     return (*before, msgspec.structs.replace(last, attempts=0, cost_nano_usd=0, unit_prices=prices)), saved
 
 
-def text_alone(text: str, model: str = "template") -> Replay:
-    """Return an answer of this text, which nobody was asked for and which costs nothing; ``model``: what it names as its own."""
-    nobody = Candidate(upstream="", model=model)
-    started = Started(generation_id="", answered_by=nobody)
-    finished = Finished(reason=FinishReason.STOP, answered_by=nobody)
+_TEMPLATE = Candidate(upstream="", model="template")
+
+
+def text_alone(text: str, named: Candidate = _TEMPLATE) -> Replay:
+    """Return an answer of this text, which no upstream was asked for and which costs nothing; it is told to be of ``named``."""
+    started = Started(generation_id="", answered_by=named)
+    finished = Finished(reason=FinishReason.STOP, answered_by=named)
     return Replay(Hit(events=(started, TextDelta(text=text), Usage(), finished), created_at=0))
 
 

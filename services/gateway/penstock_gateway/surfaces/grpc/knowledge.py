@@ -176,7 +176,7 @@ class KnowledgeServicer:
     async def SwitchIndex(self, request: pb.SwitchIndexRequest, call: ServerCall) -> pb.SwitchIndexResponse:
         """Return the version that serves now."""
         wanted = read(request, calls.SwitchIndexRequest)
-        told = await self._knowledge.switch_index(self._knowledge_actor(call), wanted)
+        told = await self._knowledge.switch_index(self._knowledge_actor(call), wanted, request.reason)
         return write(calls.SwitchIndexResponse(told), pb.SwitchIndexResponse())
 
     async def DropIndex(self, request: pb.DropIndexRequest, call: ServerCall) -> pb.DropIndexResponse:
@@ -218,7 +218,7 @@ class SearchesOfTenants:
         asked = EmbedRequest((request.query,), SEARCHED)
         made = self._reception.embedding_call(admission.arrival, place_of(admission), asked, RequestContext(), options)
         admission.is_begun = True
-        return self._life.begin(made, request)
+        return self._life.begin(made, [request])
 
 
 class _NewBase(Value, frozen=True, kw_only=True):

@@ -11,8 +11,7 @@ from penstock_common.contract.knowledge import SearchResult
 from penstock_common.llm.types import RequestContext
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.life.door import Place
-from penstock_gateway.domain.life.search import SEARCHED
-from penstock_gateway.domain.life.searches import SearchesExchange, SearchesLife
+from penstock_gateway.domain.life.search import SEARCHED, SearchExchange, SearchLife
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, limit_headers
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, request_id_line
@@ -29,7 +28,7 @@ class StoresParts(NamedTuple):
     """What documents are kept in, and what searches them."""
 
     stores: Stores
-    searches: SearchesLife
+    searches: SearchLife
 
 
 class StoresServer:
@@ -93,7 +92,7 @@ def _call(place: Place, request: HttpRequest, path: str, body: Any) -> StoresCal
     return StoresCall(caller=place.caller, names={} if match is None else match.groupdict(), query=query, body=body)
 
 
-def _head_of(exchange: SearchesExchange) -> bytes:
+def _head_of(exchange: SearchExchange) -> bytes:
     rates = "".join([f"{name}: {value}\r\n" for name, value in limit_headers(exchange.standings, exchange.shadowed)])
     return request_id_line(exchange.call.order.request_id) + rates.encode()
 

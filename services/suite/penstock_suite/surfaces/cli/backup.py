@@ -18,18 +18,29 @@ from penstock_suite.surfaces.cli.options import ConfigOption, JsonOption, StateO
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, note, print_json
 
 ShowRows = Callable[[str, int], None]
-BackUp = Callable[[Selection, Path, ShowRows], BackedUp]
-
 _BACKUP_HELP = """Copy the database (keys, tenants, users, prompts, audit log, ledger), as it is at one moment, into one file.
 
 A running stack goes on. The file is the same for SQLite and PostgreSQL, and readable by its owner alone. It holds no
 prompts and no answers; the digests of keys in it are worth nothing without the pepper, which is not in it: keep
 'secrets.key_pepper_file' too, in another place.
+
+Documents are not in it. With --documents-to their SQLite file is copied, too, as it is at one moment; without
+'secrets.knowledge_key_file' nobody reads it.
 """
 _RESTORE_HELP = """Fill the database from a file of 'penstock backup', all of it or nothing, and bring its schema up to date.
 
 Refuses a database that has rows, unless told to --replace them. Keys work again with the pepper they were made with.
 """
+
+
+class BackUp(Protocol):
+    """Writes an archive of the database, and a copy of documents."""
+
+    def __call__(
+        self, selection: Selection, file: Path, show: ShowRows, *, documents_to: Path | None = None
+    ) -> BackedUp:
+        """Return what they hold."""
+        ...
 
 
 class Restore(Protocol):
@@ -48,17 +59,22 @@ def backup(back_up: BackUp) -> typer.Typer:
     def write(
         *,
         to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Replaced, once the new one is complete.")],
+        documents_to: Annotated[
+            Path | None, typer.Option("--documents-to", metavar="FILE", help="Copy documents, too; replaced likewise.")
+        ] = None,
         config: ConfigOption = None,
         state: StateOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
             with _counting("backing up", as_json=as_json) as show:
-                done = back_up(Selection(config, state), to, show)
+                done = back_up(Selection(config, state), to, show, documents_to=documents_to)
             print_json(done) if as_json else note(
                 f"{done.file}: {_rows(done.rows)}, {done.bytes:,} bytes, schema {done.schema}, "
                 f"as of {done.created_at:%Y-%m-%d %H:%M:%S} UTC."
             )
+            if done.documents and not as_json:
+                note(f"{done.documents}: documents, {done.documents_bytes:,} bytes.")
 
     return cli
 

@@ -32,6 +32,8 @@ A line is {"query": "…", "relevant": [{"document": "ID", "grade": 3}]}: 3 answ
 
 VersionArgument = Annotated[int, typer.Argument(metavar="VERSION", min=1, help="From 'penstock index list BASE'.")]
 
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.")]
+
 
 def index(opened: OpenAdministration) -> typer.Typer:
     """Return the commands."""
@@ -68,10 +70,13 @@ def _add_build(cli: typer.Typer, opened: OpenAdministration) -> None:
         splitter: SplitterOption = "auto",
         tokens: TokensOption = 0,
         overlap: OverlapOption = None,
+        again: Annotated[
+            bool, typer.Option("--again", help="Though there is a version like it: its vectors were lost.")
+        ] = False,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            wanted = BuildIndexRequest(tenant, base, read_spec(model, splitter, tokens, overlap))
+            wanted = BuildIndexRequest(tenant, base, read_spec(model, splitter, tokens, overlap), again)
             begun = ask(lambda administration: administration.build_index(wanted))
             if as_json:
                 print_json(begun)
@@ -91,21 +96,25 @@ def _add_switch(cli: typer.Typer, opened: OpenAdministration) -> None:
         force: Annotated[
             bool, typer.Option("--force", help="Though it finds worse, or nobody can say; it is in the audit log.")
         ] = False,
+        reason: ReasonOption = "",
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
             wanted = SwitchIndexRequest(tenant, base, version, force)
-            _show_serving(ask(lambda administration: administration.switch_index(wanted)), as_json=as_json)
+            _show_serving(ask(lambda administration: administration.switch_index(wanted, reason)), as_json=as_json)
 
 
 def _add_rollback(cli: typer.Typer, opened: OpenAdministration) -> None:
     @cli.command("rollback", help="Have the version serve that served before.")
     @administering(opened)
-    def roll_back(ask: Ask, *, base: BaseArgument, tenant: TenantOption = "", as_json: JsonOption = False) -> None:
+    def roll_back(
+        ask: Ask, *, base: BaseArgument, tenant: TenantOption = "", reason: ReasonOption = "",
+        as_json: JsonOption = False,
+    ) -> None:  # fmt: skip
         with failures_told(as_json=as_json):
-            # Back to what was good before: it is not judged again.
-            wanted = SwitchIndexRequest(tenant, base, 0, force=True)
-            _show_serving(ask(lambda administration: administration.switch_index(wanted)), as_json=as_json)
+            # Back to what was good before: it is not judged again, so nothing is forced.
+            wanted = SwitchIndexRequest(tenant, base, 0)
+            _show_serving(ask(lambda administration: administration.switch_index(wanted, reason)), as_json=as_json)
 
 
 def _add_drop(cli: typer.Typer, opened: OpenAdministration) -> None:
