@@ -221,9 +221,9 @@ async def looked(channel: InProcessChannel, counts: dict[str, int], looks: Count
         except (ServiceUnavailable, DeadlineExceeded):
             # Whoever is killed, and begins again, and everybody else on the machine.
             looks["unanswered"] += 1
-            continue
-        found = len({hit.chunk.id for hit in hits if hit.chunk.document == name})
-        looks["none" if not hits else "whole" if found == len(hits) == counts[name] else "half"] += 1
+        else:
+            found = len({hit.chunk.id for hit in hits if hit.chunk.document == name})
+            looks["none" if not hits else "whole" if found == len(hits) == counts[name] else "half"] += 1
         await asyncio.sleep(0.05)
 
 
