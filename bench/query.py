@@ -196,7 +196,7 @@ async def run(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             "embedding": {},
             "sql": f"sqlite:///{folder}/penstock.db",
             "secrets": {"knowledge_key_file": str(folder / "key")},
-            "knowledge": {"path": str(folder / "vectors")},
+            "knowledge": {"path": str(folder / "vectors"), "search_leg_timeout": "60s"},
         }
     )
     found = found_models(settings.embedding)
