@@ -162,7 +162,8 @@ def take_in(folder: Path, minutes: float) -> dict[str, Any]:
     penstock = str(Path(sys.executable).parent / "penstock")
     with tempfile.TemporaryDirectory() as state:
         command = [penstock, "up", "--without-triton", "--state", state]
-        up = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        # A provider, which nobody asks.
+        up = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OPENAI_API_KEY": "unused"})
         try:
             create = [penstock, "knowledge", "create", "folder", "--tenant", "demo", "--state", state]
             while subprocess.run(create, capture_output=True, check=False).returncode:
