@@ -162,8 +162,7 @@ def take_in(folder: Path, minutes: float) -> dict[str, Any]:
     penstock = str(Path(sys.executable).parent / "penstock")
     with tempfile.TemporaryDirectory() as state:
         command = [penstock, "up", "--without-triton", "--state", state]
-        # A provider, which nobody asks.
-        up = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "OPENAI_API_KEY": "unused"})
+        up = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             create = [penstock, "knowledge", "create", "folder", "--tenant", "demo", "--state", state]
             while subprocess.run(create, capture_output=True, check=False).returncode:
@@ -192,6 +191,8 @@ if __name__ == "__main__":
     options = given.parse_args()
     if not options.folder.exists():
         write_folder(options.folder, int(options.gigabytes * 1000 * MEGABYTE))
+    # A provider's, which nobody asks.
+    os.environ["OPENAI_API_KEY"] = "unused"
     watch = Watch()
     watch.start()
     if options.cut:
