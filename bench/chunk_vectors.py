@@ -66,7 +66,7 @@ FREQUENT = 1 / np.arange(1, WORDS + 1) / np.sum(1 / np.arange(1, WORDS + 1))
 
 
 def index_of(tenant: str = "acme", base: str = "handbook", version: int = 1) -> IndexRef:
-    return IndexRef(tenant, base, version, IndexSpec("clusters"), "r1", DIMENSION, 1, 0)
+    return IndexRef(tenant, base, version, IndexSpec("clusters"), "r1", DIMENSION, 1, 0, 0)
 
 
 def label_of(number: int) -> str:

@@ -3,7 +3,9 @@
     python bench/ingest.py [--files 1000] [--kills 10] [--seed 1]
 
 Prints JSON: documents and chunks a second, seconds, the most memory of the process and its readers, and whether each
-chunk is there once, as without the kills. The embedding model, the parsers, SQLite and Qdrant Edge are the real ones.
+chunk is there once, as without the kills, with a point in the vector store for each and none besides. The embedding model,
+the parsers, SQLite and Qdrant Edge are the real ones. While the process is killed and goes on, it is asked for documents
+at random, each alone and by meaning: what is found is as much as where nobody was killed, or none. Anything else counts as half.
 """
 
 from __future__ import annotations
@@ -21,14 +23,28 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from penstock_common.background import running
 from penstock_common.contract import knowledge_calls as calls
+from penstock_common.contract.knowledge import (
+    Attribute,
+    AttributeValue,
+    Comparison,
+    Filter,
+    IndexVersion,
+    SearchOptions,
+)
 from penstock_common.contract.wire import knowledge as methods
+from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
+from penstock_common.points.opening import open_points
 from penstock_common.rpc.in_process import InProcessChannel
+from penstock_common.sections import Qdrant
+from penstock_embedding.adapters.chunk_vectors import collection_of
 from penstock_embedding.app import build
+from penstock_embedding.domain.knowledge.ports import IndexRef
 from penstock_embedding.settings import Settings
 
 TENANT, BASE = "bench", "files"
@@ -62,6 +78,11 @@ _WORDS = [
     "question",
     "document",
 ]
+_MOST_FOUND = 50
+"""Chunks that a search may return; documents with more are not asked for."""
+_PATIENT_SECONDS = 3600.0
+_LONGEST_DELAY = 0.3
+"""From the document at which a process is to be killed until it is."""
 
 
 def main() -> None:
@@ -84,26 +105,30 @@ def compared(folder: Path, files: int, kills: int, seed: int) -> dict[str, Any]:
     dice = random.Random(seed)
     write_files(folder / "files", files, dice)
     at = sorted(dice.sample(range(1, files), kills))
-    whole = lives(folder, "whole", [])
-    killed = lives(folder, "killed", at)
+    whole = lives(folder, "whole", [], dice)
+    (folder / "counts").write_text(json.dumps(whole["at_rest"]))
+    killed = lives(folder, "killed", at, dice)
     return {
         "files": files,
         "killed_at_documents": at,
         "undisturbed": {name: whole[name] for name in ("documents", "failed", "chunks", "seconds", "megabytes")},
         "documents_per_second": round(whole["documents"] / whole["seconds"], 1),
         "chunks_per_second": round(whole["chunks"] / whole["seconds"], 1),
-        "killed": {name: killed[name] for name in ("documents", "failed", "chunks", "lives")},
+        "killed": {name: killed[name] for name in ("documents", "failed", "chunks", "lives", "seconds_of_all_lives")},
+        "points": {"undisturbed": whole["points"], "killed": killed["points"]},
+        "looks": killed["looks"],
+        "less_at_rest": whole["less_at_rest"],
         "every_chunk_once": killed["most_of_one_chunk"] == 1,
         "as_undisturbed": killed["digest"] == whole["digest"],
     }
 
 
-def lives(folder: Path, name: str, kills: list[int]) -> dict[str, Any]:
+def lives(folder: Path, name: str, kills: list[int], dice: random.Random) -> dict[str, Any]:
     """Return the last words of the process that comes to the end, after those that were killed at so many documents."""
     own = folder / name
     own.mkdir()
     (own / "key").write_bytes(b"k" * 32)
-    left, number = [*kills], 0
+    began, looks, number, left = time.monotonic(), Counter[str](), 0, [*kills]
     while True:
         number += 1
         command = [sys.executable, __file__, "--child", str(own)]
@@ -111,12 +136,18 @@ def lives(folder: Path, name: str, kills: list[int]) -> dict[str, Any]:
             assert process.stdout is not None
             for line in process.stdout:
                 told = json.loads(line)
+                looks.update(told.get("looks", {}))
                 if "digest" in told:
-                    return {**told, "lives": number}
+                    seconds = round(time.monotonic() - began, 1)
+                    return {**told, "lives": number, "looks": dict(looks), "seconds_of_all_lives": seconds}
                 if left and told["done"] >= left[0]:
-                    left = [count for count in left if count > told["done"]]
+                    left.pop(0)
+                    time.sleep(dice.uniform(0, _LONGEST_DELAY))
                     process.send_signal(signal.SIGKILL)
+                    print(f"killed at {told['done']} documents", file=sys.stderr)
                     break
+        if process.returncode != -signal.SIGKILL:
+            raise SystemExit(f"the process ended by itself with {process.returncode}")
 
 
 async def take_in(own: Path) -> None:
@@ -130,36 +161,96 @@ async def take_in(own: Path) -> None:
             "knowledge": {"path": str(own / "vectors")},
         }
     )
-    acknowledged = own / "acknowledged"
     async with build(settings) as service:
         channel = InProcessChannel(service.handlers)
         await channel.call(methods.PUT_BASE, calls.PutBaseRequest(tenant=TENANT, id=BASE))
-        start = int(acknowledged.read_text()) if acknowledged.exists() else 0
-        for number, path in enumerate(sorted((own.parent / "files").iterdir())):
-            if number >= start:
-                request = calls.PutDocumentRequest(
-                    tenant=TENANT, base=BASE, id=path.name, filename=path.name, content=path.read_bytes()
-                )
-                await channel.call(methods.PUT_DOCUMENT, request)
-                acknowledged.write_text(str(number + 1))
-        async for told in channel.stream(methods.WATCH_INGEST, calls.WatchIngestRequest(TENANT, BASE)):
-            print(json.dumps({"done": told.progress.documents_done}), flush=True)
+        looks, watched = Counter[str](), calls.WatchIngestRequest(TENANT, BASE)
+        counts = own.parent / "counts"
+        looking = looked(channel, json.loads(counts.read_text()), looks) if counts.exists() else asyncio.sleep(0)
+        async with running(looking):
+            await put(channel, own)
+            async for told in channel.stream(methods.WATCH_INGEST, watched, timeout=_PATIENT_SECONDS):
+                print(json.dumps({"done": told.progress.documents_done, "looks": dict(looks)}), flush=True)
+                looks.clear()
         chunks, failed = await everything(channel)
+        counts_now = Counter(document for document, _ in chunks.elements())
+        at_rest = await found_at_rest(channel, counts_now)
+        index = (await channel.call(methods.LIST_INDEXES, calls.ListIndexesRequest(TENANT, BASE))).indexes[0]
     used = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    print(
-        json.dumps(
-            {
-                "documents": len({document for document, _ in chunks}),
-                "failed": failed,
-                "chunks": len(chunks),
-                "most_of_one_chunk": max(chunks.values()),
-                "digest": hashlib.sha256(json.dumps(sorted(chunks.elements())).encode()).hexdigest(),
-                "seconds": round(time.monotonic() - began, 1),
-                "megabytes": used // 1024,
-            }
-        ),
-        flush=True,
-    )
+    told = {
+        "documents": len(counts_now),
+        "failed": failed,
+        "chunks": len(chunks),
+        "most_of_one_chunk": max(chunks.values()),
+        "points": await points_of(own / "vectors", index),
+        "at_rest": at_rest,
+        "less_at_rest": sum(found < counts_now[name] for name, found in at_rest.items()),
+        "digest": hashlib.sha256(json.dumps(sorted(chunks.elements())).encode()).hexdigest(),
+        "seconds": round(time.monotonic() - began, 1),
+        "megabytes": used // 1024,
+    }
+    print(json.dumps(told), flush=True)
+
+
+async def put(channel: InProcessChannel, own: Path) -> None:
+    """Put the files that were not acknowledged."""
+    acknowledged = own / "acknowledged"
+    start = int(acknowledged.read_text()) if acknowledged.exists() else 0
+    for number, path in enumerate(sorted((own.parent / "files").iterdir())):
+        if number >= start:
+            request = calls.PutDocumentRequest(
+                tenant=TENANT,
+                base=BASE,
+                id=path.name,
+                filename=path.name,
+                content=path.read_bytes(),
+                attributes=(Attribute(name="file", value=AttributeValue(text=path.name)),),
+            )
+            await channel.call(methods.PUT_DOCUMENT, request)
+            acknowledged.write_text(str(number + 1))
+
+
+async def looked(channel: InProcessChannel, counts: dict[str, int], looks: Counter[str]) -> None:
+    """Search for single documents, for ever; count those of which nothing, all or something else is found."""
+    dice, names = random.Random(len(counts)), list(counts)
+    while True:
+        name = dice.choice(names)
+        try:
+            found = await found_of(channel, name, dice.choice(_WORDS))
+        except (ServiceUnavailable, DeadlineExceeded):
+            # Whoever is killed, and begins again, and everybody else on the machine.
+            looks["unanswered"] += 1
+        else:
+            kind = "whole" if found == counts[name] else "half" if found else "none"
+            looks[kind] += 1
+            if kind == "half":
+                print(f"{found} of {counts[name]} chunks of {name}", file=sys.stderr, flush=True)
+        await asyncio.sleep(0.05)
+
+
+async def found_of(channel: InProcessChannel, name: str, word: str) -> int:
+    """Return how many chunks a search by meaning finds of one document; -1 if it finds any of another."""
+    only = Filter(comparison=Comparison(attribute="file", operator="eq", values=(AttributeValue(text=name),)))
+    options = SearchOptions(mode="dense", limit=_MOST_FOUND, filter=only)
+    request = calls.SearchRequest(tenant=TENANT, bases=[BASE], query=word, options=options)
+    hits = (await channel.call(methods.SEARCH, request)).result.hits
+    return len({hit.chunk.id for hit in hits}) if {hit.chunk.document for hit in hits} <= {name} else -1
+
+
+async def found_at_rest(channel: InProcessChannel, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return what is found of the documents that have no more chunks than a search may find.
+
+    It may be less than there is: of two chunks that have most of their text in common one is shown.
+    """
+    names = [name for name, count in counts.items() if count <= _MOST_FOUND]
+    return {name: await found_of(channel, name, _WORDS[0]) for name in names}
+
+
+async def points_of(folder: Path, index: IndexVersion) -> int:
+    """Return how many points the vector store has; nobody else may have it open."""
+    ref = IndexRef(TENANT, BASE, index.number, index.spec, index.model_revision, index.dimension, 0, 0, 0)
+    async with open_points(Qdrant(path=folder)) as engine:
+        return await engine.points(collection_of(ref)).size()
 
 
 async def everything(channel: InProcessChannel) -> tuple[Counter[tuple[str, str]], int]:

@@ -163,6 +163,8 @@ class Qdrant(Section):
     """How many neighbours are looked at where a vector enters the graph."""
     hnsw_ef: Annotated[int, Field(ge=4, le=4096)] = 64
     """How many neighbours a search looks at: more find better, and take longer."""
+    hnsw_filtered_ef: Annotated[int, Field(ge=4, le=4096)] = 256
+    """The same for a search with a filter of attributes in the embedded engine: many of those it looks at do not meet it."""
     full_scan_kilobytes: Annotated[int, Field(ge=10)] = 10_000
     """A tenant with fewer vectors has no graph: all of its vectors are compared. 10 000 are 6 800 of 384 numbers."""
     indexing_kilobytes: Annotated[int, Field(ge=10)] = 10_000

@@ -215,6 +215,12 @@ def test_what_is_no_more_is_dropped_and_more_is_asked_for_once(world: _World) ->
     assert world.asked == [("sparse", 10), ("sparse", 50)]
 
 
+def test_few_candidates_are_asked_for_where_the_first_are_the_hits(world: _World) -> None:
+    for options in ({}, {"diversity": 0.5}, {"max_per_document": 1}):
+        _search(world, "bicycle", mode="dense", limit=10, **options)
+    assert world.asked == [("dense", 24), ("dense", 100), ("dense", 100)]
+
+
 def test_a_document_that_fills_the_list_does_not_hide_others(world: _World) -> None:
     world.add("b", "long", *(["A bicycle, a bicycle."] * 30))
     limits = SearchLimits(candidates=10)

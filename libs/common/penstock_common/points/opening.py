@@ -42,6 +42,7 @@ def open_points(settings: Qdrant, folder: Path | None = None) -> AbstractAsyncCo
         hnsw_m=settings.hnsw_m,
         hnsw_ef_construct=settings.hnsw_ef_construct,
         hnsw_ef=settings.hnsw_ef,
+        hnsw_filtered_ef=settings.hnsw_filtered_ef,
         full_scan_kilobytes=settings.full_scan_kilobytes,
         indexing_threshold_kilobytes=settings.indexing_kilobytes,
         least_free_bytes=settings.least_free_bytes,

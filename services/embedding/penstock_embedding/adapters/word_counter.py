@@ -3,8 +3,9 @@
 A tokenizer of the BERT kind takes texts apart at blanks and signs before it
 looks at anything else, so a text has the tokens of its words. Finding words by
 whole arrays, and their costs by hashes, is many times as fast as tokenizing
-the text. Of other tokenizers this gives a guess, and every word is said to be
-doubtful.
+the text; numbers, which hardly come twice, are reckoned together, and other new
+words of ASCII by themselves. Of other tokenizers this gives a guess, and every
+word is said to be doubtful.
 """
 
 from __future__ import annotations
@@ -20,10 +21,13 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock_embedding.adapters.tokenization import read_tokenizer
+from penstock_embedding.adapters.word_pieces import WordPieces
 from penstock_embedding.domain.chunking.piece import Measured
 
 # Of a word; a longer one is several. BERT's tokenizer makes one token of what is longer than this.
 _LONGEST_WORD = 100
+_DIGITS = 10
+_LONG_NUMBER = 5
 # Characters that are looked at together: their arrays stay in the processor's caches.
 _BLOCK = 1 << 16
 _SLOT_BITS = 19
@@ -57,9 +61,10 @@ class WordCounter:
         self._tokenizer = read_tokenizer(tokenizer)
         self._window_tokens = window_tokens
         self._prefix = prefix
-        self._by_words = _takes_words_apart(self._tokenizer)
+        pieces = _word_pieces(self._tokenizer)
+        self._by_words = pieces is not None
         self._kinds = _kinds_of_characters(signs_apart=self._by_words)
-        self._costs = _Costs(self._tokenizer)
+        self._costs = _Costs(self._tokenizer, pieces)
         self._lock = threading.Lock()
         self._with_each = len(self._tokenizer.encode(prefix).ids)
         self._adds_up = self._by_words and (not prefix or self._kinds[min(ord(prefix[-1]), 0xFFFF)] != _LETTER)
@@ -118,8 +123,9 @@ class WordCounter:
 class _Costs:
     """Tokens of words by their hashes, in a table with one place for each: who comes last has it."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, pieces: WordPieces | None) -> None:
         self._tokenizer = tokenizer
+        self._pieces = pieces
         # Unknown to who writes the texts, so that nobody can make words of one hash.
         chance = np.random.default_rng()
         factor = int(chance.integers(1 << 62)) * 2 + 1
@@ -135,6 +141,10 @@ class _Costs:
         slots = (hashes >> np.uint64(64 - _SLOT_BITS)).astype(np.int64)
         costs = self._known[slots].astype(np.int64)
         unknown = np.flatnonzero(self._hashes[slots] != hashes)
+        if len(unknown) and self._pieces is not None and self._pieces.knows_numbers:
+            are_numbers = _are_long_numbers(codes, words.starts[unknown], words.ends[unknown])
+            numbers, unknown = unknown[are_numbers], unknown[~are_numbers]
+            costs[numbers] = self._pieces.of_numbers(codes, words.starts[numbers], words.ends[numbers])
         if len(unknown):
             _, first, each = np.unique(hashes[unknown], return_index=True, return_inverse=True)
             chosen = unknown[first]
@@ -152,21 +162,49 @@ class _Costs:
         return (polynomials ^ (polynomials >> np.uint64(29))) * self._spread | np.uint64(1)
 
     def _tokenized(self, words: list[str]) -> Numbers:
-        # One call is faster than a batch, and goes to no threads.
-        encoding = self._tokenizer.encode(words, is_pretokenized=True, add_special_tokens=False)
-        return np.bincount(np.array(encoding.word_ids, np.int64), minlength=len(words))
+        counts = np.zeros(len(words), np.int64)
+        others: list[int] = []
+        for index, word in enumerate(words):
+            if self._pieces is not None and word.isascii() and word.isalnum():
+                counts[index] = self._pieces.of(word)
+            else:
+                others.append(index)
+        if others:
+            # One call is faster than a batch, and goes to no threads.
+            encoding = self._tokenizer.encode(
+                [words[index] for index in others], is_pretokenized=True, add_special_tokens=False
+            )
+            counts[others] = np.bincount(np.array(encoding.word_ids, np.int64), minlength=len(others))
+        return counts
 
 
-def _takes_words_apart(tokenizer: Any) -> bool:
-    """Return whether a text has the tokens of its words: whether it is a tokenizer of the BERT kind."""
+def _are_long_numbers(codes: Numbers, starts: Numbers, ends: Numbers) -> Numbers:
+    """Return which words have nothing but ASCII digits, and so many that they hardly come twice."""
+    # What is below wraps around and is no digit either.
+    zero = np.uint32(ord("0"))
+    found = (ends - starts >= _LONG_NUMBER) & (codes[starts] - zero < _DIGITS)
+    if found.any():
+        digits = np.zeros(len(codes) + 1, np.uint32)
+        np.cumsum(codes - zero < _DIGITS, out=digits[1:])
+        found &= digits[ends] - digits[starts] == ends - starts
+    return found
+
+
+def _word_pieces(tokenizer: Any) -> WordPieces | None:
+    """Return the pieces of words; None unless a text has the tokens of its words: unless it is a tokenizer of the BERT kind."""
     content = json.loads(tokenizer.to_str())
     model, normalizer, splitting = (content.get(part) or {} for part in ("model", "normalizer", "pre_tokenizer"))
-    return (
+    takes_words_apart = (
         splitting.get("type") == "BertPreTokenizer"
         and normalizer.get("type") == "BertNormalizer"
         and bool(normalizer.get("handle_chinese_chars"))
         and model.get("type", "WordPiece") == "WordPiece"
         and model.get("max_input_chars_per_word") == _LONGEST_WORD
+    )
+    if not takes_words_apart:
+        return None
+    return WordPieces(
+        model["vocab"], model.get("continuing_subword_prefix", "##"), lowercase=bool(normalizer.get("lowercase"))
     )
 
 

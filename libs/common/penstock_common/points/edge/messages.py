@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     hnsw_m: int = 16
     hnsw_ef_construct: int = 100
     hnsw_ef: int = 64
+    hnsw_filtered_ef: int = 256
     full_scan_kilobytes: int = 10_000
     indexing_threshold_kilobytes: int = 10_000
     max_segment_kilobytes: int = 100_000

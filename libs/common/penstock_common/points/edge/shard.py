@@ -22,7 +22,7 @@ from penstock_common.contract.points import (
     Size,
     Sweep,
 )
-from penstock_common.points.conditions import ACORN_SELECTIVITY, AllOf, Condition, In, Not
+from penstock_common.points.conditions import ACORN_SELECTIVITY, EXACT_AT_MOST, AllOf, Condition, In, Not
 from penstock_common.points.edge.messages import Settings
 from penstock_common.points.store import TENANT, Collection, Page, Payload, Point, Scored, Terms, Where
 
@@ -49,11 +49,9 @@ class Shard:
         self._index_fields()
         self._using = _DENSE if collection.sparse else None
         self._params = qdrant.SearchParams(hnsw_ef=settings.hnsw_ef, quantization=_quantized_search(settings))
-        self._chosen_params = qdrant.SearchParams(
-            hnsw_ef=settings.hnsw_ef,
-            quantization=_quantized_search(settings),
-            acorn=qdrant.AcornSearchParams(enable=True, max_selectivity=ACORN_SELECTIVITY),
-        )
+        self._labelled_params = _among_others(settings, settings.hnsw_ef)
+        self._filtered_params = _among_others(settings, max(settings.hnsw_ef, settings.hnsw_filtered_ef))
+        self._exact_params = qdrant.SearchParams(exact=True)
         self._is_changed = False
         self._answers: dict[type[Question], Callable[[Any], Any]] = {
             Nearest: self._nearest,
@@ -113,17 +111,24 @@ class Shard:
                 self._shard.update(qdrant.UpdateOperation.create_field_index(field, index))
 
     def _nearest(self, question: Nearest) -> Sequence[Scored]:
-        where = question.where
+        chosen = _filter(question.where)
         return self._search(
             qdrant.SearchRequest(
                 qdrant.Query.Nearest(_floats(question.vector), self._using),
                 question.limit,
-                filter=_filter(question.where),
-                params=self._chosen_params if where.any_of or where.only is not None else self._params,
+                filter=chosen,
+                params=self._params_for(question.where, chosen),
                 with_payload=_shown(question.fields),
                 score_threshold=question.floor,
             )
         )
+
+    def _params_for(self, where: Where, chosen: Any) -> Any:
+        if not where.any_of and where.only is None:
+            return self._params
+        if self._shard.count(qdrant.CountRequest(filter=chosen, exact=False)) <= EXACT_AT_MOST:
+            return self._exact_params
+        return self._labelled_params if where.only is None else self._filtered_params
 
     def _matching(self, question: Matching) -> Sequence[Scored]:
         return self._search(
@@ -247,6 +252,12 @@ def _quantized_search(settings: Settings) -> Any:
     if settings.quantization == "none":
         return None
     return qdrant.QuantizationSearchParams(rescore=True, oversampling=2.0 if settings.quantization == "scalar" else 4.0)
+
+
+def _among_others(settings: Settings, ef: int) -> Any:
+    """Return how a graph is searched in which many points do not meet the conditions."""
+    acorn = qdrant.AcornSearchParams(enable=True, max_selectivity=ACORN_SELECTIVITY)
+    return qdrant.SearchParams(hnsw_ef=ef, quantization=_quantized_search(settings), acorn=acorn)
 
 
 def _filter(where: Where) -> Any:

@@ -80,7 +80,8 @@ class Packer:
         text, (starts, sums, _) = self._text, self._measured
         if self._measured.is_doubtful(start, end):
             return 0
-        first, after = self._measured.word_at(start), bisect_left(starts, end)
+        first = self._measured.word_at(start)
+        after = bisect_left(starts, end, first)
         # What is left of a word may be other tokens than it was of the whole one.
         if text[starts[first] : start].strip() or text[end : starts[after]].strip():
             return 0
@@ -91,10 +92,14 @@ class Packer:
         """Return where a piece ends that begins at ``start`` and is to reach beyond ``covered``."""
         starts, sums, _ = self._measured
         word = self._measured.word_at(start)
-        farthest = bisect_right(sums, sums[word] + room, word + 1) - 1
-        limit = bisect_right(starts, start + room * _CHARACTERS_PER_TOKEN, word + 1) - 1
+        # A word has a token at the least, but for the few of which nothing is left.
+        near = min(word + 2 + room, len(sums))
+        enough = sums[word] + room
+        farthest = bisect_right(sums, enough, word + 1, near if sums[near - 1] > enough else len(sums)) - 1
+        if starts[farthest] - start > room * _CHARACTERS_PER_TOKEN:
+            farthest = bisect_right(starts, start + room * _CHARACTERS_PER_TOKEN, word + 1, farthest) - 1
         # One word at the least, though it may be too long: that is seen to where tokens are counted.
-        end = starts[max(word + 1, min(farthest, limit))]
+        end = starts[max(word + 1, farthest)]
         return bound if end >= bound else self._best(start, end, covered, room)
 
     def _best(self, start: int, end: int, covered: int, room: int) -> int:
@@ -167,5 +172,7 @@ class Packer:
     def _kept_around(self, place: int) -> Span | None:
         """Return the table or code in the midst of which a place is."""
         whole = self._outline.whole
+        if not whole:
+            return None
         index = bisect_left(whole, (place, 0)) - 1
         return whole[index] if index >= 0 and place < whole[index].end else None

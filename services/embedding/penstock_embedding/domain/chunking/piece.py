@@ -51,6 +51,8 @@ class Measured(NamedTuple):
 
     def is_doubtful(self, start: int, end: int) -> bool:
         """Return whether a word of the span is."""
+        if not self.doubtful:
+            return False
         found = bisect_left(self.doubtful, self.starts[self.word_at(start)])
         return found < len(self.doubtful) and self.doubtful[found] < end
 
@@ -102,9 +104,11 @@ def embedded_text(title: str, piece: Piece, text: str) -> str:
 
 def passage_head(title: str, headings: Sequence[str]) -> str:
     """Return what stands before a piece's text; empty where it has neither title nor headings."""
-    path = [part for part in (shortened(title), *headings) if part]
-    # A title is often the first heading, too.
-    shown = [part for index, part in enumerate(path) if index == 0 or part != path[index - 1]]
+    shown: list[str] = []
+    for part in (shortened(title), *headings):
+        # A title is often the first heading, too.
+        if part and (not shown or part != shown[-1]):
+            shown.append(part)
     return f"{' > '.join(shown)}\n" if shown else ""
 
 

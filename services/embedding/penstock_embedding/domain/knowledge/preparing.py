@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from penstock_common.contract.knowledge import Chunk, Document
 from penstock_common.errors import ResourceState
-from penstock_embedding.domain.chunking.piece import Chunker, Piece, embedded_text
+from penstock_embedding.domain.chunking.piece import Chunker, Piece, passage_head
 from penstock_embedding.domain.knowledge.pieces import pieces_of
 from penstock_embedding.domain.knowledge.ports import (
     ChunkVectors,
@@ -38,13 +38,6 @@ class Whose(NamedTuple):
 
     document: Document
     fingerprint: str
-
-
-class Batch(NamedTuple):
-    """Some of a document's chunks, and what is embedded for them."""
-
-    chunks: Sequence[Chunk]
-    texts: Sequence[str]
 
 
 def nothing_happens(stage: str) -> None:
@@ -74,20 +67,20 @@ class Preparing:
         model = await self._model(index)
         self.checkpoint("cut")
         pieces = await pieces_of(self.chunker, model, readout.parsed._replace(title=readout.title), index.spec.splitter)
-        batches = await asyncio.to_thread(_batches, index, whose, readout, pieces)
+        chunks = await asyncio.to_thread(_chunks, index, whose, readout, pieces)
         counts: Counter[int] = Counter()
-        chunks: list[Chunk] = []
-        for batch in batches:
+        for start in range(0, len(chunks), BATCH):
+            batch = chunks[start : start + BATCH]
+            texts = [passage_head(readout.title, chunk.headings) + chunk.text for chunk in batch]
             self.checkpoint("embed")
-            found = await model.passages(batch.texts)
-            terms = await asyncio.to_thread(self._terms, batch.texts, readout.language)
+            found = await model.passages(texts)
+            terms = await asyncio.to_thread(self._terms, texts, readout.language)
             self.checkpoint("put")
-            await self.vectors.put(index, whose.document, _joined(batch.chunks, found, terms))
+            await self.vectors.put(index, whose.document, _joined(batch, found, terms))
             for weights in terms:
                 counts.update(weights.keys())
-            chunks += batch.chunks
             if on_batch is not None:
-                await on_batch(len(batch.chunks))
+                await on_batch(len(batch))
         return Made(index, chunks, dict(counts))
 
     async def _model(self, index: IndexRef) -> KnowledgeModel:
@@ -106,7 +99,7 @@ class Preparing:
         return [self.analyse(text, language) for text in texts]
 
 
-def _batches(index: IndexRef, whose: Whose, readout: Readout, pieces: Sequence[Piece]) -> list[Batch]:
+def _chunks(index: IndexRef, whose: Whose, readout: Readout, pieces: Sequence[Piece]) -> list[Chunk]:
     document, text, splitter = whose.document, readout.parsed.text, index.spec.splitter
 
     def chunk(ordinal: int, piece: Piece) -> Chunk:
@@ -124,10 +117,7 @@ def _batches(index: IndexRef, whose: Whose, readout: Readout, pieces: Sequence[P
             tokens=piece.tokens,
         )
 
-    chunks = [chunk(ordinal, piece) for ordinal, piece in enumerate(pieces)]
-    texts = [embedded_text(readout.title, piece, one.text) for piece, one in zip(pieces, chunks, strict=True)]
-    starts = range(0, len(chunks), BATCH)
-    return [Batch(chunks[start : start + BATCH], texts[start : start + BATCH]) for start in starts]
+    return [chunk(ordinal, piece) for ordinal, piece in enumerate(pieces)]
 
 
 def _joined(chunks: Sequence[Chunk], vectors: Sequence[array[float]], terms: Sequence[Terms]) -> list[IndexedChunk]:

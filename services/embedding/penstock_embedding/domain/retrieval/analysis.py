@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -78,15 +78,17 @@ def query_terms(text: str, language: str = "") -> Mapping[int, float]:
     return _frequencies(text, primary(language) or language_of(text))
 
 
-def terms_in(text: str, language: str) -> set[int]:
-    """Return the terms that a text has at all; ``language`` as of ``primary``."""
-    return {term for token in words_of(text) for term, _ in _terms_of(token[:_LONGEST_WORD], language)}
+def terms_among(text: str, language: str, wanted: Container[int]) -> set[int]:
+    """Return which of the terms a text has at all; ``language`` as of ``primary``."""
+    tokens = set(words_of(text))
+    return {term for token in tokens for term, _ in _terms_of(token[:_LONGEST_WORD], language) if term in wanted}
 
 
-def words_of(text: str) -> Iterator[str]:
-    """Yield the tokens of a text as they are written: words and whole identifiers."""
-    for match in _TOKEN.finditer(_UNSEEN.sub("", unicodedata.normalize("NFKC", text))):
-        yield match.group()
+def words_of(text: str) -> list[str]:
+    """Return the tokens of a text as they are written: words and whole identifiers."""
+    # ASCII is normal, and has nothing unseen.
+    shown = text if text.isascii() else _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    return _TOKEN.findall(shown)
 
 
 def stem(word: str, language: str) -> str:

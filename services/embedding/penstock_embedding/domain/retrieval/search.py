@@ -17,12 +17,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from penstock_common.contract.knowledge import Chunk, Hit, HitScores, SearchedIndex, SearchOptions, SearchResult
+from penstock_common.contract.knowledge import Chunk, Hit, HitScores, SearchedIndex, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, ResourceState
 from penstock_common.together import together
@@ -39,6 +38,7 @@ from penstock_embedding.domain.knowledge.ports import (
 )
 from penstock_embedding.domain.retrieval.analysis import ANALYSIS_VERSION, MOST_OF_A_TERM, query_terms
 from penstock_embedding.domain.retrieval.bounds import SearchLimits, check, may_see
+from penstock_embedding.domain.retrieval.candidates import asked_for, limit_of, usable
 from penstock_embedding.domain.retrieval.filters import matches
 from penstock_embedding.domain.retrieval.learned import LearnedReranker, own_weights
 from penstock_embedding.domain.retrieval.ranking import (
@@ -54,8 +54,6 @@ from penstock_embedding.domain.retrieval.ranking import (
 from penstock_embedding.domain.retrieval.reranking import Passage, Reranker
 from penstock_embedding.domain.retrieval.snippets import best_sentence, terms_for_diversity
 
-DEFAULT_LIMIT = 10
-_MORE_AT_SECOND = 5
 _WAYS = {
     "dense": ("dense",),
     "sparse": ("sparse",),
@@ -174,11 +172,11 @@ class Searcher:
         options = question.request.options
         weights = await self._weights(question, version)
         asked = _Asked(question, Scope(version, question.request.labels, options.filter), weights)
-        limit = max(self._limits.candidates, 2 * _limit_of(options))
-        found, full = await self._once(asked, limit)
-        if full and _usable(found.chunks.values(), options) < _limit_of(options):
+        asks_for = asked_for(options, len(_WAYS[question.mode]), self._limits.candidates)
+        found, full = await self._once(asked, asks_for.first)
+        if full and usable(found.chunks.values(), options) < limit_of(options):
             # Most of what the store found may not be shown: there may be more behind.
-            found, _ = await self._once(asked, limit * _MORE_AT_SECOND)
+            found, _ = await self._once(asked, asks_for.second)
         return found
 
     async def _once(self, asked: _Asked, limit: int) -> tuple[_Found, bool]:
@@ -263,14 +261,14 @@ class Searcher:
         candidates = [one for one in candidates if one.score >= options.min_score]
         by_id = {one.found.chunk.id: one for one in candidates}
         chooser = Chooser(
-            limit=_limit_of(options), max_per_document=options.max_per_document, diversity=options.diversity
+            limit=limit_of(options), max_per_document=options.max_per_document, diversity=options.diversity
         )
         terms = terms_for_diversity(one.found.chunk for one in candidates) if options.diversity else {}
         chosen = chooser.chosen([(one.found.chunk, one.score) for one in candidates], terms)
         return [_hit(by_id[chunk.id], chunk) for chunk in chosen]
 
     async def _reranked(self, question: _Question, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
-        head = candidates[: max(self._limits.rerank_candidates, _limit_of(question.request.options))]
+        head = candidates[: max(self._limits.rerank_candidates, limit_of(question.request.options))]
         passages = [_passage(one) for one in head]
         until = time.monotonic() + self._limits.rerank_timeout
         until = until if question.deadline is None else min(until, question.deadline)
@@ -369,13 +367,6 @@ def _order(candidate: _Candidate) -> tuple[float, str]:
     return -candidate.score, candidate.found.chunk.id
 
 
-def _usable(found: Iterable[FoundChunk], options: SearchOptions) -> int:
-    """Return how many hits these chunks can become."""
-    most = options.max_per_document
-    of_document = Counter(one.chunk.document for one in found)
-    return sum(min(count, most) if most else count for count in of_document.values())
-
-
 def _check_models(indexes: Sequence[IndexRef], mode: str) -> None:
     if mode == "dense" and len({(index.spec.model, index.model_revision) for index in indexes}) > 1:
         raise InvalidRequest(
@@ -383,10 +374,6 @@ def _check_models(indexes: Sequence[IndexRef], mode: str) -> None:
             "search them with mode hybrid or sparse, or each alone.",
             "bases",
         )
-
-
-def _limit_of(options: SearchOptions) -> int:
-    return options.limit or DEFAULT_LIMIT
 
 
 def _left(deadline: float | None) -> float | None:

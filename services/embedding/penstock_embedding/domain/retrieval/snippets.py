@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from penstock_common.contract.knowledge import Chunk
 from penstock_embedding.domain.knowledge.ports import Terms
-from penstock_embedding.domain.retrieval.analysis import query_terms, terms_in
+from penstock_embedding.domain.retrieval.analysis import query_terms, terms_among
 from penstock_embedding.domain.retrieval.languages import language_of, primary
 from penstock_embedding.domain.retrieval.sentences import Sentence, sentences_of
 
@@ -21,7 +21,7 @@ def best_sentence(text: str, weights: Terms, language: str = "") -> Sentence:
     known = primary(language) or language_of(text)
     for sentence in sentences_of(text):
         part = text[sentence.start : sentence.end]
-        score = sum(weights.get(term, 0.0) for term in terms_in(part, known))
+        score = sum(weights[term] for term in terms_among(part, known, weights))
         if len(part) < _LEAST_CHARACTERS or part.startswith("#"):
             score *= _SHORT
         if score > most:
