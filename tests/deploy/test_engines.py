@@ -56,13 +56,14 @@ from penstock_common.testing.generations import QUESTION, GenerationCaller
 from penstock_common.testing.ports import free_port
 from penstock_common.testing.postgres_server import PostgresServer, postgres_programs
 from penstock_common.testing.redis_server import redis_executable
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.adapters.limits_in_redis import RedisLimiter
+from penstock_gateway.adapters.counting.in_redis import Terms, open_limiter
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.schema import GATEWAY
 from penstock_gateway.adapters.sql.tables import ledger
-from penstock_gateway.domain.access.identity import Tenant, Tier
 from penstock_gateway.domain.life.settlement import LedgerRow
+from penstock_gateway.domain.limits.admission import Demand
+from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Measure
+from penstock_gateway.domain.limits.windows import PER_MINUTE
 from penstock_inference.app import build
 from penstock_inference.settings import Settings
 
@@ -199,16 +200,21 @@ places = pytest.mark.parametrize("redis_of", ["here", "container"], indirect=Tru
 @places
 async def test_two_gateways_share_a_limit_and_a_stranger_sees_nothing(redis_of):
     url = redis_of("redis-state")
-    acme = Tenant("acme", Tier("own", 10, None))
-    async with RedisConnection(url, _PATIENT) as one, RedisConnection(url, _PATIENT) as other:
-        limiters = [RedisLimiter(connection, InMemoryLimiter()) for connection in (one, other)]
-        verdicts = [await limiters[number % 2].reserve(acme, f"{number}", _LEASE) for number in range(12)]
+    async with open_limiter(url, _PATIENT, Terms()) as one, open_limiter(url, _PATIENT, Terms()) as other:
+        verdicts = [
+            await (one, other)[number % 2].reserve(f"{number}", "acme", (_a_minute(10),), Demand(), _LEASE)
+            for number in range(12)
+        ]
     assert [bool(verdict.refused_by) for verdict in verdicts] == [False] * 10 + [True] * 2
     with (
         redis.Redis.from_url(url.replace(url[url.index(":", 6) : url.index("@")], "")) as stranger,
         pytest.raises(redis.AuthenticationError),
     ):
         stranger.ping()
+
+
+def _a_minute(requests: int) -> Limit:
+    return Limit("acme", TENANT, Allowance(Measure.REQUESTS, PER_MINUTE, requests), "requests_per_minute")
 
 
 def _fill(client: redis.Redis, life_seconds: int | None = None) -> None:
@@ -225,10 +231,9 @@ async def test_full_state_refuses_rather_than_forgets_and_the_gateway_goes_on(re
             _fill(client)
         assert client.get("kept") == b"1"
         assert client.info("stats")["evicted_keys"] == 0
-    async with RedisConnection(url, _PATIENT) as connection:
-        limiter = RedisLimiter(connection, InMemoryLimiter())
-        acme = Tenant("acme", Tier("own", 1, None))
-        verdicts = [await limiter.reserve(acme, f"{number}", _LEASE) for number in range(2)]
+    async with open_limiter(url, _PATIENT, Terms()) as limiter:
+        limits = (_a_minute(1),)
+        verdicts = [await limiter.reserve(f"{number}", "acme", limits, Demand(), _LEASE) for number in range(2)]
     assert [bool(verdict.refused_by) for verdict in verdicts] == [False, True], "it counts for itself"
 
 

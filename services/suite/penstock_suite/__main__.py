@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.application import Entry, command_line
+from penstock_suite.surfaces.cli.groups import ADMINISTERED, COMPOSED
 from penstock_suite.surfaces.cli.output import run
 
 if TYPE_CHECKING:
@@ -49,32 +50,6 @@ if TYPE_CHECKING:
     from penstock_suite.surfaces.cli.models import Models
 
 
-_ADMINISTERED = {
-    "keys": "API keys that are kept in the database.",
-    "tenants": "Tenants: those of the configuration, and those created beside them.",
-    "teams": "Teams of tenants: whose limits and spend are counted together.",
-    "users": "Users of tenants, and what their keys may at most.",
-    "cache": "Answers that were kept: what is there and why, putting it in, taking it out.",
-    "feedback": "What people made of answers: what was said, and what it comes to.",
-    "prompts": "Prompts: versions of templates, and the labels that point to them.",
-    "knowledge": "Knowledge bases and their documents.",
-    "search": "Search a knowledge base.",
-    "experiments": "Experiments: what was found of the variants; ending and promoting.",
-    "budgets": "Budgets: how much may be spent, and where that stands.",
-    "limits": "Limits: which bind a request, and where they stand.",
-    "index": "Versions of a knowledge base's index.",
-    "ledger": "The ledger: corrections, and the counters of spend beside it.",
-    "prices": "What models cost, and cost before.",
-}
-"""Groups of commands that ask an administration, each in a module of its name, and what stands beside the name."""
-_COMPOSED = {
-    "ingest": "Take files and folders into a knowledge base.",
-    "usage": "What was used and what it cost, by whom and by when.",
-    "estimate": "Project what a load would cost, from the ledger or from what is assumed.",
-}
-"""Those that need more than that."""
-
-
 def main() -> None:
     """Run the command line."""
     # Modules are garbage to nobody, and looking them through while they load costs a tenth of a start.
@@ -90,8 +65,8 @@ def main() -> None:
         Entry("chat", "Ask a model and watch it answer.", _chat),
         Entry("route", "Which model answers which prompt, and why.", _route),
         Entry("router", "The router's classifier: training it on prompts of your own.", _router),
-        *(Entry(name, about, _asking(name)) for name, about in _ADMINISTERED.items()),
-        *(Entry(name, about, _asking(name, "app")) for name, about in _COMPOSED.items()),
+        *(Entry(name, about, _asking(name)) for name, about in ADMINISTERED.items()),
+        *(Entry(name, about, _asking(name, "app")) for name, about in COMPOSED.items()),
         Entry("audit", "Show who changed which tenant, user or key, the newest first.", _audit),
         Entry("models", "Models: which are ready, (un)loading those of a Triton; what is known of each.", _models),
         Entry(

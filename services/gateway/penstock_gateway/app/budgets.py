@@ -69,10 +69,10 @@ def budgeting(
     engine: AsyncEngine,
     limits: LimitBook,
     registry: CollectorRegistry | None = None,
-    counted: Standings | None = None,
-    writer: Writer | None = None,
+    counting: tuple[Standings, Writer] | None = None,
 ) -> Budgeting:
-    """Return the parts, with which nothing happens yet; ``counted`` knows more than the ledger, whose ``writer`` has rows."""
+    """Return the parts, with which nothing happens yet; ``counting``: who knows more than the ledger, and who writes that."""
+    counted, writer = (None, None) if counting is None else counting
     ledger = LedgerStandings(SqlSpendHistory(engine, writer))
     metrics = BudgetMetrics(registry or CollectorRegistry())
     courier = Courier(SqlDeliveries(engine), _Sender(settings.webhook_delivery), metrics)
@@ -93,15 +93,14 @@ async def open_budgets(
     engine: AsyncEngine,
     limits: LimitBook,
     registry: CollectorRegistry,
-    counted: Standings,
-    writer: Writer,
+    counting: tuple[Standings, Writer],
 ) -> AsyncGenerator[Budgeting]:
     """Yield the parts, once all budgets are known; they are read, watched and told of while the context is open.
 
     Raises:
         ServiceUnavailable: if the database does not say which there are.
     """
-    own = budgeting(settings, engine, limits, registry, counted, writer)
+    own = budgeting(settings, engine, limits, registry, counting)
     await own.book.renew()
     watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics)
     async with (

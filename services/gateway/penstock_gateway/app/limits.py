@@ -52,7 +52,7 @@ async def open_limits(
     address, history = settings.redis.state if shares else "", SqlSpendHistory(engine, ledger)
     async with (
         open_limiter(address, settings.gateway.redis_timeout, terms, history) as limiter,
-        open_budgets(settings, engine, book, registry, limiter, ledger) as budgets,
+        open_budgets(settings, engine, book, registry, (limiter, ledger)) as budgets,
     ):
         registry.register(LimitsCollector(limiter))
         registry.register(BudgetsCollector(lambda: _seen(budgets)))

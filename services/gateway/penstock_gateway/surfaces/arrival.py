@@ -357,10 +357,8 @@ def limit_headers(standings: Sequence[Standing], shadowed: Sequence[Standing]) -
 
     Of several limits of one kind, that is told of which the least part is left.
     """
-    if not standings:
-        return []
     told: list[tuple[str, str]] = []
-    for measure in (Measure.REQUESTS, Measure.TOKENS):
+    for measure in (Measure.REQUESTS, Measure.TOKENS) if standings else ():
         standing = first_to_bind(standings, measure)
         if standing is not None:
             told += [
@@ -377,8 +375,8 @@ def limit_headers(standings: Sequence[Standing], shadowed: Sequence[Standing]) -
 
 def degradation_headers(degradation: Degradation, age_seconds: int | None) -> list[tuple[str, str]]:
     """Return the headers that tell what stands in for the model's own answer, and how old it is where it was kept."""
-    told = [("x-penstock-degraded", degradation.value)]
-    return told if age_seconds is None else [*told, ("age", str(age_seconds))]
+    age = [] if age_seconds is None else [("age", str(age_seconds))]
+    return [("x-penstock-degraded", degradation.value), *age]
 
 
 def dropped_names(names: tuple[str, ...]) -> str:

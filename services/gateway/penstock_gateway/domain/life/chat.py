@@ -31,10 +31,10 @@ from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, i
 from penstock_gateway.domain.life.compression import CompressionTold
 from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
-from penstock_gateway.domain.life.exchange import Outcome
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.outcome import Outcome
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
 from penstock_gateway.domain.life.retrieval import Grounds
@@ -350,8 +350,8 @@ class ChatExchange(BudgetedChat):
             attempts=finished.attempts if finished else attempts_made(self._attempts(), progress),
             first_event_ns=0 if came_whole(self._generate) else progress.first_event_ns,
             degraded=self.degraded.value if self.degraded is not None else "",
-            saved_tokens=saved.tokens if saved is not None else 0,
-            saved_nano_usd=saved.nano_usd if saved is not None else 0,
+            saved=saved,
+            stopped_by=finished.stopped_by if finished else "",
             prompt=self.call.order.prompt,
             decision=self.decision,
             part=self.assigned.part if self.assigned is not None else NO_PART,

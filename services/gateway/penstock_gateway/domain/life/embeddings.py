@@ -20,8 +20,9 @@ from penstock_common.llm.estimate import estimated_tokens
 from penstock_common.llm.types import Candidate, UnitPrices, Usage, cost_nano_usd
 from penstock_common.rpc.client import is_time_left
 from penstock_common.telemetry.steps import Step
-from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
+from penstock_gateway.domain.life.exchange import Exchange, VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
+from penstock_gateway.domain.life.outcome import Outcome
 from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.spending import unknown_price
@@ -179,6 +180,7 @@ class EmbeddingExchange(Exchange[EmbeddingOrder]):
 
     def _outcome(self) -> Outcome:
         return Outcome(
+            operation="embeddings",
             bill=self.bill,
             # Callers choose names; only one that was answered is known to be a model's.
             public_model=self.call.order.input.model if self._answered_by is not None else "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import Generic, Protocol, Self
 
@@ -13,22 +13,20 @@ import msgspec
 import structlog
 
 from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, PenstockError
-from penstock_common.llm.types import Candidate, Decision
+from penstock_common.llm.types import Decision
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.admission import given_back, refusal
-from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.cancelling import cancelled_by_others
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
-from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
-from penstock_gateway.domain.life.settlement import NO_PART, Ledger, LedgerRow, Part, outcome_of
+from penstock_gateway.domain.life.outcome import Outcome, ledger_row
+from penstock_gateway.domain.life.settlement import Ledger, LedgerRow
 from penstock_gateway.domain.life.validation import validate_context
 from penstock_gateway.domain.limits.admission import Demand, Limiter, Reservation, Standing, Used, Verdict
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.limits.limit import Limit
 from penstock_gateway.domain.limits.needs import ESTIMATED, NO_DEMAND, NOT_USED, Asked, Needs
-from penstock_gateway.domain.prompts.content import PromptReference
 
 _log = structlog.get_logger(__name__)
 
@@ -38,30 +36,6 @@ LEASE_MARGIN = timedelta(seconds=5)
 # Services end at the deadline itself, with an error of their own; so this is longer than any of those takes to arrive.
 SENDING_GRACE = timedelta(seconds=2)
 _SENDING_GRACE_SECONDS = SENDING_GRACE.total_seconds()
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What an exchange has to say of itself at its end.
-
-    ``public_model`` is the name asked for, where it is known to be a model's;
-    ``first_event_ns`` is on the wall clock, 0 where none came.
-    """
-
-    bill: Bill = NOTHING_OWED
-    public_model: str = ""
-    answered_by: Candidate | None = None
-    finish_reason: str = ""
-    cache: CacheOutcome = NOT_ASKED
-    attempts: int = 0
-    first_event_ns: int = 0
-    degraded: str = ""
-    saved_tokens: int = 0
-    saved_nano_usd: int = 0
-    prompt: PromptReference | None = None
-    decision: Decision | None = None
-    part: Part = NO_PART
-    compressed_tokens: int = 0
-    retrieval: RetrievalSignals | None = None
 
 
 # Seen by the garbage collector: an error knows every frame that it has left.
@@ -318,7 +292,9 @@ class Exchange(Generic[OrderT_co]):
         began_ns = steps.next("settle").start_ns
         try:
             outcome = self._outcome()
-            row = self._row(outcome, error, began_ns)
+            row = ledger_row(call, outcome, error, began_ns, self._waiting_ns())
+            if self._reserved is not None and self._reserved.demand.spend:
+                row = msgspec.structs.replace(row, reserved_nano_usd=self._reserved.demand.spend)
             if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)
@@ -360,43 +336,3 @@ class Exchange(Generic[OrderT_co]):
 
     def _note_use(self) -> None:
         """Learn from what was used; only where something was estimated."""
-
-    def _row(self, outcome: Outcome, error: BaseException | None, now_ns: int) -> LedgerRow:
-        call, order, bill = self.call, self.call.order, outcome.bill
-        context, answered_by, first_ns = order.context, outcome.answered_by, outcome.first_event_ns
-        decision = outcome.decision
-        prompt = outcome.prompt if outcome.prompt is not None and outcome.prompt.is_found else None
-        duration_ns = now_ns - call.started_ns
-        return LedgerRow(
-            generation_id=order.generation_id,
-            request_id=order.request_id,
-            created_at=datetime.fromtimestamp(call.started_ns / 1e9, UTC),
-            tenant=order.tenant,
-            key_id=order.key_id,
-            surface=order.surface,
-            requested_model=order.input.model,
-            outcome=outcome_of(error),
-            upstream=answered_by.upstream if answered_by else "",
-            model=answered_by.model if answered_by else "",
-            finish_reason=outcome.finish_reason,
-            cache_status=outcome.cache.status,
-            usage=bill.usage,
-            unit_prices=bill.unit_prices,
-            cost_nano_usd=bill.cost_nano_usd,
-            attempts=outcome.attempts,
-            time_to_first_token_ms=(first_ns - call.started_ns) / 1e6 if first_ns else None,
-            duration_ms=duration_ns / 1e6,
-            overhead_ms=(duration_ns - self._waiting_ns()) / 1e6,
-            user=context.user,
-            feature=context.feature,
-            tags=context.tags,
-            degraded=outcome.degraded,
-            saved_tokens=outcome.saved_tokens,
-            saved_nano_usd=outcome.saved_nano_usd,
-            prompt=prompt.name if prompt is not None else "",
-            prompt_version=prompt.version if prompt is not None else 0,
-            task=decision.task if decision is not None else "",
-            cache_entry=outcome.cache.entry_id,
-            part=outcome.part,
-            compressed_tokens=outcome.compressed_tokens,
-        )

@@ -24,8 +24,9 @@ from penstock_common.telemetry.steps import Step
 from penstock_common.together import together
 from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.domain.knowledge_use.signals import signals_of_search
-from penstock_gateway.domain.life.exchange import Exchange, Outcome, VisitParts
+from penstock_gateway.domain.life.exchange import Exchange, VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
+from penstock_gateway.domain.life.outcome import Outcome
 from penstock_gateway.domain.life.progress import Bill
 from penstock_gateway.domain.life.validation import validate_context
 from penstock_gateway.domain.limits.needs import Asked
@@ -92,9 +93,10 @@ class SearchExchange(Exchange[EmbeddingOrder]):
     def _outcome(self) -> Outcome:
         found = self._found
         if found is None:
-            return Outcome(attempts=0 if self._step is None else 1)
+            return Outcome(operation="search", attempts=0 if self._step is None else 1)
         model = found.searched[0].model if found.searched else ""
         return Outcome(
+            operation="search",
             bill=Bill(Usage(input_tokens=found.query_tokens), cost_nano_usd=found.query_cost_nano_usd),
             answered_by=Candidate(upstream=SEARCHED, model=model),
             attempts=1,

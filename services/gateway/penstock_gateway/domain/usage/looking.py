@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import InvalidRequest, ScopeMissing
+from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.paging import Page, token_after
@@ -103,7 +104,7 @@ def _meant(actor: Actor, wanted: Filter) -> Filter:
     for name, values in wanted.where.items():
         _check_values(name, values)
     tags = {tag_key(key, "filter.tag"): _value("filter.tag", value) for key, value in wanted.tags.items()}
-    where = _within_models(actor, wanted.where)
+    where = _within_team(actor, _within_models(actor, wanted.where))
     return replace(wanted, tenant=tenant or None, where=where, tags=tags)
 
 
@@ -115,6 +116,19 @@ def _within_models(actor: Actor, where: Mapping[Dimension, tuple[str, ...]]) -> 
     # Of nobody, where it may use none of those: no model is called so.
     seen = tuple(sorted(asked & actor.models)) or ("\ufffd",)
     return {**where, Dimension.REQUESTED_MODEL: seen}
+
+
+def _within_team(actor: Actor, where: Mapping[Dimension, tuple[str, ...]]) -> Mapping[Dimension, tuple[str, ...]]:
+    """Return what is asked for, of the actor's own team alone where its key is of one.
+
+    Raises:
+        ScopeMissing: if it is another team's.
+    """
+    if not actor.team:
+        return where
+    if any(team != actor.team for team in where.get(Dimension.TEAM, ())):
+        raise ScopeMissing(f"The API key sees the usage of the team '{actor.team}' alone.", scope=KeyScope.ADMIN)
+    return {**where, Dimension.TEAM: (actor.team,)}
 
 
 def _check_values(name: Dimension, values: Sequence[str]) -> None:
