@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
 from penstock_common.testing.openai_upstream import Answer, End, Failure
-from penstock_gateway.app import parts as parts_module
+from penstock_gateway.app import limits as limits_module
 
 TOKEN_NANO_USD = 10_000
 """Of output, at $10 for a million; input is free here."""
@@ -31,7 +31,7 @@ def usd(tokens):
 def limiters(monkeypatch):
     """The limiters that were made."""
     made = []
-    opened = parts_module.open_limiter
+    opened = limits_module.open_limiter
 
     @asynccontextmanager
     async def opening(*args):
@@ -39,7 +39,7 @@ def limiters(monkeypatch):
             made.append(limiter)
             yield limiter
 
-    monkeypatch.setattr(parts_module, "open_limiter", opening)
+    monkeypatch.setattr(limits_module, "open_limiter", opening)
     return made
 
 
