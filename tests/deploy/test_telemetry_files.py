@@ -208,7 +208,7 @@ def test_all_that_the_cache_counts_can_be_seen(known):
 def test_all_that_limits_and_budgets_tell_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
     measured = {name for name in known if name.startswith(("penstock_limits_", "penstock_budget_"))}
-    assert len(measured) == 9
+    assert len(measured) == 11
     assert {name for name in measured if name not in shown} == set()
     labels = {label for name in measured for label in known[name]}
     assert labels.isdisjoint({"key", "user", "key_id", "user_id"})
