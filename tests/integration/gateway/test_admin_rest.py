@@ -130,7 +130,7 @@ async def test_budget_is_kept_over_rest(suite, edge):
     status, body = await call(edge, "GET", f"{place}?over_percent=0", key)
     assert [line["budget"]["name"] for line in body["budgets"]] == ["month"]
     status, body = await call(edge, "POST", "/api/v1/limits:explain", key, {"tenant": "demo", "model": "fast"})
-    assert (status, body["limits"][0]["source"]) == (200, "budget month")
+    assert (status, [each["source"] for each in body["limits"]]) == (200, ["tier own", "budget month"])
     assert (await call(edge, "DELETE", f"{place}/month?tenant=demo", key))[0] == 200
     assert (await call(edge, "GET", f"{place}/month?tenant=demo", key))[0] == 404
 

@@ -77,7 +77,7 @@ def test_the_reference_has_every_section_and_its_keys():
     assert entries["gateway.unary_timeout"].kind == "duration"
     assert entries["upstreams[].models[].context_window"].default == "required"
     assert entries["upstreams[].api_key"].kind == "secret"
-    assert entries["tenants[].tier.requests_per_minute"].kind == "whole number, ≥ 0"
+    assert entries["tenants[].tier.requests_per_minute"].kind == "whole number, ≥ 0, ≤ 1000000000000"
     assert entries["upstreams[].grpc"].meaning.startswith("Of the provider triton: ")
     assert "mode" in entries["cache.mode"].key
 
