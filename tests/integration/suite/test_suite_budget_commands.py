@@ -158,6 +158,8 @@ def test_limits_are_explained_with_what_binds_first_on_top(commands, answer):
     assert table.splitlines()[1].startswith("first")
     assert "$850.00" in table
     whole = "psk_" + "a" * 12 + "_" + "b" * 32 + "_" + "c" * 6
+    told = commands("limits", "explain", "a-secret-of-the-file", "--model", "fast", exit_code=2)
+    assert "a-secret-of-the-file" not in told.output
     told = commands("limits", "explain", whole, "--model", "fast", exit_code=3)
     assert "There is no key 'aaaaaaaaaaaa'" in told.output
     assert "b" * 32 not in told.output

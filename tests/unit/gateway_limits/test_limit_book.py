@@ -101,3 +101,12 @@ def test_a_burst_is_said_as_a_part():
 def test_a_time_zone_that_nobody_knows_is_refused():
     with pytest.raises(ValueError, match="Europe/Berlin"):
         Settings.model_validate({"tenants": [{"name": "a", "time_zone": "Mars/Olympus"}]})
+
+
+@pytest.mark.parametrize(
+    ("nano_usd", "told"),
+    [(0, "$0.00"), (8_000_000, "$0.008"), (1_500_000_000, "$1.50"), (2_000_000_000_001, "$2,000.000000001")],
+)
+def test_money_is_told_to_its_last_digit(nano_usd, told):
+    limit = Limit("acme", Scope(ScopeKind.TENANT), Allowance(Measure.SPEND, _MONTH, nano_usd), "x")
+    assert str(limit) == f"{told} per month"

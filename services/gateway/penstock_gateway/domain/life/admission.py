@@ -88,8 +88,9 @@ def budget_refusal(
         end = period_of(window, datetime.now(UTC)).end
         resets_at = end.strftime("%Y-%m-%dT%H:%M:%SZ")
         when = f"It begins anew at {resets_at}"
+    why = "has less left than the request may cost: a smaller max_tokens needs less" if worst.remaining else "is spent"
     return BudgetExceeded(
-        f"{name} is spent. {when}; what costs nothing is still answered.",
+        f"{name} {why}. {when}; what costs nothing is still answered.",
         limit=limit.name,
         scope=str(limit.scope),
         resets_at=resets_at,

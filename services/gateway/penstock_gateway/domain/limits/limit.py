@@ -102,4 +102,6 @@ class Limit(msgspec.Struct, frozen=True, gc=False):
 
 
 def _usd(nano_usd: int) -> str:
-    return f"${nano_usd / 1_000_000_000:,.2f}"
+    """Return dollars with their cents, and as many digits more as they have."""
+    dollars, rest = divmod(nano_usd, 1_000_000_000)
+    return f"${dollars:,}.{f'{rest:09d}'.rstrip('0').ljust(2, '0')}"

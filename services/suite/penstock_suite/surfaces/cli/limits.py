@@ -20,6 +20,9 @@ _FIGURES = {"used", "reserved", "remaining"}
 # What 'penstock keys create' prints: its id is no secret, and all that leaves this process.
 _WHOLE_KEY = re.compile(r"[a-z]+_(?:[a-z]+_)?([0-9A-Za-z]{12})_[0-9A-Za-z]{32}_[0-9A-Za-z]{6}")
 
+# What else may leave it: an id of theirs, or of a key that the configuration names.
+_KEY_ID = re.compile(r"[0-9A-Za-z]{1,32}|config-[A-Za-z0-9._-]+-[0-9]+")
+
 
 def limits(opened: OpenAdministration) -> typer.Typer:
     """Return the commands."""
@@ -46,9 +49,8 @@ def _add_explain(cli: typer.Typer, opened: OpenAdministration) -> None:
         feature: Annotated[str, typer.Option(metavar="NAME", help="What the request says that it is for.")] = "",
         as_json: JsonOption = False,
     ) -> None:
-        whole = _WHOLE_KEY.fullmatch(key_id)
         wanted = ExplainedRequest(
-            key_id=whole[1] if whole else key_id, tenant=tenant, team=team, user_id=user, model=model, feature=feature
+            key_id=_id_of(key_id), tenant=tenant, team=team, user_id=user, model=model, feature=feature
         )
         with failures_told(as_json=as_json):
             rows = ask(lambda administration: administration.explained_limits(wanted))
@@ -58,6 +60,15 @@ def _add_explain(cli: typer.Typer, opened: OpenAdministration) -> None:
                 print_table(_TITLES, map(_row, rows), to_the_right=_FIGURES)
             else:
                 note("Nothing limits it.")
+
+
+def _id_of(key: str) -> str:
+    """Return the id of a key; what is neither that nor an id may be somebody's secret, and is not told on."""
+    whole = _WHOLE_KEY.fullmatch(key)
+    if whole is None and key and _KEY_ID.fullmatch(key) is None:
+        told = "a key that 'penstock keys create' printed is expected, its id, or config-TENANT-NUMBER of a key in the file"
+        raise typer.BadParameter(told, param_hint="'KEY'")
+    return whole[1] if whole else key
 
 
 def _row(row: BindingRow) -> Sequence[str]:
