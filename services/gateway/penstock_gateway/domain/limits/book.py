@@ -26,7 +26,7 @@ class LimitBook:
 
     def __init__(self) -> None:
         self._budgets: Mapping[str, tuple[Limit, ...]] = {}
-        self._known: dict[tuple[str, str, str, str, str, str], _Known] = {}
+        self._known: dict[tuple[str, str, str, str, str, str, str], _Known] = {}
 
     def take_over_budgets(self, budgets: Mapping[str, tuple[Limit, ...]]) -> None:
         """Know these from now on, by tenant."""
@@ -45,7 +45,7 @@ class LimitBook:
         rules, budgets = tenant.tier.rules, self._budgets.get(tenant.name, ())
         if rules is NO_RULES and not budgets:
             return ()
-        key = (tenant.name, caller.team, caller.user_id, caller.key_id, model, feature)
+        key = (tenant.name, tenant.time_zone, caller.team, caller.user_id, caller.key_id, model, feature)
         known = self._known.get(key)
         if known is None or known.rules is not rules or known.budgets is not budgets:
             scopes = _scopes(caller, model, feature)
