@@ -39,6 +39,7 @@ class BudgetBook:
         self._zones = zones or {}
         self._now = now
         self._kept = Kept()
+        self._renewing = asyncio.Lock()
         self._by_tenant: Mapping[str, tuple[Limit, ...]] = {}
         self.budgets: tuple[Budget, ...] = ()
         """All of them, with their graces."""
@@ -59,13 +60,14 @@ class BudgetBook:
         self._apply()
 
     async def renew(self) -> None:
-        """Take in what was created, changed, granted and deleted, and what has ended.
+        """Take in what was created, changed, granted and deleted, and what has ended; one after another, so none undoes a newer one.
 
         Raises:
             ServiceUnavailable: if the store does not answer; what was known holds.
         """
-        self._kept = await self._store.kept(self._now())
-        self._apply()
+        async with self._renewing:
+            self._kept = await self._store.kept(self._now())
+            self._apply()
 
     def limit_of(self, budget: Budget) -> Limit:
         """Return what a budget allows now."""
