@@ -59,9 +59,13 @@ def test_calendars_are_of_the_tenants_time_zone():
 
 def test_another_time_zone_is_another_calendar_at_once():
     book, tenant = LimitBook(), _tenant(spend_per_day=1)
-    book.limits_of(_caller(tenant), "m")
-    (limit,) = book.limits_of(_caller(dataclasses.replace(tenant, time_zone="Asia/Tokyo")), "m")
-    assert limit.allowance.window.zone == "Asia/Tokyo"
+    for zone in ("Europe/Berlin", "Asia/Tokyo", "Europe/Berlin"):
+        moved = dataclasses.replace(tenant, time_zone=zone)
+        for model in ("m", "n"):
+            (limit,) = book.limits_of(_caller(moved), model)
+            assert limit.allowance.window.zone == zone
+            # The counter is the same, and there once.
+            assert book.spend_limits() == (limit,)
 
 
 def test_who_is_not_limited_has_no_limits_and_nothing_is_looked_up():
