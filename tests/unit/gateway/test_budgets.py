@@ -201,6 +201,20 @@ async def test_a_book_feeds_the_limits_and_leaves_alone_who_has_not_changed():
     assert taken[3] == {}
 
 
+async def test_a_calendar_is_the_configurations_then_the_created_tenants_then_utc():
+    store, limits, taken = Store(), LimitBook(), []
+    limits.take_over_budgets = taken.append
+    book = BudgetBook(store, limits, zones={"acme": "Europe/Berlin"}, now=lambda: NOW)
+    created = tuple(budget(tenant=tenant) for tenant in ("acme", "b", "c"))
+    store.has = Kept(created, zones={"acme": "Asia/Tokyo", "b": "Asia/Tokyo"})
+    await book.renew()
+    zones = lambda: [taken[-1][tenant][0].allowance.window.zone for tenant in ("acme", "b", "c")]  # noqa: E731
+    assert zones() == ["Europe/Berlin", "Asia/Tokyo", "UTC"]
+    store.has = Kept(created, zones={"b": "America/Lima"})
+    await book.renew()
+    assert zones() == ["Europe/Berlin", "America/Lima", "UTC"]
+
+
 async def test_an_older_read_that_ends_late_takes_nothing_newer_away():
     store, slow = Store(), asyncio.Event()
     book = BudgetBook(store, LimitBook(), now=lambda: NOW)

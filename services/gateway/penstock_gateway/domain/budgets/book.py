@@ -50,8 +50,8 @@ class BudgetBook:
         return self._configured
 
     def zone_of(self, tenant: str) -> str:
-        """Return the time zone of a tenant's calendar."""
-        return self._zones.get(tenant, "UTC")
+        """Return the time zone of a tenant's calendar: the configuration's, or else that which it was created with."""
+        return self._zones.get(tenant) or self._kept.zones.get(tenant) or "UTC"
 
     def take_over(self, configured: Sequence[Budget], zones: Mapping[str, str]) -> None:
         """Know these of the configuration from now on, and the time zones of its tenants."""
