@@ -260,7 +260,7 @@ async def test_an_update_names_what_it_changes(operator):
 
 async def test_what_is_spent_is_seen_and_explained(suite, upstream, operator, keys):
     await operator.CreateBudget(budget=month(amount_nano_usd=100_000))
-    answered = await suite.ask()
+    answered = await suite.ask(max_tokens=8)
     assert answered.status == 200
     cost = 0
     while not cost:
