@@ -177,6 +177,53 @@ async def test_tenants_see_their_own_and_readers_change_nothing(operator, keys):
     assert ([one.budget.name for one in rest.budgets], rest.next_page_token) == (["month"], "")
 
 
+async def test_a_teams_key_sees_its_teams_budgets_and_changes_none(suite, operator):
+    ask, keys, ids = Administrator(suite.channel, suite.OPERATOR_KEY), {}, {}
+    for team in ("red", "blue"):
+        await ask.CreateTeam(tenant="demo", name=team)
+        user = (await ask.CreateUser(tenant="demo", name=team, role=admin_service_pb2.USER_ROLE_MEMBER, team=team)).user
+        key = await ask.CreateKey(tenant="demo", scopes=[admin_service_pb2.KEY_SCOPE_ADMIN], team=team)
+        keys[team], ids[team] = Caller(suite.channel, key.secret), (key.key.id, user.id)
+        scope = {"scope_kind": pb.BUDGET_SCOPE_KIND_TEAM, "scope_name": team}
+        await operator.CreateBudget(budget=month(name=f"{team}-month", **scope))
+    whole = Caller(
+        suite.channel, (await ask.CreateKey(tenant="demo", scopes=[admin_service_pb2.KEY_SCOPE_ADMIN])).secret
+    )
+    await whole.CreateBudget(budget=month(tenant=""))
+    red, until = keys["red"], datetime.now(UTC) + timedelta(days=1)
+    assert [one.budget.name for one in (await red.ListBudgets()).budgets] == ["red-month"]
+    assert (await red.GetStanding(name="red-month")).standing.limit_nano_usd == 10 * DOLLAR
+    for name in ("blue-month", "month", "configured"):
+        for attempt in (red.GetBudget(name=name), red.GetStanding(name=name)):
+            assert (await refused(attempt))[0] == Code.NOT_FOUND
+    for attempt in (
+        red.CreateBudget(budget=month(tenant="", name="own")),
+        red.UpdateBudget(budget=month(tenant="", amount_nano_usd=DOLLAR * 99), update_mask=mask("amount_nano_usd")),
+        red.DeleteBudget(name="month"),
+        red.GrantGrace(name="month", amount_nano_usd=1, until=until, reason="mine"),
+    ):
+        code, reason, error = await refused(attempt)
+        assert (code, reason) == (Code.PERMISSION_DENIED, "RIGHTS_EXCEEDED")
+        assert "budgets are made and changed with one that is of none" in error.details()
+    assert (await whole.GetBudget(name="month")).budget.amount_nano_usd == 10 * DOLLAR
+    # Whichever team is named, a key's own is looked at.
+    for explained in (
+        red.ExplainLimits(key_id=ids["red"][0], team="blue", model="safe"),
+        red.ExplainLimits(user_id=ids["red"][1], model="safe"),
+        whole.ExplainLimits(key_id=ids["red"][0], model="safe"),
+    ):
+        assert {one.name for one in (await explained).limits} >= {"red-month", "month"}
+    for asked in (
+        {"key_id": ids["blue"][0]},
+        {"key_id": "config-demo-1"},
+        {"team": "blue"},
+        {"user_id": ids["blue"][1]},
+        {"user_id": "nobody"},
+    ):
+        code, reason, _ = await refused(red.ExplainLimits(**asked, model="safe"))
+        assert (code, reason) == (Code.PERMISSION_DENIED, "SCOPE_MISSING"), asked
+
+
 WRONG = [
     ({"name": ""}, "budget.name"),
     ({"name": "a b"}, "budget.name"),
@@ -213,7 +260,7 @@ async def test_an_update_names_what_it_changes(operator):
 
 async def test_what_is_spent_is_seen_and_explained(suite, upstream, operator, keys):
     await operator.CreateBudget(budget=month(amount_nano_usd=100_000))
-    answered = await suite.ask()
+    answered = await suite.ask(max_tokens=8)
     assert answered.status == 200
     cost = 0
     while not cost:

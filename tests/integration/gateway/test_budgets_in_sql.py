@@ -21,6 +21,7 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.spend import SqlSpendHistory
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 from penstock_gateway.adapters.sql.webhooks.store import KEPT, SqlDeliveries
+from penstock_gateway.domain.access.identity import TenantRecord
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.budget import AlertRule, Budget, BudgetKind, Grace
 from penstock_gateway.domain.budgets.standing import LedgerStandings
@@ -146,6 +147,20 @@ async def test_budgets_come_back_as_they_were_made(database):
         await records.budgets.delete("acme", "month")
     kept = await store.kept(NOW)
     assert (kept.created, list(kept.graces)) == ((), [("acme", "configured")])
+
+
+async def test_a_created_tenants_days_are_of_its_time_zone_in_every_process(database):
+    registry, replica = SqlRegistry(database), Replica(database, [NOW])
+    async with registry.begin() as records:
+        for name, zone in (("acme", "Asia/Kathmandu"), ("other", "UTC")):
+            await records.add_tenant(TenantRecord(name, "free", frozenset(), (), NOW, time_zone=zone))
+            await records.budgets.add(budget(tenant=name))
+    await replica.book.renew()
+    assert [replica.book.zone_of(name) for name in ("acme", "other", "nobody")] == ["Asia/Kathmandu", "UTC", "UTC"]
+    async with registry.begin() as records:
+        await records.change_tenant("acme", {"time_zone": "America/Lima"})
+    await replica.book.renew()
+    assert replica.book.limit_of(replica.book.budgets[0]).allowance.window.zone == "America/Lima"
 
 
 async def test_what_is_made_in_one_process_binds_in_all_and_refills_nothing(database):

@@ -183,6 +183,21 @@ async def test_a_process_that_dies_leaves_its_messages_to_others(store, sink):
     assert len(sink.came) == 1
 
 
+@ON_SQLITE
+async def test_a_message_goes_where_it_was_claimed_for_though_the_configuration_changes_meanwhile(store, sink):
+    await store.add(delivery())
+    one = courier(store, [NOW], Endpoint("finance", sink.url, (OLD,), allow_private=True))
+    disabled = store.disabled
+
+    async def reloaded():
+        one.take_over({})
+        return await disabled()
+
+    store.disabled = reloaded
+    assert await one.deliver() == 1
+    assert one.tries.results == ["delivered"]
+
+
 async def posted(url, *, sender=None, **fields):
     sender = sender or HttpSender(ENOUGH, ENOUGH)
     return await sender.post(Endpoint("w", url, (OLD,), **fields), {}, b"{}")

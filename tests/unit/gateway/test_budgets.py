@@ -1,5 +1,6 @@
 """Budgets as the domain has them: what they are called, what they allow, and when they are worth a word."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -198,6 +199,42 @@ async def test_a_book_feeds_the_limits_and_leaves_alone_who_has_not_changed():
     store.has = Kept()
     await book.renew()
     assert taken[3] == {}
+
+
+async def test_a_calendar_is_the_configurations_then_the_created_tenants_then_utc():
+    store, limits, taken = Store(), LimitBook(), []
+    limits.take_over_budgets = taken.append
+    book = BudgetBook(store, limits, zones={"acme": "Europe/Berlin"}, now=lambda: NOW)
+    created = tuple(budget(tenant=tenant) for tenant in ("acme", "b", "c"))
+    store.has = Kept(created, zones={"acme": "Asia/Tokyo", "b": "Asia/Tokyo"})
+    await book.renew()
+    zones = lambda: [taken[-1][tenant][0].allowance.window.zone for tenant in ("acme", "b", "c")]  # noqa: E731
+    assert zones() == ["Europe/Berlin", "Asia/Tokyo", "UTC"]
+    store.has = Kept(created, zones={"b": "America/Lima"})
+    await book.renew()
+    assert zones() == ["Europe/Berlin", "America/Lima", "UTC"]
+
+
+async def test_an_older_read_that_ends_late_takes_nothing_newer_away():
+    store, slow = Store(), asyncio.Event()
+    book = BudgetBook(store, LimitBook(), now=lambda: NOW)
+
+    async def kept(_now):
+        has = store.has
+        if not has.created:
+            await slow.wait()
+        return has
+
+    store.kept = kept
+    older = asyncio.create_task(book.renew())
+    await asyncio.sleep(0)
+    store.has = Kept((budget(),))
+    newer = asyncio.create_task(book.renew())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    slow.set()
+    await asyncio.gather(older, newer)
+    assert book.budgets == (budget(),)
 
 
 async def test_a_grace_ends_by_itself_even_while_the_store_is_away():

@@ -70,14 +70,14 @@ async def test_counter_that_is_not_there_does_not_drift():
 
 async def test_drift_is_told_once_two_looks_in_a_row_find_it_and_shown_at_once():
     spending, watch = watching(TEAM, EVER)
-    spending.counted[TEAM.counter] = 45
+    spending.counted[TEAM.counter] = 55
     with capture_logs() as logs:
         await watch.look()
     assert (logs, watch.by_scope) == ([], {"team": 5, "tenant": 0})
     with capture_logs() as logs:
         await watch.look()
     assert [(entry["event"], entry["limit"], entry["counted_nano_usd"]) for entry in logs] == [
-        ("ledger_drift", "monthly", 45)
+        ("ledger_drift", "monthly", 55)
     ]
     spending.counted[TEAM.counter] = 50
     with capture_logs() as logs:
@@ -85,6 +85,36 @@ async def test_drift_is_told_once_two_looks_in_a_row_find_it_and_shown_at_once()
         spending.counted[TEAM.counter] = 45
         await watch.look()
     assert logs == []
+
+
+async def test_what_two_looks_in_a_row_find_below_the_ledger_is_set_right():
+    spending, watch = watching(TEAM, EVER)
+
+    async def look(counted):
+        spending.counted[TEAM.counter] = counted
+        with capture_logs() as logs:
+            await watch.look()
+        return spending.counted[TEAM.counter], [entry["event"] for entry in logs]
+
+    # Above, at first or both times, nothing is touched.
+    assert await look(55) == (55, [])
+    assert await look(55) == (55, ["ledger_drift"])
+    assert await look(45) == (45, ["ledger_drift"])
+    assert await look(46) == (50, ["ledger_drift", "ledger_drift_set_right"])
+    assert await look(45) == (45, [])
+    assert spending.counted[EVER.counter] == 50
+
+
+async def test_what_could_not_be_set_right_is_so_by_the_next_look():
+    spending, watch = watching(TEAM)
+    spending.counted[TEAM.counter] = 45
+    await watch.look()
+    rebuild, spending.rebuild = spending.rebuild, None
+    with pytest.raises(TypeError):
+        await watch.look()
+    spending.rebuild = rebuild
+    await watch.look()
+    assert spending.counted[TEAM.counter] == 50
 
 
 async def test_only_so_many_counters_are_looked_at():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from penstock_gateway.domain.access.identity import Caller, KeyScope, Tenant
@@ -53,6 +55,17 @@ def test_every_scope_binds_and_what_has_a_name_goes_before_each():
 def test_calendars_are_of_the_tenants_time_zone():
     (limit,) = LimitBook().limits_of(_caller(_tenant(spend_per_day=1)), "m")
     assert limit.allowance.window == Window(WindowKind.DAY, zone="Europe/Berlin")
+
+
+def test_another_time_zone_is_another_calendar_at_once():
+    book, tenant = LimitBook(), _tenant(spend_per_day=1)
+    for zone in ("Europe/Berlin", "Asia/Tokyo", "Europe/Berlin"):
+        moved = dataclasses.replace(tenant, time_zone=zone)
+        for model in ("m", "n"):
+            (limit,) = book.limits_of(_caller(moved), model)
+            assert limit.allowance.window.zone == zone
+            # The counter is the same, and there once.
+            assert book.spend_limits() == (limit,)
 
 
 def test_who_is_not_limited_has_no_limits_and_nothing_is_looked_up():

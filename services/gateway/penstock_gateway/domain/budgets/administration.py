@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock_common.errors import InvalidRequest, ResourceExists, ResourceNotFound, ResourceState, ScopeMissing
+from penstock_common.errors import (
+    InvalidRequest,
+    ResourceExists,
+    ResourceNotFound,
+    ResourceState,
+    RightsExceeded,
+    ScopeMissing,
+)
 from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
@@ -54,7 +61,10 @@ class BudgetParts(NamedTuple):
 
 
 class BudgetAdministration:
-    """Keeps budgets. One of another tenant is, for a tenant's own key, one that does not exist."""
+    """Keeps budgets. One of another tenant is, for a tenant's own key, one that does not exist.
+
+    So is, for a key of a team, one that is not that team's; and it changes none, its own team's neither.
+    """
 
     def __init__(self, directory: TenantDirectory, registry: Registry, parts: BudgetParts, now: Now = utc_now) -> None:
         self._directory = directory
@@ -68,10 +78,12 @@ class BudgetAdministration:
 
         Raises:
             ResourceExists: if the tenant has one of this name.
+            RightsExceeded: if the actor's key is of a team.
         """
         meant, after = wanted.tenant or actor.tenant, {"after": described(wanted)}
         async with self._audit.changing(Deed(actor, "budget.create", meant, wanted.name, after)) as records:
             owner = bounds.required_tenant(actor.meant(wanted.tenant))
+            _check_of_whole_tenant(actor)
             self._check(actor, owner, wanted)
             await existing_tenant(self._directory, records, owner)
             if self._configured(owner, wanted.name) is not None:
@@ -98,7 +110,10 @@ class BudgetAdministration:
         """
         owner = bounds.required_tenant(actor.meant(tenant))
         await self._book.renew()
-        return self._found(owner, name)
+        budget = self._found(owner, name)
+        if not _is_seen(actor, budget):
+            raise no_budget(name)
+        return budget
 
     async def standing(self, actor: Actor, tenant: str, name: str) -> BudgetLine:
         """Return a budget and where it stands."""
@@ -109,7 +124,8 @@ class BudgetAdministration:
         """Return budgets and where they stand, by tenant and name: of every tenant for an operator who names none."""
         meant = bounds.named_tenant(actor.meant(tenant))
         await self._book.renew()
-        budgets = [one for one in self._book.budgets if meant in ("", one.tenant) and _place(one) > page.after]
+        of_tenant = (one for one in self._book.budgets if meant in ("", one.tenant))
+        budgets = [one for one in of_tenant if _is_seen(actor, one) and _place(one) > page.after]
         found = listing(sorted(budgets, key=_place)[: page.size + 1], page, _place)
         lines = [line for line in await self._lines(found.items) if _is_over(line, over_percent)]
         return Listing(lines, found.next_token)
@@ -119,11 +135,13 @@ class BudgetAdministration:
 
         Raises:
             ResourceState: if it stands in the configuration.
+            RightsExceeded: if the actor's key is of a team.
             ScopeMissing: if it is an operator's, and the actor is none.
         """
         meant, details = wanted.tenant or actor.tenant, dict[str, str]()
         async with self._audit.changing(Deed(actor, "budget.update", meant, wanted.name, details)) as records:
             owner = bounds.required_tenant(actor.meant(wanted.tenant))
+            _check_of_whole_tenant(actor)
             named = set(fields) - {"tenant", "name"}
             unknown = named - set(CHANGEABLE)
             if unknown or not named:
@@ -138,10 +156,15 @@ class BudgetAdministration:
         return self._found(owner, wanted.name)
 
     async def delete(self, actor: Actor, tenant: str, name: str) -> None:
-        """Take a budget away; what its scope has spent stays in the ledger, and counts if it is made again."""
+        """Take a budget away; what its scope has spent stays in the ledger, and counts if it is made again.
+
+        Raises:
+            ResourceState, RightsExceeded, ScopeMissing: as ``update``.
+        """
         details = dict[str, str]()
         async with self._audit.changing(Deed(actor, "budget.delete", tenant or actor.tenant, name, details)) as records:
             owner = bounds.required_tenant(actor.meant(tenant))
+            _check_of_whole_tenant(actor)
             before = await self._changeable(actor, records, owner, name)
             details["before"] = described(before)
             await records.budgets.delete(owner, name)
@@ -151,12 +174,14 @@ class BudgetAdministration:
         """Return the budget, which has more until ``grace.until``; also one of the configuration, by an operator.
 
         Raises:
+            RightsExceeded: if the actor's key is of a team.
             ScopeMissing: if it is an operator's or the configuration's, and the actor is no operator.
         """
         now, details = self._now(), {"amount": usd(grace.amount), "reason": grace.reason}
         details["until"] = grace.until.isoformat()
         async with self._audit.changing(Deed(actor, "budget.grant", tenant or actor.tenant, name, details)) as records:
             owner = bounds.required_tenant(actor.meant(tenant))
+            _check_of_whole_tenant(actor)
             given = _checked(grace, now)
             budget = self._configured(owner, name) or await _created(records, owner, name)
             _require_owner(actor, budget)
@@ -236,6 +261,18 @@ def _require_owner(actor: Actor, budget: Budget) -> None:
         raise ScopeMissing(
             f"The budget '{budget.name}' is an operator's: an operator alone changes it.", scope=KeyScope.OPERATOR
         )
+
+
+def _check_of_whole_tenant(actor: Actor) -> None:
+    if actor.team:
+        raise RightsExceeded(
+            f"Your API key is of the team '{actor.team}'; budgets are made and changed with one that is of none.",
+            bound="team",
+        )
+
+
+def _is_seen(actor: Actor, budget: Budget) -> bool:
+    return not actor.team or budget.scope == Scope(ScopeKind.TEAM, actor.team)
 
 
 def _check_scope(scope: Scope) -> None:

@@ -39,6 +39,7 @@ class BudgetBook:
         self._zones = zones or {}
         self._now = now
         self._kept = Kept()
+        self._renewing = asyncio.Lock()
         self._by_tenant: Mapping[str, tuple[Limit, ...]] = {}
         self.budgets: tuple[Budget, ...] = ()
         """All of them, with their graces."""
@@ -49,8 +50,8 @@ class BudgetBook:
         return self._configured
 
     def zone_of(self, tenant: str) -> str:
-        """Return the time zone of a tenant's calendar."""
-        return self._zones.get(tenant, "UTC")
+        """Return the time zone of a tenant's calendar: the configuration's, or else that which it was created with."""
+        return self._zones.get(tenant) or self._kept.zones.get(tenant) or "UTC"
 
     def take_over(self, configured: Sequence[Budget], zones: Mapping[str, str]) -> None:
         """Know these of the configuration from now on, and the time zones of its tenants."""
@@ -59,13 +60,14 @@ class BudgetBook:
         self._apply()
 
     async def renew(self) -> None:
-        """Take in what was created, changed, granted and deleted, and what has ended.
+        """Take in what was created, changed, granted and deleted, and what has ended; one after another, so none undoes a newer one.
 
         Raises:
             ServiceUnavailable: if the store does not answer; what was known holds.
         """
-        self._kept = await self._store.kept(self._now())
-        self._apply()
+        async with self._renewing:
+            self._kept = await self._store.kept(self._now())
+            self._apply()
 
     def limit_of(self, budget: Budget) -> Limit:
         """Return what a budget allows now."""

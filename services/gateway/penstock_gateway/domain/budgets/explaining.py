@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock_common.errors import InvalidRequest, ResourceNotFound
-from penstock_gateway.domain.access.identity import Caller, TenantRecord
+from penstock_common.errors import InvalidRequest, ResourceNotFound, ScopeMissing
+from penstock_gateway.domain.access.identity import Caller, KeyRecord, KeyScope, TenantRecord
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration import bounds
 from penstock_gateway.domain.administration.actor import Actor
@@ -25,7 +25,7 @@ _MAX_NAME = 256
 
 
 class Asked(NamedTuple):
-    """Whose request it would be, and for what: a key, or else a tenant with a team and a user."""
+    """Whose request it would be, and for what: a key, or else a tenant with a team and a user; a key has its own of both."""
 
     key_id: str = ""
     tenant: str = ""
@@ -80,6 +80,7 @@ class LimitExplainer:
         Raises:
             InvalidRequest: if nobody says whose it is, or no model is named.
             ResourceNotFound: if there is no such key or tenant.
+            ScopeMissing: if the actor's key is of another tenant or team.
         """
         for field in ("team", "user_id", "feature"):
             bounds.readable(field, getattr(asked, field), 0, _MAX_NAME)
@@ -107,11 +108,32 @@ class LimitExplainer:
         tenant = self._directory.tenant(owner, await self._created(records, owner))
         if tenant is None:
             raise ResourceNotFound(f"There is no tenant '{owner}'.", kind="tenant", name=owner)
+        team = await _team(actor, records, asked, key)
         user_id = asked.user_id if key is None else key.user_id
-        return Caller(tenant, asked.key_id, frozenset(), user_id=user_id, team=asked.team)
+        return Caller(tenant, asked.key_id, frozenset(), user_id=user_id, team=team)
 
     async def _created(self, records: Records, name: str) -> TenantRecord | None:
         return None if name in self._directory.configured else await records.tenant(name)
+
+
+async def _team(actor: Actor, records: Records, asked: Asked, key: KeyRecord | None) -> str:
+    """Return the team that a request would be of."""
+    if key is not None:
+        team, is_own = key.team, key.team == actor.team
+    else:
+        team = asked.team or actor.team
+        # Keys of the configuration are of no team.
+        is_own = team == actor.team and not asked.key_id and await _is_own_user(actor, records, asked.user_id)
+    if actor.team and not is_own:
+        raise ScopeMissing(f"The API key sees the limits of the team '{actor.team}' alone.", scope=KeyScope.ADMIN)
+    return team
+
+
+async def _is_own_user(actor: Actor, records: Records, user_id: str) -> bool:
+    if not user_id or not actor.team:
+        return True
+    user = await records.user(user_id) if bounds.may_be_id(user_id) else None
+    return user is not None and (user.tenant, user.team) == (actor.tenant, actor.team)
 
 
 def _no_key(key_id: str) -> ResourceNotFound:

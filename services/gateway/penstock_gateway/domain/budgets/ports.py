@@ -15,10 +15,15 @@ from penstock_gateway.domain.webhooks.delivery import Delivery
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What the store has: created budgets without their graces, and graces by tenant and name, the configuration's too."""
+    """What the store has.
+
+    Created budgets without their graces, graces by tenant and name, the configuration's too, and the time zones of created
+    tenants by name; one that is missing has UTC.
+    """
 
     created: tuple[Budget, ...] = ()
     graces: Mapping[tuple[str, str], tuple[Grace, ...]] = {}
+    zones: Mapping[str, str] = {}
 
     def with_graces(self, budget: Budget) -> Budget:
         """Return a budget with the graces that it was granted."""
@@ -70,7 +75,7 @@ class BudgetStore(Protocol):
     """
 
     async def kept(self, now: datetime) -> Kept:
-        """Return all that was created, and the graces that have not ended."""
+        """Return all that was created, the graces that have not ended, and time zones."""
         ...
 
 

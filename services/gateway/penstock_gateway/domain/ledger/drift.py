@@ -60,7 +60,8 @@ class DriftWatch:
     """Measures drift now and then, remembers it for the metric, and says it where it stays.
 
     At most ``most`` counters are looked at. What is on its way from one to the other looks like drift for a moment: it is
-    told where two looks in a row find it.
+    told where two looks in a row find it. A counter that both find below the ledger is set right, as more could be spent by
+    it than there is; one that is above is left to somebody who looks: it may be the ledger that lacks something.
     """
 
     def __init__(
@@ -111,9 +112,10 @@ class DriftWatch:
                 _log.warning("ledger_drift_unknown", reason=str(getattr(error, "orig", error)))
 
     async def look(self) -> None:
-        """Measure once, and log what was apart before, too."""
+        """Measure once, log what was apart before, too, and set right what was below the ledger both times."""
         worst: dict[str, int] = {}
         apart: dict[tuple[str, str], int] = {}
+        below: list[Limit] = []
         for drift in await self.measured():
             limit = drift.limit
             kind = limit.scope.kind.value
@@ -131,7 +133,13 @@ class DriftWatch:
                     counted_nano_usd=drift.counted,
                     booked_nano_usd=drift.booked,
                 )
+                if drift.nano_usd < 0 and self._apart[counter] < 0:
+                    below.append(limit)
         self._apart, self.by_scope = apart, worst
+        for limit in below:
+            await self._counters.rebuild([limit])
+            del self._apart[limit.tenant, limit.counter]
+            _log.warning("ledger_drift_set_right", tenant=limit.tenant, scope=str(limit.scope), limit=limit.name)
 
     def _of(self, tenant: str) -> list[Limit]:
         return [

@@ -14,9 +14,10 @@ _MAX_KNOWN = 4096
 
 
 class _Known(msgspec.Struct, frozen=True):
-    """What was found before, as long as the rules and the budgets are those objects."""
+    """What was found before, as long as the rules and the budgets are those objects, and the time zone is that."""
 
     rules: Rules
+    zone: str
     budgets: tuple[Limit, ...]
     limits: tuple[Limit, ...]
 
@@ -47,12 +48,15 @@ class LimitBook:
             return ()
         key = (tenant.name, caller.team, caller.user_id, caller.key_id, model, feature)
         known = self._known.get(key)
-        if known is None or known.rules is not rules or known.budgets is not budgets:
+        zone = tenant.time_zone
+        if known is None or known.rules is not rules or known.budgets is not budgets or known.zone != zone:
             scopes = _scopes(caller, model, feature)
             limits = (*_of_rules(tenant, scopes), *(each for each in budgets if each.scope in scopes))
-            known = _Known(rules, budgets, _strictest(limits))
+            known = _Known(rules, zone, budgets, _strictest(limits))
             if len(self._known) >= _MAX_KNOWN:
                 self._known.clear()
+            # What was found last comes last: of one counter by two calendars, spend_limits has the newer.
+            self._known.pop(key, None)
             self._known[key] = known
         return known.limits
 

@@ -108,21 +108,23 @@ class Courier:
 
     async def deliver(self) -> int:
         """Try what is due, ``AT_ONCE`` at most; return how many that were."""
-        if not self._endpoints:
+        # What is taken over meanwhile may lack one of those that messages are claimed for.
+        endpoints = self._endpoints
+        if not endpoints:
             return 0
         now = self._now()
-        claimed = await self._store.claim(tuple(self._endpoints), now, now + LEASE, AT_ONCE)
+        claimed = await self._store.claim(tuple(endpoints), now, now + LEASE, AT_ONCE)
         if claimed:
             disabled = await self._store.disabled()
-            tries = [self._try(delivery, disabled) for delivery in claimed]
+            tries = [self._try(delivery, endpoints[delivery.webhook], disabled) for delivery in claimed]
             failed = [one for one in await asyncio.gather(*tries, return_exceptions=True) if one is not None]
             if failed:
                 # The others have come to their ends.
                 raise failed[0]
         return len(claimed)
 
-    async def _try(self, delivery: Delivery, disabled: frozenset[str]) -> None:
-        endpoint, now = self._endpoints[delivery.webhook], self._now()
+    async def _try(self, delivery: Delivery, endpoint: Endpoint, disabled: frozenset[str]) -> None:
+        now = self._now()
         if endpoint.address in disabled:
             wants_none = "the address wants no more: change the webhook's url"
             tried = msgspec.structs.replace(delivery, state=DeliveryState.DISABLED, error=wants_none)

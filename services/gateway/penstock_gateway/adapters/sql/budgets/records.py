@@ -14,6 +14,7 @@ from penstock_common.errors import ResourceExists
 from penstock_gateway.adapters.sql.budgets.tables import budgets, graces
 from penstock_gateway.adapters.sql.connecting import begun
 from penstock_gateway.adapters.sql.rows import present
+from penstock_gateway.adapters.sql.tables import tenants
 from penstock_gateway.domain.budgets.budget import AlertRule, Budget, BudgetKind, Grace
 from penstock_gateway.domain.budgets.ports import Kept
 from penstock_gateway.domain.limits.limit import Scope, ScopeKind
@@ -82,11 +83,13 @@ class SqlBudgets:
         self._engine = engine
 
     async def kept(self, now: datetime) -> Kept:
-        """Return all that was created, and the graces that have not ended: two statements."""
+        """Return all that was created, and the graces that have not ended: three statements, one transaction."""
         async with begun(self._engine) as connection:
             rows = (await connection.execute(select(budgets).order_by(budgets.c.tenant, budgets.c.name))).all()
             granted = (await connection.execute(select(graces).where(graces.c.until > now).order_by(graces.c.id))).all()
-        return Kept(tuple(map(_budget, rows)), _by_budget(granted))
+            zoned = select(tenants.c.name, tenants.c.time_zone).where(tenants.c.time_zone.is_not(None))
+            zones = {row.name: row.time_zone for row in await connection.execute(zoned)}
+        return Kept(tuple(map(_budget, rows)), _by_budget(granted), zones)
 
 
 def _by_budget(rows: Iterable[Row[Any]]) -> dict[tuple[str, str], tuple[Grace, ...]]:
