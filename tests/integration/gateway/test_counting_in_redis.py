@@ -314,6 +314,44 @@ async def test_account_is_rebuilt_from_the_ledger_and_reservations_stay(connect)
     assert (spend.spent, spend.reserved) == (30, 50)
 
 
+async def test_what_is_settled_while_an_account_is_rebuilt_stays(connect):
+    class Asked(History):
+        async def spent(self, tenant, scope, period):
+            booked = await super().spent(tenant, scope, period)
+            if self.asked == 2:
+                limiter.settle(reservation, Used(0, 100))
+                await settled(limiter)
+            return booked
+
+    history = Asked(0)
+    limiter = await connect(history=history)
+    limits = (money(1),)
+    reservation = (await ask(limiter, limits, Demand(0, 500, 500))).reservation
+    history.amount = 70
+    await limiter.rebuild(limits)
+    (spend,) = await limiter.standings(limits)
+    assert (spend.spent, spend.reserved) == (170, 0)
+
+
+async def test_an_account_that_redis_forgets_while_it_is_rebuilt_begins_with_the_ledger(connect, redis_server):
+    class Asked(History):
+        async def spent(self, tenant, scope, period):
+            booked = await super().spent(tenant, scope, period)
+            if self.asked == 2:
+                with redis_server.client() as client:
+                    client.flushall()
+                await limiter.standings(limits)
+            return booked
+
+    history = Asked(100)
+    limiter = await connect(history=history)
+    limits = (money(1),)
+    await limiter.standings(limits)
+    history.amount = 30
+    await limiter.rebuild(limits)
+    assert [each.spent for each in await limiter.standings(limits)] == [30]
+
+
 async def test_without_redis_money_waits_where_that_is_set(connect, redis_server):
     strict = await connect(SHORT, budgets_without_redis="closed")
     limits = (money(1), requests(9))

@@ -101,6 +101,7 @@ class RedisLimiter:
         self._alone: Alone | None = None
         self._returning: asyncio.Task[bool] | None = None
         self._is_used = asyncio.Event()
+        self._rebuilding = asyncio.Lock()
 
     @property
     def _is_strict(self) -> bool:
@@ -202,7 +203,7 @@ class RedisLimiter:
         return tuple(found[at] for at in range(len(limits)))
 
     async def rebuild(self, limits: Sequence[Limit]) -> None:
-        """Take what the ledger says for what was spent of money; what is reserved stays.
+        """Take what the ledger says for what was spent of money; what is reserved stays, and what is settled meanwhile is added.
 
         Raises:
             Overloaded: the ledger or Redis does not answer.
@@ -212,9 +213,10 @@ class RedisLimiter:
         now = self._now()
         plans = [self._plans.of((limit,), now) for limit in limits if limit.allowance.measure is Measure.SPEND]
         try:
-            for plan in plans:
-                await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
-                await self._teller.seed(plan.counted[0], plan.tenant, anew=True)
+            async with self._rebuilding:
+                for plan in plans:
+                    reply = await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
+                    await self._teller.correct(plan, reply[3])
         except (RedisUnavailable, ResponseError) as error:
             raise Overloaded("Redis does not answer just now. Try again.") from error
 

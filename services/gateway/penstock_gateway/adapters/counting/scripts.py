@@ -307,12 +307,18 @@ end
 return {1}
 """
 
-# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it, and whether it is believed in any
-# case, and not only by an account that knows nothing.
+# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it, how many microseconds ago it was
+# asked, and whether that is not for an account that knows nothing, but how much more an account has that knows something.
 _SEED = """
-if ARGV[5] == '1' then redis.call('HDEL', KEYS[4], 's') end
-if redis.call('HSETNX', KEYS[4], 's', ARGV[3]) == 1 then
-  redis.call('HSET', KEYS[4], 'f', now * ARGV[4])
+local is_told
+if ARGV[6] == '1' then
+  is_told = redis.call('HEXISTS', KEYS[4], 's') == 1
+  if is_told then redis.call('HINCRBY', KEYS[4], 's', ARGV[3]) end
+else
+  is_told = redis.call('HSETNX', KEYS[4], 's', ARGV[3]) == 1
+end
+if is_told then
+  redis.call('HSET', KEYS[4], 'f', (now - ARGV[5]) * ARGV[4])
   redis.call('PEXPIRE', KEYS[4], @LIFE@)
 end
 return {1}

@@ -232,21 +232,34 @@ class Teller:
             self._forgot(tenant, reply[1])
         raise RedisUnavailable("Redis forgets what it is told")
 
-    async def seed(self, counted: Counted, tenant: TenantState, *, anew: bool = False) -> None:
-        """Tell an account what was spent before it began; ``anew`` also one that knows. It is done once for all who wait."""
+    async def correct(self, plan: Plan, before: int) -> None:
+        """Have a plan's account, which said ``before``, say what the ledger does; what was settled since then is added.
+
+        Raises:
+            RedisUnavailable, ResponseError: it cannot be asked.
+            Overloaded: the ledger cannot be asked.
+        """
+        epoch, asked_us = plan.epoch, self._now_us()
+        more = await self._seeds.spent_now(plan.counted[0]) - before
+        # Redis that has forgotten meanwhile begins with what the ledger says: there is nothing to correct.
+        took_us = self._now_us() - asked_us
+        await self._redis.run(SEED, plan.keys, epoch, self._recovery_ms, more, 1, took_us, 1)
+
+    async def _seed(self, counted: Counted, tenant: TenantState) -> None:
+        """Tell an account what was spent before it began. It is done once for all who wait."""
         task = self._seeding.get(counted.name)
         if task is None:
-            task = self._seeding[counted.name] = asyncio.ensure_future(self._seed(counted, tenant, int(anew)))
+            task = self._seeding[counted.name] = asyncio.ensure_future(self._seed_anew(counted, tenant))
             task.add_done_callback(lambda _: self._seeding.pop(counted.name))
         await asyncio.shield(task)
 
-    async def _seed(self, counted: Counted, tenant: TenantState, anew: int) -> None:
+    async def _seed_anew(self, counted: Counted, tenant: TenantState) -> None:
         spent, known = await self._seeds.spent(counted), int(self._seeds.has_history)
         key = tenant.prefix + name_of(counted).encode()
-        await self._of_tenant(SEED, tenant, (key,), spent, known, anew)
+        await self._of_tenant(SEED, tenant, (key,), spent, known, 0, 0)
 
     async def _seed_all(self, plan: Plan, indexes: Iterable[int]) -> None:
-        await asyncio.gather(*(self.seed(plan.counted[index], plan.tenant) for index in indexes))
+        await asyncio.gather(*(self._seed(plan.counted[index], plan.tenant) for index in indexes))
 
     async def _tell(self, tenant: TenantState, buckets: Sequence[Told], name: str) -> None:
         for some in _in_parts(buckets):
