@@ -262,6 +262,43 @@ async def test_lease_in_redis_is_short_and_renewed_while_the_process_lives(conne
     assert before < after <= seconds * 1_000_000 + microseconds + 30_000_000
 
 
+def end_leases(redis_server):
+    """Have all leases be over, as after a Redis that was away for longer than they last."""
+    with redis_server.client() as client:
+        client.zadd(KEYS + "leases", dict.fromkeys(client.zrange(KEYS + "leases", 0, -1), 1))
+
+
+async def test_what_goes_on_is_held_again_when_its_lease_has_ended(connect, redis_server):
+    limiter, other = await connect(), await connect()
+    limits = (at_once(1), money(1))
+    long = (await ask(limiter, limits, Demand(0, USD // 2, USD // 2), "long")).reservation
+    end_leases(redis_server)
+    assert await remaining(other, limits) == [1, USD]
+    limiter._tenants["t"].open["long"].renew_us = 0
+    await limiter.beat()
+    assert await remaining(other, limits) == [0, USD // 2]
+    assert await limiter.extend(long, USD) == USD // 2
+    limiter.settle(long, Used(0, 700))
+    await settled(limiter)
+    running, spend = await other.standings(limits)
+    assert (running.remaining, spend.spent, spend.reserved) == (1, 700, 0)
+
+
+async def test_after_redis_was_away_for_longer_than_leases_last_what_goes_on_keeps_its_ceiling(connect, redis_server):
+    limiter, other = await connect(SHORT), await connect()
+    await until(limiter.answers)
+    limits = (at_once(3), money(1))
+    long = (await ask(limiter, limits, Demand(0, USD // 2, USD // 2), "long")).reservation
+    with redis_server.paused():
+        assert (await ask(limiter, limits)).reservation
+    await until(other.answers)
+    end_leases(redis_server)
+    await until(limiter.answers)
+    await limiter.beat()
+    assert await remaining(other, limits) == [1, USD // 2]
+    assert await limiter.extend(long, USD // 4) == USD // 4
+
+
 async def test_nothing_that_is_counted_lives_for_ever(connect, redis_server):
     limiter = await connect(SHORT)
     limits = (requests(5), tokens(9), at_once(5), money(1))

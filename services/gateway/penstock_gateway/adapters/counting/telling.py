@@ -157,10 +157,16 @@ class Teller:
                 tenant.is_untold = False
             due = [held for held in tenant.open.values() if held.renew_us <= now_us]
             for some in _in_parts(due) if due else [due]:
-                leases = [word for held in some for word in (held.id, _lease_ms(held, now_us))]
-                await self._of_tenant(RENEW, tenant, (), *leases)
-                for held in some:
-                    held.renew_us = now_us + RENEW_US
+                await self._renew(tenant, some, now_us)
+
+    async def _renew(self, tenant: TenantState, some: Sequence[Held], now_us: int) -> None:
+        """Renew leases; what goes on though its lease has ended, because Redis was away for long, is held again."""
+        leases = [word for held in some for word in (held.id, _lease_ms(held, now_us))]
+        _, *ended = await self._of_tenant(RENEW, tenant, (), *leases)
+        going_on = [tenant.open.get(name.decode()) for name in ended]
+        await self._assert_all([held for held in going_on if held is not None and held.until_us > now_us])
+        for held in some:
+            held.renew_us = now_us + RENEW_US
 
     @property
     def _recovery_ms(self) -> int:
