@@ -579,6 +579,30 @@ async def test_what_ended_while_redis_was_away_is_told_once_it_is_back(connect, 
     assert (await other.standings(limits))[-1].spent == 700
 
 
+async def test_what_ends_while_redis_is_told_what_was_let_in_without_it_is_told_too(connect, redis_server, monkeypatch):
+    limiter, other = await connect(SHORT), await connect()
+    await until(limiter.answers)
+    limits = (at_once(9), money(1))
+    with redis_server.paused():
+        names = ("first", "second", "third")
+        first, second, third = [(await ask(limiter, limits, Demand(0, 100, 100), name)).reservation for name in names]
+        limiter.settle(first, Used(0, 10))
+    ends = {"first": lambda: limiter.settle(second, Used(0, 20)), "third": lambda: limiter.settle(third, Used(0, 40))}
+    asserting = limiter._teller._assert
+
+    async def assert_and_end(held):
+        was_new = await asserting(held)
+        ends.pop(held.id, lambda: None)()
+        return was_new
+
+    monkeypatch.setattr(limiter._teller, "_assert", assert_and_end)
+    await until(limiter.answers)
+    await limiter.beat()
+    await settled(limiter)
+    running, spend = await other.standings(limits)
+    assert not ends and (running.remaining, spend.spent, spend.reserved) == (9, 70, 0)
+
+
 async def test_redis_that_crashed_knows_who_went_on_and_counts_no_cost_twice(connect, redis_server):
     history = History(0)
     limiter, other = await connect(SHORT, history), await connect(SHORT, history)

@@ -129,20 +129,24 @@ class Teller:
         states = {tenant.name: tenant for tenant in tenants}
         for tenant in states.values():
             await self._of_tenant(RENEW, tenant, ())
-        await self._tell_ended([owed for owed in self.owed.values() if owed.is_alone], untold)
+        told: set[str] = set()
+        await self._tell_ended(told, untold)
         forgotten = [owed for owed in self.owed.values() if owed.epoch != owed.plan.tenant.epoch and not owed.is_alone]
         await self._assert_all([owed.held for owed in forgotten if owed.held is not None])
         for owed in forgotten:
             owed.is_alone = True
         going_on = [held for tenant in states.values() for held in tenant.open.values()]
+        told.update([owed.id for owed in forgotten], [held.id for held in going_on])
         for held in await self._assert_all(going_on):
             if held.is_alone:
                 _take_out(held, Used(held.demand.tokens), untold)
         for held in going_on:
             held.is_alone = False
+        await self._tell_ended(told, untold)
         buckets = sorted(untold.values(), key=_tenant_of)
         for name, of_tenant in groupby(buckets, _tenant_of):
             await self._tell(states[name], list(of_tenant), f"{self._processes.name}:{next(self._numbers)}")
+        await self._tell_ended(told, untold)
 
     async def renew(self, tenants: Iterable[TenantState]) -> None:
         """Renew the leases in Redis of what goes on, and find out whether it knows the tenants.
@@ -197,16 +201,19 @@ class Teller:
         self._asserting.pop(tenant.name, None)
         tenant.is_untold = done.cancelled() or done.exception() is not None
 
-    async def _tell_ended(self, ended: Sequence[Owed], untold: Untold) -> None:
-        by_id = {owed.id: owed for owed in ended}
-        known = await self._assert_all([owed.held for owed in ended if owed.held is not None])
-        for owed in ended:
-            owed.corrects = False
-        for held in known:
-            # What Redis let in before its answer was lost, it has counted itself.
-            owed = by_id[held.id]
-            owed.corrects = True
-            _take_out(held, owed.used, untold)
+    async def _tell_ended(self, told: set[str], untold: Untold) -> None:
+        """Put in what ended that was let in without Redis and is not among what was told, until nothing has ended meanwhile."""
+        while ended := [owed for owed in self.owed.values() if owed.is_alone and owed.id not in told]:
+            by_id = {owed.id: owed for owed in ended}
+            told.update(by_id)
+            known = await self._assert_all([owed.held for owed in ended if owed.held is not None])
+            for owed in ended:
+                owed.corrects = False
+            for held in known:
+                # What Redis let in before its answer was lost, it has counted itself.
+                owed = by_id[held.id]
+                owed.corrects = True
+                _take_out(held, owed.used, untold)
 
     async def _assert_all(self, all_held: Sequence[Held]) -> list[Held]:
         """Put reservations in; return those that Redis knew."""
