@@ -603,6 +603,23 @@ async def test_what_ends_while_redis_is_told_what_was_let_in_without_it_is_told_
     assert not ends and (running.remaining, spend.spent, spend.reserved) == (9, 70, 0)
 
 
+async def test_request_that_asks_again_after_a_lost_answer_is_settled(connect, redis_server):
+    limiter, other = await connect(SHORT), await connect()
+    await until(limiter.answers)
+    limits = (at_once(9), money(1))
+    await ask(limiter, limits, Demand(0, USD, USD), "before")
+    with redis_server.paused():
+        # It is not known whether Redis let it in: it is told that nothing came of it.
+        assert (await ask(limiter, limits, Demand(0, 100, 100), "same")).refused_by
+        again = (await ask(limiter, limits, Demand(0, 0, 0), "same")).reservation
+        limiter.settle(again, Used(0, 7))
+    await until(limiter.answers)
+    await limiter.beat()
+    await settled(limiter)
+    running, spend = await other.standings(limits)
+    assert (running.remaining, spend.spent, spend.reserved) == (8, 7, USD)
+
+
 async def test_redis_that_crashed_knows_who_went_on_and_counts_no_cost_twice(connect, redis_server):
     history = History(0)
     limiter, other = await connect(SHORT, history), await connect(SHORT, history)

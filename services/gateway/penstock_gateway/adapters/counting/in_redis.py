@@ -156,6 +156,9 @@ class RedisLimiter:
         now = self._now()
         limits = limits if isinstance(limits, tuple) else tuple(limits)
         plan = self._plans.of(limits, now)
+        while reservation_id in self._teller.owed:
+            # Its end is still to be told, as the answer to it was lost: what is asked again must not end with it.
+            reservation_id += "~"
         reservation = Reservation(reservation_id, tenant, limits, demand, now, None, plan)
         if self._alone is not None and not await self._is_back():
             return await self._reserve_alone(self._alone, plan, reservation, lease)
