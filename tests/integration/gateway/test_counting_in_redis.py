@@ -14,6 +14,7 @@ from penstock_common.background import background_work
 from penstock_common.errors import Overloaded
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.testing.redis_server import RedisServer
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.adapters.counting.in_redis import RedisLimiter, Terms, open_limiter
 from penstock_gateway.domain.limits.admission import Demand, Used
 from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Measure, Scope, ScopeKind
@@ -297,6 +298,24 @@ async def test_after_redis_was_away_for_longer_than_leases_last_what_goes_on_kee
     await limiter.beat()
     assert await remaining(other, limits) == [1, USD // 2]
     assert await limiter.extend(long, USD // 4) == USD // 4
+
+
+async def test_questions_are_not_remembered_in_the_place_of_what_requests_need(connect, redis_server):
+    limiter, memory = await connect(SHORT, History(0)), InMemoryLimiter(history=History(0))
+    await until(limiter.answers)
+    limits = (requests(9), money(1))
+    for each, known in ((limiter, limiter._plans), (memory, memory._prepared)):
+        await ask(each, limits)
+        before = known.all()
+        for _ in range(3):
+            await each.standings([*limits])
+            await each.rebuild([*limits])
+        assert known.all() == before and len(before) == 1
+    with redis_server.paused():
+        await ask(limiter, limits)
+        alone = limiter._alone
+        await limiter.standings([*limits])
+        assert len(alone._limits) == 1
 
 
 async def test_nothing_that_is_counted_lives_for_ever(connect, redis_server):

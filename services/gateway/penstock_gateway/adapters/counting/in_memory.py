@@ -179,7 +179,7 @@ class InMemoryLimiter:
     async def standings(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
         """Return where limits stand, in the order given, and take nothing."""
         now = self._now()
-        counted = self._prepared.of(tuple(limits), now)
+        counted = self._prepared.once(tuple(limits), now)
         while self._room(counted, _NOTHING, self.now_us()) is None:
             await self._sow(counted)
         return self._standings(counted, now, self.now_us())
@@ -190,7 +190,7 @@ class InMemoryLimiter:
             return
         async with self._rebuilding:
             await self.standings(limits)
-            for each in self._prepared.of(tuple(limits), self._now()):
+            for each in self._prepared.once(tuple(limits), self._now()):
                 account = self.counter(each.name)
                 if isinstance(account, Account):
                     # The counter first and the ledger second: what comes between them may be counted twice, and is never lost.

@@ -214,7 +214,7 @@ class RedisLimiter:
         if self._history is None:
             return
         now = self._now()
-        plans = [self._plans.of((limit,), now) for limit in limits if limit.allowance.measure is Measure.SPEND]
+        plans = [self._plans.once((limit,), now) for limit in limits if limit.allowance.measure is Measure.SPEND]
         try:
             async with self._rebuilding:
                 for plan in plans:
@@ -266,7 +266,7 @@ class RedisLimiter:
 
     async def _standings(self, limits: tuple[Limit, ...]) -> tuple[Standing, ...]:
         now = self._now()
-        plan = self._plans.of(limits, now)
+        plan = self._plans.once(limits, now)
         if self._alone is None or await self._is_back():
             try:
                 reply = await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
