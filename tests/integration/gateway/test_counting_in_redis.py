@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from penstock_common import redis_connection
 from penstock_common.background import background_work
 from penstock_common.errors import Overloaded
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.testing.redis_server import RedisServer
+from penstock_gateway.adapters.counting import in_redis
 from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.adapters.counting.in_redis import RedisLimiter, Terms, open_limiter
 from penstock_gateway.domain.limits.admission import Demand, Used
@@ -711,6 +713,31 @@ async def test_processes_say_that_they_are_there_and_gone(redis_server):
         await until(is_there)
     with redis_server.client() as client:
         assert client.zcard("penstock:limits:counting") == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_process_that_ends_tells_first_what_redis_has_not_heard(connect, redis_server, monkeypatch, fails):
+    monkeypatch.setattr(in_redis, "LAST_WORDS_SECONDS", 60.0)
+    other, limits = await connect(), (at_once(2), money(1))
+    with suppress(ExceptionGroup):
+        async with open_limiter(redis_server.url, SHORT, Terms(), None) as limiter:
+            await until(limiter.answers)
+            with redis_server.paused():
+                limiter.settle((await ask(limiter, limits, Demand(0, 100, 100))).reservation, Used(0, 70))
+            if fails:
+                raise LookupError
+    running, spend = await other.standings(limits)
+    assert (running.remaining, spend.spent, spend.reserved) == (2, 70, 0)
+    with redis_server.client() as client:
+        assert client.zcard("penstock:limits:counting") == 0
+
+
+async def test_process_that_ends_waits_for_no_redis_that_is_away(connect, redis_server, monkeypatch):
+    monkeypatch.setattr(in_redis, "LAST_WORDS_SECONDS", 0.0)
+    with redis_server.paused(), capture_logs() as logs:
+        async with open_limiter(redis_server.url, SHORT, Terms(), None) as limiter:
+            limiter.settle((await ask(limiter, (requests(2),))).reservation, Used())
+    assert [log["count"] for log in logs if log["event"] == "limits_settlement_lost"] == [1]
 
 
 async def test_a_local_redis_that_is_full_gives_up_cached_answers_and_never_a_count(tmp_path):

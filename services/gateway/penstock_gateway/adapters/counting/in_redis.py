@@ -42,7 +42,10 @@ WithoutRedis = Literal["share", "open", "closed"]
 BEAT_SECONDS = 3.0
 """How often a process says that it is there, and renews the leases of what goes on."""
 
-_NOTHING = Demand()
+LAST_WORDS_SECONDS = 1.0
+"""How long a process that ends may tell Redis what that has not confirmed."""
+_CONFIRMED_SECONDS = 0.01
+
 _log = structlog.get_logger(__name__)
 
 
@@ -65,9 +68,11 @@ async def open_limiter(
         return
     async with RedisConnection(url, patience) as redis, background_work() as in_background:
         limiter = RedisLimiter(redis, terms, history, in_background=in_background)
-        async with running(limiter.run()):
-            yield limiter
-        await limiter.close()
+        try:
+            async with running(limiter.run()):
+                yield limiter
+        finally:
+            await limiter.close()
 
 
 class RedisLimiter:
@@ -136,8 +141,14 @@ class RedisLimiter:
             _log.warning("limits_not_told", reason=str(error))
 
     async def close(self) -> None:
-        """Say that this process is gone."""
-        await self._processes.leave()
+        """Tell what Redis has not confirmed, for a second at the most, and say that this process is gone."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._tell_owed()
+        except TimeoutError:
+            _log.error("limits_settlement_lost", count=len(self._teller.owed))
+        finally:
+            await self._processes.leave()
 
     async def answers(self) -> bool:
         """Return whether Redis can be asked just now."""
@@ -344,6 +355,13 @@ class RedisLimiter:
         if self._returning is None:
             self._returning = asyncio.ensure_future(self._return(self._alone))
         return await asyncio.shield(self._returning)
+
+    async def _tell_owed(self) -> None:
+        """Tell how reservations ended until Redis has confirmed all of it."""
+        while self._teller.owed:
+            if await self._is_back():
+                self._teller.send_old()
+            await asyncio.sleep(_CONFIRMED_SECONDS)
 
     async def _return(self, alone: Alone) -> bool:
         try:
