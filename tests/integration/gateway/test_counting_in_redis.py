@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from penstock_common import redis_connection
 from penstock_common.background import background_work
 from penstock_common.errors import Overloaded
 from penstock_common.redis_connection import RedisConnection
 from penstock_common.testing.redis_server import RedisServer
+from penstock_gateway.adapters.counting import in_redis
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.adapters.counting.in_redis import RedisLimiter, Terms, open_limiter
 from penstock_gateway.domain.limits.admission import Demand, Used
 from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Measure, Scope, ScopeKind
@@ -262,6 +265,61 @@ async def test_lease_in_redis_is_short_and_renewed_while_the_process_lives(conne
     assert before < after <= seconds * 1_000_000 + microseconds + 30_000_000
 
 
+def end_leases(redis_server):
+    """Have all leases be over, as after a Redis that was away for longer than they last."""
+    with redis_server.client() as client:
+        client.zadd(KEYS + "leases", dict.fromkeys(client.zrange(KEYS + "leases", 0, -1), 1))
+
+
+async def test_what_goes_on_is_held_again_when_its_lease_has_ended(connect, redis_server):
+    limiter, other = await connect(), await connect()
+    limits = (at_once(1), money(1))
+    long = (await ask(limiter, limits, Demand(0, USD // 2, USD // 2), "long")).reservation
+    end_leases(redis_server)
+    assert await remaining(other, limits) == [1, USD]
+    limiter._tenants["t"].open["long"].renew_us = 0
+    await limiter.beat()
+    assert await remaining(other, limits) == [0, USD // 2]
+    assert await limiter.extend(long, USD) == USD // 2
+    limiter.settle(long, Used(0, 700))
+    await settled(limiter)
+    running, spend = await other.standings(limits)
+    assert (running.remaining, spend.spent, spend.reserved) == (1, 700, 0)
+
+
+async def test_after_redis_was_away_for_longer_than_leases_last_what_goes_on_keeps_its_ceiling(connect, redis_server):
+    limiter, other = await connect(SHORT), await connect()
+    await until(limiter.answers)
+    limits = (at_once(3), money(1))
+    long = (await ask(limiter, limits, Demand(0, USD // 2, USD // 2), "long")).reservation
+    with redis_server.paused():
+        assert (await ask(limiter, limits)).reservation
+    await until(other.answers)
+    end_leases(redis_server)
+    await until(limiter.answers)
+    await limiter.beat()
+    assert await remaining(other, limits) == [1, USD // 2]
+    assert await limiter.extend(long, USD // 4) == USD // 4
+
+
+async def test_questions_are_not_remembered_in_the_place_of_what_requests_need(connect, redis_server):
+    limiter, memory = await connect(SHORT, History(0)), InMemoryLimiter(history=History(0))
+    await until(limiter.answers)
+    limits = (requests(9), money(1))
+    for each, known in ((limiter, limiter._plans), (memory, memory._prepared)):
+        await ask(each, limits)
+        before = known.all()
+        for _ in range(3):
+            await each.standings([*limits])
+            await each.rebuild([*limits])
+        assert known.all() == before and len(before) == 1
+    with redis_server.paused():
+        await ask(limiter, limits)
+        alone = limiter._alone
+        await limiter.standings([*limits])
+        assert len(alone._limits) == 1
+
+
 async def test_nothing_that_is_counted_lives_for_ever(connect, redis_server):
     limiter = await connect(SHORT)
     limits = (requests(5), tokens(9), at_once(5), money(1))
@@ -312,6 +370,44 @@ async def test_account_is_rebuilt_from_the_ledger_and_reservations_stay(connect)
     await limiter.rebuild(limits)
     spend, _ = await limiter.standings(limits)
     assert (spend.spent, spend.reserved) == (30, 50)
+
+
+async def test_what_is_settled_while_an_account_is_rebuilt_stays(connect):
+    class Asked(History):
+        async def spent(self, tenant, scope, period):
+            booked = await super().spent(tenant, scope, period)
+            if self.asked == 2:
+                limiter.settle(reservation, Used(0, 100))
+                await settled(limiter)
+            return booked
+
+    history = Asked(0)
+    limiter = await connect(history=history)
+    limits = (money(1),)
+    reservation = (await ask(limiter, limits, Demand(0, 500, 500))).reservation
+    history.amount = 70
+    await limiter.rebuild(limits)
+    (spend,) = await limiter.standings(limits)
+    assert (spend.spent, spend.reserved) == (170, 0)
+
+
+async def test_an_account_that_redis_forgets_while_it_is_rebuilt_begins_with_the_ledger(connect, redis_server):
+    class Asked(History):
+        async def spent(self, tenant, scope, period):
+            booked = await super().spent(tenant, scope, period)
+            if self.asked == 2:
+                with redis_server.client() as client:
+                    client.flushall()
+                await limiter.standings(limits)
+            return booked
+
+    history = Asked(100)
+    limiter = await connect(history=history)
+    limits = (money(1),)
+    await limiter.standings(limits)
+    history.amount = 30
+    await limiter.rebuild(limits)
+    assert [each.spent for each in await limiter.standings(limits)] == [30]
 
 
 async def test_without_redis_money_waits_where_that_is_set(connect, redis_server):
@@ -504,6 +600,47 @@ async def test_what_ended_while_redis_was_away_is_told_once_it_is_back(connect, 
     assert (await other.standings(limits))[-1].spent == 700
 
 
+async def test_what_ends_while_redis_is_told_what_was_let_in_without_it_is_told_too(connect, redis_server, monkeypatch):
+    limiter, other = await connect(SHORT), await connect()
+    await until(limiter.answers)
+    limits = (at_once(9), money(1))
+    with redis_server.paused():
+        names = ("first", "second", "third")
+        first, second, third = [(await ask(limiter, limits, Demand(0, 100, 100), name)).reservation for name in names]
+        limiter.settle(first, Used(0, 10))
+    ends = {"first": lambda: limiter.settle(second, Used(0, 20)), "third": lambda: limiter.settle(third, Used(0, 40))}
+    asserting = limiter._teller._assert
+
+    async def assert_and_end(held):
+        was_new = await asserting(held)
+        ends.pop(held.id, lambda: None)()
+        return was_new
+
+    monkeypatch.setattr(limiter._teller, "_assert", assert_and_end)
+    await until(limiter.answers)
+    await limiter.beat()
+    await settled(limiter)
+    running, spend = await other.standings(limits)
+    assert not ends and (running.remaining, spend.spent, spend.reserved) == (9, 70, 0)
+
+
+async def test_request_that_asks_again_after_a_lost_answer_is_settled(connect, redis_server):
+    limiter, other = await connect(SHORT), await connect()
+    await until(limiter.answers)
+    limits = (at_once(9), money(1))
+    await ask(limiter, limits, Demand(0, USD, USD), "before")
+    with redis_server.paused():
+        # It is not known whether Redis let it in: it is told that nothing came of it.
+        assert (await ask(limiter, limits, Demand(0, 100, 100), "same")).refused_by
+        again = (await ask(limiter, limits, Demand(0, 0, 0), "same")).reservation
+        limiter.settle(again, Used(0, 7))
+    await until(limiter.answers)
+    await limiter.beat()
+    await settled(limiter)
+    running, spend = await other.standings(limits)
+    assert (running.remaining, spend.spent, spend.reserved) == (8, 7, USD)
+
+
 async def test_redis_that_crashed_knows_who_went_on_and_counts_no_cost_twice(connect, redis_server):
     history = History(0)
     limiter, other = await connect(SHORT, history), await connect(SHORT, history)
@@ -576,6 +713,31 @@ async def test_processes_say_that_they_are_there_and_gone(redis_server):
         await until(is_there)
     with redis_server.client() as client:
         assert client.zcard("penstock:limits:counting") == 0
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_process_that_ends_tells_first_what_redis_has_not_heard(connect, redis_server, monkeypatch, fails):
+    monkeypatch.setattr(in_redis, "LAST_WORDS_SECONDS", 60.0)
+    other, limits = await connect(), (at_once(2), money(1))
+    with suppress(ExceptionGroup):
+        async with open_limiter(redis_server.url, SHORT, Terms(), None) as limiter:
+            await until(limiter.answers)
+            with redis_server.paused():
+                limiter.settle((await ask(limiter, limits, Demand(0, 100, 100))).reservation, Used(0, 70))
+            if fails:
+                raise LookupError
+    running, spend = await other.standings(limits)
+    assert (running.remaining, spend.spent, spend.reserved) == (2, 70, 0)
+    with redis_server.client() as client:
+        assert client.zcard("penstock:limits:counting") == 0
+
+
+async def test_process_that_ends_waits_for_no_redis_that_is_away(connect, redis_server, monkeypatch):
+    monkeypatch.setattr(in_redis, "LAST_WORDS_SECONDS", 0.0)
+    with redis_server.paused(), capture_logs() as logs:
+        async with open_limiter(redis_server.url, SHORT, Terms(), None) as limiter:
+            limiter.settle((await ask(limiter, (requests(2),))).reservation, Used())
+    assert [log["count"] for log in logs if log["event"] == "limits_settlement_lost"] == [1]
 
 
 async def test_a_local_redis_that_is_full_gives_up_cached_answers_and_never_a_count(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -283,3 +284,37 @@ async def test_memory_holds_what_is_open(limiter, clock):
         limiter.settle(verdict.reservation, Used(1))
         clock.advance(0.001)
     assert len(limiter._leases) <= 2_001 and not limiter._open and not list(limiter.outstanding())
+
+
+class LedgerThatIsWrittenTo:
+    """Answers with what was booked when it was asked, and by then more has been settled."""
+
+    def __init__(self):
+        self.booked, self.meanwhile = 0, None
+
+    async def spent(self, tenant, scope, period):
+        booked, meanwhile, self.meanwhile = self.booked, self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return booked
+
+
+async def test_what_is_settled_while_an_account_is_rebuilt_stays(clock):
+    ledger = LedgerThatIsWrittenTo()
+    limiter = InMemoryLimiter(lambda: clock.ns, clock.now, ledger)
+    limits = (money(1),)
+    reservation = (await ask(limiter, limits, Demand(0, 500, 500))).reservation
+    ledger.booked, ledger.meanwhile = 70, lambda: limiter.settle(reservation, Used(0, 100))
+    await limiter.rebuild(limits)
+    assert [(each.spent, each.reserved) for each in await limiter.standings(limits)] == [(170, 0)]
+
+
+async def test_an_account_that_is_rebuilt_by_two_at_once_is_corrected_once(clock):
+    ledger = LedgerThatIsWrittenTo()
+    ledger.booked = 100
+    limiter = InMemoryLimiter(lambda: clock.ns, clock.now, ledger)
+    limits = (money(1),)
+    await limiter.standings(limits)
+    ledger.booked = 30
+    await asyncio.gather(limiter.rebuild(limits), limiter.rebuild(limits))
+    assert [each.spent for each in await limiter.standings(limits)] == [30]

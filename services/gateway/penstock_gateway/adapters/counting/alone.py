@@ -53,7 +53,8 @@ class Alone:
 
     async def standings(self, plan: Plan) -> tuple[Standing, ...]:
         """Return where the shares stand."""
-        standings = await self._limiter.standings(await self._shares_of(plan))
+        shares = [await self._share_of(counted) for counted in plan.counted]
+        standings = await self._limiter.standings(shares)
         limits = (each.limit for each in plan.counted)
         return tuple(msgspec.structs.replace(each, limit=limit) for each, limit in zip(standings, limits, strict=True))
 

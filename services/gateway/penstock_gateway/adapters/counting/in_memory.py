@@ -86,6 +86,7 @@ class InMemoryLimiter:
         self._next_look_us = 0
         self._open: dict[str, _Open] = {}
         self._leases: list[tuple[int, str]] = []
+        self._rebuilding = asyncio.Lock()
 
     @property
     def mode(self) -> str:
@@ -178,18 +179,24 @@ class InMemoryLimiter:
     async def standings(self, limits: Sequence[Limit]) -> tuple[Standing, ...]:
         """Return where limits stand, in the order given, and take nothing."""
         now = self._now()
-        counted = self._prepared.of(tuple(limits), now)
+        counted = self._prepared.once(tuple(limits), now)
         while self._room(counted, _NOTHING, self.now_us()) is None:
             await self._sow(counted)
         return self._standings(counted, now, self.now_us())
 
     async def rebuild(self, limits: Sequence[Limit]) -> None:
-        """Take what the ledger says for what was spent; what is reserved stays."""
-        await self.standings(limits)
-        for each in self._prepared.of(tuple(limits), self._now()):
-            account = self.counter(each.name)
-            if isinstance(account, Account) and self._seeds.has_history:
-                account.spent = await self._seeds.spent(each)
+        """Take what the ledger says for what was spent; what is reserved stays, and what is settled meanwhile is added."""
+        if not self._seeds.has_history:
+            return
+        async with self._rebuilding:
+            await self.standings(limits)
+            for each in self._prepared.once(tuple(limits), self._now()):
+                account = self.counter(each.name)
+                if isinstance(account, Account):
+                    # The counter first and the ledger second: what comes between them may be counted twice, and is never lost.
+                    before = account.spent
+                    booked = await self._seeds.spent_now(each)
+                    account.spent += booked - before
 
     def now_us(self) -> int:
         """Return the time by which it counts, in microseconds."""

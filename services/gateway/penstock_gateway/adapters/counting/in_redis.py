@@ -42,7 +42,10 @@ WithoutRedis = Literal["share", "open", "closed"]
 BEAT_SECONDS = 3.0
 """How often a process says that it is there, and renews the leases of what goes on."""
 
-_NOTHING = Demand()
+LAST_WORDS_SECONDS = 1.0
+"""How long a process that ends may tell Redis what that has not confirmed."""
+_CONFIRMED_SECONDS = 0.01
+
 _log = structlog.get_logger(__name__)
 
 
@@ -65,9 +68,11 @@ async def open_limiter(
         return
     async with RedisConnection(url, patience) as redis, background_work() as in_background:
         limiter = RedisLimiter(redis, terms, history, in_background=in_background)
-        async with running(limiter.run()):
-            yield limiter
-        await limiter.close()
+        try:
+            async with running(limiter.run()):
+                yield limiter
+        finally:
+            await limiter.close()
 
 
 class RedisLimiter:
@@ -101,6 +106,7 @@ class RedisLimiter:
         self._alone: Alone | None = None
         self._returning: asyncio.Task[bool] | None = None
         self._is_used = asyncio.Event()
+        self._rebuilding = asyncio.Lock()
 
     @property
     def _is_strict(self) -> bool:
@@ -135,8 +141,14 @@ class RedisLimiter:
             _log.warning("limits_not_told", reason=str(error))
 
     async def close(self) -> None:
-        """Say that this process is gone."""
-        await self._processes.leave()
+        """Tell what Redis has not confirmed, for a second at the most, and say that this process is gone."""
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._tell_owed()
+        except TimeoutError:
+            _log.error("limits_settlement_lost", count=len(self._teller.owed))
+        finally:
+            await self._processes.leave()
 
     async def answers(self) -> bool:
         """Return whether Redis can be asked just now."""
@@ -155,6 +167,9 @@ class RedisLimiter:
         now = self._now()
         limits = limits if isinstance(limits, tuple) else tuple(limits)
         plan = self._plans.of(limits, now)
+        while reservation_id in self._teller.owed:
+            # Its end is still to be told, as the answer to it was lost: what is asked again must not end with it.
+            reservation_id += "~"
         reservation = Reservation(reservation_id, tenant, limits, demand, now, None, plan)
         if self._alone is not None and not await self._is_back():
             return await self._reserve_alone(self._alone, plan, reservation, lease)
@@ -202,7 +217,7 @@ class RedisLimiter:
         return tuple(found[at] for at in range(len(limits)))
 
     async def rebuild(self, limits: Sequence[Limit]) -> None:
-        """Take what the ledger says for what was spent of money; what is reserved stays.
+        """Take what the ledger says for what was spent of money; what is reserved stays, and what is settled meanwhile is added.
 
         Raises:
             Overloaded: the ledger or Redis does not answer.
@@ -210,11 +225,12 @@ class RedisLimiter:
         if self._history is None:
             return
         now = self._now()
-        plans = [self._plans.of((limit,), now) for limit in limits if limit.allowance.measure is Measure.SPEND]
+        plans = [self._plans.once((limit,), now) for limit in limits if limit.allowance.measure is Measure.SPEND]
         try:
-            for plan in plans:
-                await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
-                await self._teller.seed(plan.counted[0], plan.tenant, anew=True)
+            async with self._rebuilding:
+                for plan in plans:
+                    reply = await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
+                    await self._teller.correct(plan, reply[3])
         except (RedisUnavailable, ResponseError) as error:
             raise Overloaded("Redis does not answer just now. Try again.") from error
 
@@ -261,7 +277,7 @@ class RedisLimiter:
 
     async def _standings(self, limits: tuple[Limit, ...]) -> tuple[Standing, ...]:
         now = self._now()
-        plan = self._plans.of(limits, now)
+        plan = self._plans.once(limits, now)
         if self._alone is None or await self._is_back():
             try:
                 reply = await self._teller.ask(RESERVE, plan, "", plan.packed, 0, 0, 0, 0, 0, 0)
@@ -339,6 +355,13 @@ class RedisLimiter:
         if self._returning is None:
             self._returning = asyncio.ensure_future(self._return(self._alone))
         return await asyncio.shield(self._returning)
+
+    async def _tell_owed(self) -> None:
+        """Tell how reservations ended until Redis has confirmed all of it."""
+        while self._teller.owed:
+            if await self._is_back():
+                self._teller.send_old()
+            await asyncio.sleep(_CONFIRMED_SECONDS)
 
     async def _return(self, alone: Alone) -> bool:
         try:

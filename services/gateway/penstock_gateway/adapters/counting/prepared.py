@@ -69,3 +69,7 @@ class PreparedLimits(Generic[T]):
             self._known.clear()
         self._known[id(limits)] = limits, min((each.period.end for each in of_now), default=EVER.end), made
         return made
+
+    def once(self, limits: tuple[Limit, ...], now: datetime) -> T:
+        """Return it and remember nothing: for limits that are put together for one question, and would evict others."""
+        return self._prepare(counted(limits, now))

@@ -251,23 +251,27 @@ return {more}
 """
 
 # Puts a reservation in that Redis does not know: one that was made without it, or before it forgot; or what it does not know
-# of one.
+# of one; and has one held again whose lease ended though it goes on.
 # KEYS: as above, and the counters. ARGV: epoch, ms, id, plan, tokens, expected, ceiling, lease ms.
 # Returns: 1, or 0 where it was there; or UNKNOWN, and the indexes of accounts of which nothing is known.
 _ASSERT = """
 local id, plan, unknown = ARGV[3], cmsgpack.unpack(ARGV[4]), {-1}
 local kept = redis.call('HGET', KEYS[2], id)
+if kept == 'done' then return {0} end
+local tokens, expected, ceiling = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 if kept then
-  if kept == 'done' then return {0} end
-  local tokens, expected, ceiling, held = cmsgpack.unpack(kept)
-  local more = ARGV[7] - ceiling
-  if held == 1 and more > 0 then
-    for i, limit in ipairs(plan) do
-      if limit[1] == 4 then hold(KEYS[i + 3], more, more) end
+  local its_tokens, its_expected, its_ceiling, is_held = cmsgpack.unpack(kept)
+  local more = max(0, ceiling - its_ceiling)
+  tokens, expected, ceiling = its_tokens, its_expected + more, its_ceiling + more
+  if is_held == 1 then
+    if more > 0 then
+      for i, limit in ipairs(plan) do
+        if limit[1] == 4 then hold(KEYS[i + 3], more, more) end
+      end
+      keep(id, tokens, expected, ceiling, 1, ARGV[4])
     end
-    keep(id, tokens, expected + more, ceiling + more, 1, ARGV[4])
+    return {0}
   end
-  return {0}
 end
 for i, limit in ipairs(plan) do
   if limit[1] == 4 and redis.call('HEXISTS', KEYS[i + 3], 's') == 0 then unknown[#unknown + 1] = i - 1 end
@@ -275,14 +279,15 @@ end
 if #unknown > 1 then return unknown end
 for i, limit in ipairs(plan) do
   if limit[1] == 4 then
-    hold(KEYS[i + 3], ARGV[6], ARGV[7])
+    hold(KEYS[i + 3], expected, ceiling)
   elseif limit[1] == 3 then
     redis.call('HINCRBY', KEYS[i + 3], 'n', 1)
   end
   redis.call('PEXPIRE', KEYS[i + 3], @LIFE@)
 end
-keep(id, tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), 1, ARGV[4])
+keep(id, tokens, expected, ceiling, 1, ARGV[4])
 lease(id, ARGV[8])
+if kept then return {0} end
 return {1}
 """
 
@@ -307,23 +312,39 @@ end
 return {1}
 """
 
-# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it, and whether it is believed in any
-# case, and not only by an account that knows nothing.
+# KEYS: as above, and an account. ARGV: epoch, ms, what was spent, whether a ledger says it, how many microseconds ago it was
+# asked, and whether that is not for an account that knows nothing, but how much more an account has that knows something.
 _SEED = """
-if ARGV[5] == '1' then redis.call('HDEL', KEYS[4], 's') end
-if redis.call('HSETNX', KEYS[4], 's', ARGV[3]) == 1 then
-  redis.call('HSET', KEYS[4], 'f', now * ARGV[4])
+local is_told
+if ARGV[6] == '1' then
+  is_told = redis.call('HEXISTS', KEYS[4], 's') == 1
+  if is_told then redis.call('HINCRBY', KEYS[4], 's', ARGV[3]) end
+else
+  is_told = redis.call('HSETNX', KEYS[4], 's', ARGV[3]) == 1
+end
+if is_told then
+  redis.call('HSET', KEYS[4], 'f', (now - ARGV[5]) * ARGV[4])
   redis.call('PEXPIRE', KEYS[4], @LIFE@)
 end
 return {1}
 """
 
 # KEYS: as above. ARGV: epoch, ms, and for each reservation that goes on its id and for how many ms its lease does.
+# Returns: 1, and the ids of those whose lease had ended, so that nothing is held for them.
 _RENEW = """
+local reply = {1}
 for i = 3, #ARGV - 1, 2 do
-  if redis.call('ZSCORE', KEYS[3], ARGV[i]) then redis.call('ZADD', KEYS[3], now + ARGV[i + 1] * 1000, ARGV[i]) end
+  local kept = redis.call('HGET', KEYS[2], ARGV[i])
+  if kept and kept ~= 'done' then
+    local _, _, _, is_held = cmsgpack.unpack(kept)
+    if is_held == 1 then
+      redis.call('ZADD', KEYS[3], 'XX', now + ARGV[i + 1] * 1000, ARGV[i])
+    else
+      reply[#reply + 1] = ARGV[i]
+    end
+  end
 end
-return {1}
+return reply
 """
 
 # KEYS: processes. ARGV: name, ms after which who says nothing is gone. Returns: how many there are.

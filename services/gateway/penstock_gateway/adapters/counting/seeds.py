@@ -27,17 +27,22 @@ class Seeds:
         Raises:
             Overloaded: the history does not answer: a budget of which nothing is known admits nothing.
         """
-        if self._history is None:
-            return 0
         task = self._asked.get(counted.name)
         if task is None:
-            limit = counted.limit
-            asking = self._history.spent(limit.tenant, limit.scope, counted.period)
-            task = self._asked[counted.name] = asyncio.ensure_future(asking)
+            task = self._asked[counted.name] = asyncio.ensure_future(self.spent_now(counted))
             task.add_done_callback(lambda _: self._asked.pop(counted.name, None))
+        return await asyncio.shield(task)
+
+    async def spent_now(self, counted: Counted) -> int:
+        """Return it of an own question: the answer to one that was asked before may be older than what the caller knows.
+
+        Raises:
+            Overloaded: the history does not answer.
+        """
+        if self._history is None:
+            return 0
+        limit = counted.limit
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            raise
+            return await self._history.spent(limit.tenant, limit.scope, counted.period)
         except Exception as error:
             raise Overloaded("It is not known just now what was spent of a budget. Try again.") from error

@@ -129,20 +129,24 @@ class Teller:
         states = {tenant.name: tenant for tenant in tenants}
         for tenant in states.values():
             await self._of_tenant(RENEW, tenant, ())
-        await self._tell_ended([owed for owed in self.owed.values() if owed.is_alone], untold)
+        told: set[str] = set()
+        await self._tell_ended(told, untold)
         forgotten = [owed for owed in self.owed.values() if owed.epoch != owed.plan.tenant.epoch and not owed.is_alone]
         await self._assert_all([owed.held for owed in forgotten if owed.held is not None])
         for owed in forgotten:
             owed.is_alone = True
         going_on = [held for tenant in states.values() for held in tenant.open.values()]
+        told.update([owed.id for owed in forgotten], [held.id for held in going_on])
         for held in await self._assert_all(going_on):
             if held.is_alone:
                 _take_out(held, Used(held.demand.tokens), untold)
         for held in going_on:
             held.is_alone = False
+        await self._tell_ended(told, untold)
         buckets = sorted(untold.values(), key=_tenant_of)
         for name, of_tenant in groupby(buckets, _tenant_of):
             await self._tell(states[name], list(of_tenant), f"{self._processes.name}:{next(self._numbers)}")
+        await self._tell_ended(told, untold)
 
     async def renew(self, tenants: Iterable[TenantState]) -> None:
         """Renew the leases in Redis of what goes on, and find out whether it knows the tenants.
@@ -157,10 +161,16 @@ class Teller:
                 tenant.is_untold = False
             due = [held for held in tenant.open.values() if held.renew_us <= now_us]
             for some in _in_parts(due) if due else [due]:
-                leases = [word for held in some for word in (held.id, _lease_ms(held, now_us))]
-                await self._of_tenant(RENEW, tenant, (), *leases)
-                for held in some:
-                    held.renew_us = now_us + RENEW_US
+                await self._renew(tenant, some, now_us)
+
+    async def _renew(self, tenant: TenantState, some: Sequence[Held], now_us: int) -> None:
+        """Renew leases; what goes on though its lease has ended, because Redis was away for long, is held again."""
+        leases = [word for held in some for word in (held.id, _lease_ms(held, now_us))]
+        _, *ended = await self._of_tenant(RENEW, tenant, (), *leases)
+        going_on = [tenant.open.get(name.decode()) for name in ended]
+        await self._assert_all([held for held in going_on if held is not None and held.until_us > now_us])
+        for held in some:
+            held.renew_us = now_us + RENEW_US
 
     @property
     def _recovery_ms(self) -> int:
@@ -191,16 +201,19 @@ class Teller:
         self._asserting.pop(tenant.name, None)
         tenant.is_untold = done.cancelled() or done.exception() is not None
 
-    async def _tell_ended(self, ended: Sequence[Owed], untold: Untold) -> None:
-        by_id = {owed.id: owed for owed in ended}
-        known = await self._assert_all([owed.held for owed in ended if owed.held is not None])
-        for owed in ended:
-            owed.corrects = False
-        for held in known:
-            # What Redis let in before its answer was lost, it has counted itself.
-            owed = by_id[held.id]
-            owed.corrects = True
-            _take_out(held, owed.used, untold)
+    async def _tell_ended(self, told: set[str], untold: Untold) -> None:
+        """Put in what ended that was let in without Redis and is not among what was told, until nothing has ended meanwhile."""
+        while ended := [owed for owed in self.owed.values() if owed.is_alone and owed.id not in told]:
+            by_id = {owed.id: owed for owed in ended}
+            told.update(by_id)
+            known = await self._assert_all([owed.held for owed in ended if owed.held is not None])
+            for owed in ended:
+                owed.corrects = False
+            for held in known:
+                # What Redis let in before its answer was lost, it has counted itself.
+                owed = by_id[held.id]
+                owed.corrects = True
+                _take_out(held, owed.used, untold)
 
     async def _assert_all(self, all_held: Sequence[Held]) -> list[Held]:
         """Put reservations in; return those that Redis knew."""
@@ -232,21 +245,34 @@ class Teller:
             self._forgot(tenant, reply[1])
         raise RedisUnavailable("Redis forgets what it is told")
 
-    async def seed(self, counted: Counted, tenant: TenantState, *, anew: bool = False) -> None:
-        """Tell an account what was spent before it began; ``anew`` also one that knows. It is done once for all who wait."""
+    async def correct(self, plan: Plan, before: int) -> None:
+        """Have a plan's account, which said ``before``, say what the ledger does; what was settled since then is added.
+
+        Raises:
+            RedisUnavailable, ResponseError: it cannot be asked.
+            Overloaded: the ledger cannot be asked.
+        """
+        epoch, asked_us = plan.epoch, self._now_us()
+        more = await self._seeds.spent_now(plan.counted[0]) - before
+        # Redis that has forgotten meanwhile begins with what the ledger says: there is nothing to correct.
+        took_us = self._now_us() - asked_us
+        await self._redis.run(SEED, plan.keys, epoch, self._recovery_ms, more, 1, took_us, 1)
+
+    async def _seed(self, counted: Counted, tenant: TenantState) -> None:
+        """Tell an account what was spent before it began. It is done once for all who wait."""
         task = self._seeding.get(counted.name)
         if task is None:
-            task = self._seeding[counted.name] = asyncio.ensure_future(self._seed(counted, tenant, int(anew)))
+            task = self._seeding[counted.name] = asyncio.ensure_future(self._seed_anew(counted, tenant))
             task.add_done_callback(lambda _: self._seeding.pop(counted.name))
         await asyncio.shield(task)
 
-    async def _seed(self, counted: Counted, tenant: TenantState, anew: int) -> None:
+    async def _seed_anew(self, counted: Counted, tenant: TenantState) -> None:
         spent, known = await self._seeds.spent(counted), int(self._seeds.has_history)
         key = tenant.prefix + name_of(counted).encode()
-        await self._of_tenant(SEED, tenant, (key,), spent, known, anew)
+        await self._of_tenant(SEED, tenant, (key,), spent, known, 0, 0)
 
     async def _seed_all(self, plan: Plan, indexes: Iterable[int]) -> None:
-        await asyncio.gather(*(self.seed(plan.counted[index], plan.tenant) for index in indexes))
+        await asyncio.gather(*(self._seed(plan.counted[index], plan.tenant) for index in indexes))
 
     async def _tell(self, tenant: TenantState, buckets: Sequence[Told], name: str) -> None:
         for some in _in_parts(buckets):
