@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from penstock_common.configuration import Configuration
 from penstock_common.sql.archive import BackupError
-from penstock_embedding.app import copies as documents
-from penstock_embedding.settings import StorageSettings as DocumentsSettings
 from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.app.copies import back_up, restore
 from penstock_gateway.app.exports import ExportError, Span, export
@@ -28,7 +27,7 @@ ShowRows = Callable[[str, int], None]
 async def upgrade_database(config: Path) -> None:
     """Bring the schema to the newest version; several at once wait for each other.
 
-    Of the configuration it needs the database's address and no other secret.
+    Where the embedding service is not installed, its tables are left to it: it brings them up to date when it starts. Of the configuration it needs the database's address and no other secret.
 
     Raises:
         ConfigurationError: if the configuration cannot be used.
@@ -37,9 +36,27 @@ async def upgrade_database(config: Path) -> None:
     configuration = Configuration.load(config)
     try:
         await upgrade_schema(configuration.settings(StorageSettings))
-        await documents.upgrade_schema(configuration.settings(DocumentsSettings))
+        if _keeps_documents():
+            from penstock_embedding.app.copies import upgrade_schema as upgrade_documents
+            from penstock_embedding.settings import StorageSettings as DocumentsSettings
+
+            await upgrade_documents(configuration.settings(DocumentsSettings))
     except OSError as error:
         raise SuiteFailure(str(error)) from error
+
+
+def _keeps_documents() -> bool:
+    """Return whether the service that keeps documents is installed here: images of other roles have it not."""
+    return find_spec("penstock_embedding") is not None
+
+
+async def _back_up_documents(configuration: Configuration, path: Path) -> None:
+    if not _keeps_documents():
+        raise SuiteFailure("Documents are copied where the embedding service is installed, which it is not here.")
+    from penstock_embedding.app.copies import back_up as back_up_documents
+    from penstock_embedding.settings import StorageSettings as DocumentsSettings
+
+    await back_up_documents(configuration.settings(DocumentsSettings), path)
 
 
 async def back_up_database(
@@ -54,7 +71,7 @@ async def back_up_database(
     configuration = _configuration(selection)
     try:
         if documents_to is not None:
-            await documents.back_up(configuration.settings(DocumentsSettings), documents_to)
+            await _back_up_documents(configuration, documents_to)
         made = await back_up(configuration.settings(StorageSettings), file, show)
     except BackupError as error:
         raise SuiteFailure(str(error)) from error
