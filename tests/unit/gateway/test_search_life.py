@@ -16,7 +16,7 @@ from penstock_common.contract.knowledge_calls import SearchRequest, SearchRespon
 from penstock_common.errors import ResourceNotFound
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.domain.access.identity import OPERATORS, Caller
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.door import Capacity, Door
