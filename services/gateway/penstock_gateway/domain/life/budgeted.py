@@ -16,7 +16,7 @@ from penstock_gateway.domain.life.exchange import Exchange
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
-from penstock_gateway.domain.life.progress import Progress, attempts_made
+from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.seats import Seat
 from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
@@ -35,6 +35,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self._parts = parts
         self._progress = Progress()
+        self._effective: GenerationInput = call.order.input
+        self._owed: Bill | None = None  # for what nobody else is billed for, nor told of
         self._seat: Seat | None = None
         self._stream: AnswerStream | None = None
         self.is_metered = False
@@ -109,11 +111,17 @@ class BudgetedChat(Exchange[ChatOrder]):
             return None
 
     def _give_up(self) -> None:
-        """Give back what was taken of the limits: the request is refused as if it had been at once."""
+        """Give back what was taken of the limits: the request is refused as if it had been at once, but for what it owes."""
+        if self._owed is not None:
+            return
         reserved, self._reserved, self._is_admitted = self._reserved, None, False
         if reserved is not None:
             self._visits.limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
+
+    def _owe(self, bill: Bill) -> None:
+        """Take in what is to be paid whatever becomes of the request."""
+        self._owed = bill if self._owed is None else and_also(bill, self._owed)
 
     def _note_prices(self, plan: Plan) -> None:
         prices = dearest(plan.prices)

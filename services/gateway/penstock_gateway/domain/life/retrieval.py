@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -61,12 +61,6 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True):
     digest: bytes
     given: AnswerSource | None = None
 
-    @property
-    def owed(self) -> Bill | None:
-        """What the search has cost; None where that is nothing."""
-        cost = self.retrieved.result.query_cost_nano_usd
-        return Bill(cost_nano_usd=cost) if cost else None
-
     def signals(self, progress: Progress) -> RetrievalSignals:
         """Return what there is to count of an answer."""
         return signals_of_chat(self.retrieved, self.told(progress.events), is_whole=progress.finished is not None)
@@ -98,8 +92,12 @@ class Retrieval:
         """Let requests that begin from now on have these."""
         self.models = models
 
-    async def grounds(self, request: GenerationInput, call: Call[ChatOrder]) -> Grounds:
+    async def grounds(
+        self, request: GenerationInput, call: Call[ChatOrder], owe: Callable[[Bill], None] | None = None
+    ) -> Grounds:
         """Return what the answer to ``request`` is to rest on; it is recorded as a step.
+
+        ``owe`` hears what the search has cost, where that is anything, before what was found is looked at.
 
         Raises:
             ModelNotFound: if no model of the name would be asked, and there is none.
@@ -114,6 +112,8 @@ class Retrieval:
         step = call.steps.next(self.name)
         use = joined(order.knowledge or NOT_SAID, self.models.get(order.input.model, NOT_SAID))
         retrieved = await self._retrieved(use, request, call, step)
+        if owe is not None and (cost := retrieved.result.query_cost_nano_usd):
+            owe(Bill(cost_nano_usd=cost))
         step.attributes = {
             "bases": ",".join(use.bases),
             "outcome": retrieved.outcome,
