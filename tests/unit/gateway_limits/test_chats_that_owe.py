@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from penstock_common.contract.cache import LookupResponse
 from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.knowledge_calls import SearchResponse
 from penstock_common.errors import NoHealthyUpstream, NothingRelevant, PenstockError
+from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.types import (
     Candidate,
     Finished,
@@ -187,3 +189,23 @@ async def test_a_search_is_paid_for_where_nothing_relevant_is_found(begin, world
         await answered(exchange)
     assert [row.cost_nano_usd for row in world.rows] == [SEARCH]
     assert await spent(limiter, exchange) == SEARCH
+
+
+class Longer:
+    """Puts much before the question."""
+
+    name = "longer"
+
+    async def apply(self, request, call):
+        more = Message(role=Role.SYSTEM, parts=(Text(text="word " * 400),))
+        return msgspec.structs.replace(request, messages=(more, *request.messages))
+
+
+async def test_an_answer_that_a_budget_ends_is_billed_for_what_its_model_was_sent(begin, world):
+    started, _ = answer_of("m", 20)[0]
+    world.answers["m"] = ((started, TextDelta(text="abc" * 20)), (TextDelta(text="abc" * 2_000),))
+    exchange = begin(300, steps=(Longer(),))
+    finished = (await answered(exchange)).finished
+    assert finished.stopped_by == "budget"
+    (row,) = world.rows
+    assert row.usage.input_tokens == estimated_input_tokens(world.asked[0].input) > 400

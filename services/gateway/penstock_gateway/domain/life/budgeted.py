@@ -138,7 +138,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             await self._seat.leave(cause)
         if self._stream is not None:
             await self._stream.aclose()
-        attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self.call.order.input
+        attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self._effective
         self._note_what_is_owed(attempts)
         if progress.started is None:
             assert spending is not None, "only what is metered runs out of money"
