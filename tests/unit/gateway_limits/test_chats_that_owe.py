@@ -13,7 +13,7 @@ import pytest
 from penstock_common.contract.cache import LookupResponse
 from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.knowledge_calls import SearchResponse
-from penstock_common.errors import NoHealthyUpstream, NothingRelevant, PenstockError
+from penstock_common.errors import NoHealthyUpstream, NothingRelevant, PenstockError, UpstreamFailed
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.types import (
     Candidate,
@@ -37,7 +37,7 @@ from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.ladder import NO_LADDERS
+from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladder, Ladders, SmallerModel, Template
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.life.retrieval import Retrieval
@@ -68,12 +68,13 @@ class World:
     answers: dict = field(default_factory=lambda: {"m": answer_of("m")})
     owed: dict = field(default_factory=dict)
     """What a failed attempt's step says."""
+    search_cost: int = SEARCH
     unrouted: PenstockError | None = None
     rows: list = field(default_factory=list)
     asked: list = field(default_factory=list)
 
     async def search(self, request, steps):
-        return SearchResponse(SearchResult(hits=[], searched=[], query_tokens=5, query_cost_nano_usd=SEARCH))
+        return SearchResponse(SearchResult(hits=[], searched=[], query_tokens=5, query_cost_nano_usd=self.search_cost))
 
     async def look_up(self, request, steps):
         return LookupResponse(generation="g")
@@ -88,11 +89,18 @@ class World:
         self.asked.append(request)
         step = Step("attempt", 100, 103, attributes={"upstream": "up", "model": request.input.model})
         steps.append(step)
-        for batch in self.answers[request.input.model]:
-            if isinstance(batch, Exception):
-                step.attributes.update(self.owed)
-                raise batch
-            yield batch
+        written = 0
+        try:
+            for batch in self.answers[request.input.model]:
+                if isinstance(batch, Exception):
+                    step.attributes.update(self.owed)
+                    raise batch
+                yield batch
+                written += 10
+        except GeneratorExit:
+            if self.owed:
+                step.attributes.update({**self.owed, "owed_output_tokens": written})
+            raise
 
     async def keep(self, request):
         pass
@@ -209,3 +217,49 @@ async def test_an_answer_that_a_budget_ends_is_billed_for_what_its_model_was_sen
     assert finished.stopped_by == "budget"
     (row,) = world.rows
     assert row.usage.input_tokens == estimated_input_tokens(world.asked[0].input) > 400
+
+
+DOWN = UpstreamFailed("It is down.", upstream="up")
+FAILED = {
+    "owed_input_tokens": 0, "owed_output_tokens": 40, "owed_cached_input_tokens": 0,
+    "input_nano_usd": 0, "cached_input_nano_usd": 0, "output_nano_usd": PRICES.output_nano_usd,
+}  # fmt: skip
+"""An attempt that is owed 40,000 nano-dollars."""
+
+
+def standing_in(*rungs):
+    return Ladders({"m": Ladder.of(*rungs, reserve=timedelta())})
+
+
+@pytest.mark.parametrize(
+    ("rung", "cost"),
+    [(SmallerModel("small"), 43_000), (Template({"general": "Sorry."}), 40_000)],
+    ids=["model", "text"],
+)
+async def test_what_the_first_model_is_owed_is_billed_with_what_stood_in(begin, world, limiter, rung, cost):
+    world.answers, world.owed = {"m": (DOWN,), "small": answer_of("small")}, FAILED
+    exchange = begin(1_000, ladders=standing_in(rung))
+    await answered(exchange)
+    assert [(row.outcome, row.cost_nano_usd) for row in world.rows] == [("ok", cost)]
+    assert await spent(limiter, exchange) == cost
+
+
+async def test_what_stands_in_is_metered_beside_what_the_first_model_is_owed(begin, world, limiter):
+    started, _ = answer_of("small")[0]
+    endless = ((started,), *((TextDelta(text="abc" * 10),) for _ in range(100)))
+    world.answers, world.owed = {"m": (DOWN,), "small": endless}, {**FAILED, "owed_output_tokens": 200}
+    exchange = begin(600, ladders=standing_in(SmallerModel("small")))
+    assert (await answered(exchange)).finished.stopped_by == "budget"
+    (row,) = world.rows
+    assert 200_000 < row.cost_nano_usd <= 600_000
+    assert await spent(limiter, exchange) == row.cost_nano_usd
+
+
+async def test_an_answer_is_metered_beside_what_the_search_has_cost(begin, world, limiter):
+    started, _ = answer_of("m")[0]
+    world.answers = {"m": ((started,), *((TextDelta(text="abc" * 10),) for _ in range(100)))}
+    world.search_cost = 200_000
+    exchange = begin(600, knowledge=searching())
+    assert (await answered(exchange)).finished.stopped_by == "budget"
+    (row,) = world.rows
+    assert 200_000 < row.cost_nano_usd <= 600_000

@@ -16,7 +16,7 @@ from penstock_gateway.domain.life.exchange import Exchange
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
-from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made
+from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.seats import Seat
 from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
@@ -81,6 +81,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             self._note_prices(plan)
         if self._spending is None:
             return Generation(generator, asked.request, ladder)
+        self._spending.spent = self._cost_so_far()
         try:
             asked = await self._spending.afford(asked.request, effective.model)
         except (QuotaExhausted, BudgetReserved):
@@ -122,6 +123,10 @@ class BudgetedChat(Exchange[ChatOrder]):
     def _owe(self, bill: Bill) -> None:
         """Take in what is to be paid whatever becomes of the request."""
         self._owed = bill if self._owed is None else and_also(bill, self._owed)
+
+    def _cost_so_far(self, bill: Bill = NOTHING_OWED) -> int:
+        """Return the nano-dollars of a bill, and of what is owed besides."""
+        return bill.cost_nano_usd + (0 if self._owed is None else self._owed.cost_nano_usd)
 
     def _note_prices(self, plan: Plan) -> None:
         prices = dearest(plan.prices)

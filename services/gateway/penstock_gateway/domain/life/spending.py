@@ -72,6 +72,8 @@ class Spending:
         self._refused = refused
         self.meter: Meter | None = None
         """Of whoever was asked last."""
+        self.spent = 0
+        """Nano-dollars that are owed already, whatever is asked next."""
         self.is_capped = False
         """Whether a model was asked for less than the caller had asked for."""
 
@@ -89,7 +91,7 @@ class Spending:
                 return Afforded(request, None)
             raise unknown_price(model)
         asked, before = asked_of(request.input), self.meter
-        meter = Meter(self._limiter, self._reservation, needs, prices, asked)
+        meter = Meter(self._limiter, self._reservation, needs, prices, asked, self.spent)
         if before is not None:
             meter.ceiling = before.ceiling
         self.meter = meter
@@ -97,10 +99,10 @@ class Spending:
             return Afforded(request, None)
         expected, most = needs.outputs_of(self._reservation.tenant, model, asked)
         if not await meter.cover(expected):
-            raise self.refused(needs.cost_of(prices, asked.input_tokens, expected))
+            raise self.refused(self.spent + needs.cost_of(prices, asked.input_tokens, expected))
         # Of an answer that comes in one piece nothing is known before its end.
         request = msgspec.structs.replace(request, whole=False)
-        if meter.ceiling < 2 * needs.cost_of(prices, asked.input_tokens, expected):
+        if meter.ceiling - self.spent < 2 * needs.cost_of(prices, asked.input_tokens, expected):
             # There is nothing left that would pay for another attempt beside the first.
             request = msgspec.structs.replace(request, may_hedge=False, may_recover=False)
         if needs.hides_output(model) and not await meter.cover(most):
