@@ -81,7 +81,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             self._note_prices(plan)
         if self._spending is None:
             return Generation(generator, asked.request, ladder)
-        self._spending.spent = self._cost_so_far()
+        self._note_spent()
         try:
             asked = await self._spending.afford(asked.request, effective.model)
         except (QuotaExhausted, BudgetReserved):
@@ -124,9 +124,10 @@ class BudgetedChat(Exchange[ChatOrder]):
         """Take in what is to be paid whatever becomes of the request."""
         self._owed = bill if self._owed is None else and_also(bill, self._owed)
 
-    def _cost_so_far(self, bill: Bill = NOTHING_OWED) -> int:
-        """Return the nano-dollars of a bill, and of what is owed besides."""
-        return bill.cost_nano_usd + (0 if self._owed is None else self._owed.cost_nano_usd)
+    def _note_spent(self, bill: Bill = NOTHING_OWED) -> None:
+        """Have what is asked next paid for beside a bill, and beside what is owed whatever is asked."""
+        if self._spending is not None:
+            self._spending.spent = bill.cost_nano_usd + (0 if self._owed is None else self._owed.cost_nano_usd)
 
     def _note_prices(self, plan: Plan) -> None:
         prices = dearest(plan.prices)

@@ -36,7 +36,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.outcome import Outcome
 from penstock_gateway.domain.life.parts import LifeParts
-from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_by, owed_for
+from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
 from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.settlement import NO_PART
@@ -254,10 +254,8 @@ class ChatExchange(BudgetedChat):
         self._steps.stop(failure)
         if descent is None:
             descent = self._descent = self._begin_descent(ladder, error)
-        descent.note_failed(self._generate)
+        self._note_spent(descent.note_failed(self._generate))
         self._generate = None
-        if self._spending is not None:
-            self._spending.spent = self._cost_so_far(owed_by(descent.attempts(), self._effective))
         taken = await descent.next(self._steps)
         if taken is None:
             cause, descent.cause = descent.cause, None
@@ -342,8 +340,7 @@ class ChatExchange(BudgetedChat):
         bill = Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective)
         saved = self._source.saved if is_hit and finished is not None and self._source is not None else None
         if finished is not None and not finished.stopped_by and self._descent is not None:
-            # An answer's end tells what its own model cost, and a budget's that of all.
-            bill = and_also(bill, owed_by(self._descent.attempts(), self._effective))
+            bill = and_also(bill, self._descent.owed())
         return Outcome(
             bill=bill if self._owed is None else and_also(bill, self._owed),
             public_model=self.call.order.input.model if self._source is not None else "",

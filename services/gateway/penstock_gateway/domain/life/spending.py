@@ -90,8 +90,8 @@ class Spending:
             if needs.terms.allows_unknown_prices:
                 return Afforded(request, None)
             raise unknown_price(model)
-        asked, before = asked_of(request.input), self.meter
-        meter = Meter(self._limiter, self._reservation, needs, prices, asked, self.spent)
+        asked, before = asked_of(request.input)._replace(owed_nano_usd=self.spent), self.meter
+        meter = Meter(self._limiter, self._reservation, needs, prices, asked)
         if before is not None:
             meter.ceiling = before.ceiling
         self.meter = meter

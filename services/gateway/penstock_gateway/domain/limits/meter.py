@@ -33,7 +33,7 @@ class Meter:
     """One answer's meter, in tokens of output and nano-dollars.
 
     ``prices`` are the dearest of those who may answer: pinned, whatever the configuration says later, until whoever
-    answers tells higher ones. ``spent`` is what the request owes before this answer. Of ``asked``, the input is an estimate, and what it may have at most is kept by whoever answers.
+    answers tells higher ones. Of ``asked``, the input is an estimate, and what it may have at most is kept by whoever answers.
     """
 
     __slots__ = (
@@ -47,25 +47,17 @@ class Meter:
         "_needs",
         "_prices",
         "_room",
-        "_spent",
         "ceiling",
         "reservation",
     )  # fmt: skip
 
     def __init__(
-        self,
-        limiter: Limiter,
-        reservation: Reservation,
-        needs: Needs,
-        prices: UnitPrices,
-        asked: Asked,
-        spent: int = 0,
+        self, limiter: Limiter, reservation: Reservation, needs: Needs, prices: UnitPrices, asked: Asked
     ) -> None:
         self._limiter = limiter
         self.reservation = reservation
         self.ceiling = reservation.ceiling or 0
         self._needs = needs
-        self._spent = spent
         self._bytes = self._deltas = self._largest = 0
         self._asked = asked
         self._most = None if asked.max_output_tokens is None else asked.max_output_tokens * asked.choices
@@ -85,7 +77,7 @@ class Meter:
     @property
     def is_free(self) -> bool:
         """Whether nothing that may come costs anything."""
-        return not (self._base - self._spent or self._prices.output_nano_usd)
+        return not (self._base > self._asked.owed_nano_usd or self._prices.output_nano_usd)
 
     def pin(self, prices: UnitPrices) -> None:
         """Count at these prices from now on."""
@@ -119,7 +111,7 @@ class Meter:
 
     def _cost_with(self, output_tokens: int) -> int:
         """Return what the request owes with so much output."""
-        return self._spent + self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens)
+        return self._asked.owed_nano_usd + self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens)
 
     @property
     def _ahead(self) -> int:

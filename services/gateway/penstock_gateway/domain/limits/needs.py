@@ -52,12 +52,16 @@ class NeedTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(NamedTuple):
-    """What of a request its needs follow from. ``has_answer``: it has output that nobody can count before."""
+    """What of a request its needs follow from. ``has_answer``: it has output that nobody can count before.
+
+    ``owed_nano_usd`` is what it has cost before it is asked.
+    """
 
     input_tokens: int
     max_output_tokens: int | None = None
     choices: int = 1
     has_answer: bool = True
+    owed_nano_usd: int = 0
 
 
 class Binding(NamedTuple):
