@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from penstock_common.contract.cache import LookupResponse
-from penstock_common.contract.knowledge import SearchResult
+from penstock_common.contract.knowledge import SearchedIndex, SearchResult
 from penstock_common.contract.knowledge_calls import SearchResponse
-from penstock_common.errors import NoHealthyUpstream, NothingRelevant, PenstockError, UpstreamFailed
+from penstock_common.errors import NoHealthyUpstream, NothingRelevant, PenstockError, QuotaExhausted, UpstreamFailed
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.types import (
     Candidate,
@@ -70,11 +70,16 @@ class World:
     """What a failed attempt's step says."""
     search_cost: int = SEARCH
     unrouted: PenstockError | None = None
+    searched: int = 0
     rows: list = field(default_factory=list)
     asked: list = field(default_factory=list)
 
     async def search(self, request, steps):
-        return SearchResponse(SearchResult(hits=[], searched=[], query_tokens=5, query_cost_nano_usd=self.search_cost))
+        self.searched += 1
+        index = SearchedIndex(knowledge_base="docs", version=1, model="e", model_revision="r", generation=1)
+        return SearchResponse(
+            SearchResult(hits=[], searched=[index], query_tokens=5, query_cost_nano_usd=self.search_cost)
+        )
 
     async def look_up(self, request, steps):
         return LookupResponse(generation="g")
@@ -129,12 +134,12 @@ def limiter():
 def begin(world, limiter):
     door, traces = Door(Capacity(requests=10), Refusals(600)), TraceStarter(0, random.Random(1))
 
+    needs = Needs(NeedTerms(first_output_tokens=10))
+
     def make(tokens, *, knowledge=None, ladders=NO_LADDERS, steps=()):
         """A chat of a tenant who may spend what so many tokens of output cost."""
         parts = LifeParts(
-            visits=VisitParts(
-                limiter=limiter, ledger=world, observer=world, needs=Needs(NeedTerms(first_output_tokens=10))
-            ),
+            visits=VisitParts(limiter=limiter, ledger=world, observer=world, needs=needs),
             input_steps=steps, cache=world, router=world, generator=world, ladders=ladders,
             retrieval=Retrieval({}, world),
         )  # fmt: skip
@@ -263,3 +268,13 @@ async def test_an_answer_is_metered_beside_what_the_search_has_cost(begin, world
     assert (await answered(exchange)).finished.stopped_by == "budget"
     (row,) = world.rows
     assert 200_000 < row.cost_nano_usd <= 600_000
+
+
+async def test_a_spent_budget_refuses_a_chats_search_whose_price_is_known(begin, world, limiter):
+    for _ in range(3):
+        exchange = begin(8, knowledge=searching())
+        with pytest.raises(QuotaExhausted):
+            await answered(exchange)
+    assert world.searched == 1
+    assert [row.cost_nano_usd for row in world.rows] == [SEARCH]
+    assert await spent(limiter, exchange) == SEARCH

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import PenstockError, QuotaExhausted
+from penstock_common.llm.estimate import estimated_tokens
 from penstock_common.llm.types import Batch, Degradation, GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.knowledge_use.query import query_of
 from penstock_gateway.domain.life.admission import BudgetReserved, given_back
 from penstock_gateway.domain.life.descent import Fallbacks
 from penstock_gateway.domain.life.exchange import Exchange
@@ -17,6 +20,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
+from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Seat
 from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
@@ -119,6 +123,29 @@ class BudgetedChat(Exchange[ChatOrder]):
         if reserved is not None:
             self._visits.limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
+
+    async def _search(self, asked: GenerationInput) -> Grounds:
+        """Return what the answer is to rest on, where budgets have room for the search.
+
+        Raises:
+            QuotaExhausted: if they have none.
+            RateLimited: if what is left of them is held by others.
+        """
+        retrieval, spending = self._parts.retrieval, self._spending
+        if spending is not None:
+            bases, tokens = retrieval.bases_of(self.call.order), estimated_tokens(query_of(asked.messages))
+            try:
+                await spending.afford_search(bases, tokens)
+            except (QuotaExhausted, BudgetReserved):
+                self._give_up()
+                raise
+        return await retrieval.grounds(asked, self.call, self._note_search)
+
+    def _note_search(self, found: SearchResult) -> None:
+        if found.query_cost_nano_usd:
+            self._owe(Bill(cost_nano_usd=found.query_cost_nano_usd))
+        if self._spending is not None:
+            self._visits.needs.note_search(self.call.order.tenant, found)
 
     def _owe(self, bill: Bill) -> None:
         """Take in what is to be paid whatever becomes of the request."""

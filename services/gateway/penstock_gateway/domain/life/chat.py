@@ -200,7 +200,7 @@ class ChatExchange(BudgetedChat):
 
     async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
         """Return the input with what was found for it, after all other steps: nothing else makes that shorter."""
-        grounds = self.grounds = self._visit.grounds = await self._parts.retrieval.grounds(asked, self.call, self._owe)
+        grounds = self.grounds = self._visit.grounds = await self._search(asked)
         self._source, self._effective = grounds.given, grounds.effective
         return grounds.effective
 
