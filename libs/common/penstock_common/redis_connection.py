@@ -60,6 +60,7 @@ class RedisConnection:
         self._pool: ConnectionPool = ConnectionPool.from_url(url, socket_timeout=None, driver_info=_DRIVER)
         self._timeout_seconds = timeout.total_seconds()
         self._pipeline: RedisPipeline | None = None
+        self._known: set[str] = set()
         # What came while there is no connection yet.
         self._early: list[tuple[bytes, asyncio.Future[Any]]] = []
         self._early_patience: Patience | None = None
@@ -117,6 +118,8 @@ class RedisConnection:
     ) -> bool:
         """Send one script and go on, as ``send`` does; it runs also where Redis has forgotten it.
 
+        The first time over a connection it is sent in full: a second try would come behind what was sent meanwhile.
+
         ``heard`` is called with the reply, or with the error that Redis refuses it with; never where the connection
         is lost meanwhile.
         """
@@ -127,7 +130,12 @@ class RedisConnection:
             elif heard is not None:
                 heard(reply)
 
-        return self._put(_packed("EVALSHA", script.digest, keys, arguments), answered)
+        if script.digest in self._known:
+            return self._put(_packed("EVALSHA", script.digest, keys, arguments), answered)
+        is_sent = self._put(_packed("EVAL", script.source, keys, arguments), answered)
+        if is_sent:
+            self._known.add(script.digest)
+        return is_sent
 
     def _put(self, packed: bytes, due: Due) -> bool:
         if self._pipeline is None:
@@ -200,6 +208,7 @@ class RedisConnection:
 
     def _on_lost(self, error: RedisUnavailable) -> None:
         self._pipeline = None
+        self._known.clear()
         self._cool_down(error)
         self._lost.set()
 

@@ -109,6 +109,13 @@ async def test_a_command_that_is_only_sent_is_executed_in_order_and_its_refusal_
     assert await redis.execute("GET", "sent") == b"2"
 
 
+async def test_a_script_that_is_only_sent_runs_in_order_where_redis_does_not_know_it_yet(redis):
+    count = Script("return redis.call('INCR', KEYS[1])")
+    for expected in (b"1", b"2"):
+        assert redis.send_script(count, ("sent",))
+        assert await redis.execute("GET", "sent") == expected
+
+
 async def test_a_thousand_cancelled_callers_shift_no_reply(redis):
     """Half of the callers leave at every stage; the others all get their own reply."""
     for number in range(100):

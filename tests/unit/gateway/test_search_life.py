@@ -13,18 +13,21 @@ import pytest
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.contract.knowledge import Chunk, Hit, SearchedIndex, SearchOptions, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest, SearchResponse
-from penstock_common.errors import ResourceNotFound
+from penstock_common.errors import QuotaExhausted, ResourceNotFound
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
-from penstock_gateway.adapters.limits_in_memory import InMemoryLimiter
-from penstock_gateway.domain.access.identity import OPERATORS, Caller
+from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
+from penstock_gateway.domain.access.identity import OPERATORS, Caller, Tenant, Tier
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.order import Call, EmbeddingOrder
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.life.search import SEARCHED, SearchLife
+from penstock_gateway.domain.limits.needs import Needs
+from penstock_gateway.tenant_settings import TierSettings
 
+OPERATOR = Caller(OPERATORS, "k", frozenset())
 INDEX = SearchedIndex(knowledge_base="k", version=2, model="m", model_revision="r", generation=1)
 
 
@@ -80,20 +83,22 @@ def world() -> World:
 def begin(world: World) -> Any:
     door = Door(Capacity(requests=10), Refusals(600))
 
-    def make(*queries: str) -> Any:
+    limiter = InMemoryLimiter()
+    needs = Needs()
+
+    def make(*queries: str, caller: Caller = OPERATOR) -> Any:
         order = EmbeddingOrder(
             request_id="r",
-            generation_id="g",
+            generation_id=f"g{len(world.rows)}",
             surface="openai",
             tenant="t",
             key_id="k",
             timeout=timedelta(seconds=60),
             input=EmbedRequest(queries, SEARCHED),
         )
-        caller = Caller(OPERATORS, "k", frozenset())
         traces = TraceStarter(0, random.Random(1))
         call = Call(order, caller, door.enter(caller), traces.start(""), Steps(), time.time_ns())
-        visits: Any = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=Observer(world))
+        visits: Any = VisitParts(limiter=limiter, ledger=world, observer=Observer(world), needs=needs)
         knowledge: Any = world
         options = SearchOptions(limit=1)
         requests = [SearchRequest(tenant="t", bases=["k"], query=query, options=options) for query in queries]
@@ -128,3 +133,16 @@ async def test_a_query_that_fails_ends_the_others_before_the_request_is_settled(
             await exchange.search()
     assert world.ended == ["slow"]
     assert [row.outcome for row in world.rows] == ["resource_not_found"]
+
+
+async def test_a_spent_budget_refuses_a_search_whose_price_is_known(begin: Any, world: World) -> None:
+    rules = TierSettings(spend_per_month="0.00000001").rules()
+    caller = Caller(Tenant("t", Tier("own", rules=rules)), "k", frozenset())
+    async with begin("red", caller=caller) as exchange:
+        await exchange.search()
+    for _ in range(2):
+        with pytest.raises(QuotaExhausted):
+            async with begin("red", caller=caller) as exchange:
+                await exchange.search()
+    assert world.asked == ["red"]
+    assert [row.cost_nano_usd for row in world.rows] == [7]

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import PenstockError, QuotaExhausted
+from penstock_common.llm.estimate import estimated_tokens
 from penstock_common.llm.types import Batch, Degradation, GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.knowledge_use.query import query_of
 from penstock_gateway.domain.life.admission import BudgetReserved, given_back
 from penstock_gateway.domain.life.descent import Fallbacks
 from penstock_gateway.domain.life.exchange import Exchange
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
-from penstock_gateway.domain.life.progress import Progress, attempts_made
+from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
+from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Seat
 from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
@@ -35,6 +39,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self._parts = parts
         self._progress = Progress()
+        self._effective: GenerationInput = call.order.input
+        self._owed: Bill | None = None  # for what nobody else is billed for, nor told of
         self._seat: Seat | None = None
         self._stream: AnswerStream | None = None
         self.is_metered = False
@@ -79,6 +85,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             self._note_prices(plan)
         if self._spending is None:
             return Generation(generator, asked.request, ladder)
+        self._note_spent()
         try:
             asked = await self._spending.afford(asked.request, effective.model)
         except (QuotaExhausted, BudgetReserved):
@@ -109,11 +116,45 @@ class BudgetedChat(Exchange[ChatOrder]):
             return None
 
     def _give_up(self) -> None:
-        """Give back what was taken of the limits: the request is refused as if it had been at once."""
+        """Give back what was taken of the limits: the request is refused as if it had been at once, but for what it owes."""
+        if self._owed is not None:
+            return
         reserved, self._reserved, self._is_admitted = self._reserved, None, False
         if reserved is not None:
             self._visits.limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
+
+    async def _search(self, asked: GenerationInput) -> Grounds:
+        """Return what the answer is to rest on, where budgets have room for the search.
+
+        Raises:
+            QuotaExhausted: if they have none.
+            RateLimited: if what is left of them is held by others.
+        """
+        retrieval, spending = self._parts.retrieval, self._spending
+        if spending is not None:
+            bases, tokens = retrieval.bases_of(self.call.order), estimated_tokens(query_of(asked.messages))
+            try:
+                await spending.afford_search(bases, tokens)
+            except (QuotaExhausted, BudgetReserved):
+                self._give_up()
+                raise
+        return await retrieval.grounds(asked, self.call, self._note_search)
+
+    def _note_search(self, found: SearchResult) -> None:
+        if found.query_cost_nano_usd:
+            self._owe(Bill(cost_nano_usd=found.query_cost_nano_usd))
+        if self._spending is not None:
+            self._visits.needs.note_search(self.call.order.tenant, found)
+
+    def _owe(self, bill: Bill) -> None:
+        """Take in what is to be paid whatever becomes of the request."""
+        self._owed = bill if self._owed is None else and_also(bill, self._owed)
+
+    def _note_spent(self, bill: Bill = NOTHING_OWED) -> None:
+        """Have what is asked next paid for beside a bill, and beside what is owed whatever is asked."""
+        if self._spending is not None:
+            self._spending.spent = bill.cost_nano_usd + (0 if self._owed is None else self._owed.cost_nano_usd)
 
     def _note_prices(self, plan: Plan) -> None:
         prices = dearest(plan.prices)
@@ -130,7 +171,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             await self._seat.leave(cause)
         if self._stream is not None:
             await self._stream.aclose()
-        attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self.call.order.input
+        attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self._effective
         self._note_what_is_owed(attempts)
         if progress.started is None:
             assert spending is not None, "only what is metered runs out of money"

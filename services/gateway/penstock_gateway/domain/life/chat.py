@@ -83,7 +83,6 @@ class ChatExchange(BudgetedChat):
         self.grounds: Grounds | None = None
         self._name = call.order.generation_id
         self._input_steps = parts.input_steps
-        self._effective: GenerationInput = call.order.input
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._given: Recorded | None = None
@@ -91,7 +90,6 @@ class ChatExchange(BudgetedChat):
         self._generate: Step | None = None
         self._descent: Descent | None = None
         self._was_left, self._followed_ns = False, 0
-        self._owed: Bill | None = None  # for a generation that nobody else is billed for, nor told of
 
     @property
     def may_degrade(self) -> bool:
@@ -202,8 +200,8 @@ class ChatExchange(BudgetedChat):
 
     async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
         """Return the input with what was found for it, after all other steps: nothing else makes that shorter."""
-        grounds = self.grounds = self._visit.grounds = await self._parts.retrieval.grounds(asked, self.call)
-        self._source, self._effective, self._owed = grounds.given, grounds.effective, grounds.owed
+        grounds = self.grounds = self._visit.grounds = await self._search(asked)
+        self._source, self._effective = grounds.given, grounds.effective
         return grounds.effective
 
     async def _board(self, flights: Flights, generation: Generation) -> None:
@@ -215,7 +213,7 @@ class ChatExchange(BudgetedChat):
         def go_on(given: Batch, owed: Batch) -> tuple[AnswerSource, list[Step]]:
             self._source = generation.going_on_from(given, is_owed=bool(owed)) if given else generation
             if owed and not given:
-                self._owed = owed_for(owed, self._effective)
+                self._owe(owed_for(owed, self._effective))
             self.cache_outcome = self._visit.outcome
             return self._source, self._generating(generation).children
 
@@ -256,7 +254,7 @@ class ChatExchange(BudgetedChat):
         self._steps.stop(failure)
         if descent is None:
             descent = self._descent = self._begin_descent(ladder, error)
-        descent.note_failed(self._generate)
+        self._note_spent(descent.note_failed(self._generate))
         self._generate = None
         taken = await descent.next(self._steps)
         if taken is None:
@@ -341,6 +339,8 @@ class ChatExchange(BudgetedChat):
         # A hit costs nothing, however far its replay came.
         bill = Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective)
         saved = self._source.saved if is_hit and finished is not None and self._source is not None else None
+        if finished is not None and not finished.stopped_by and self._descent is not None:
+            bill = and_also(bill, self._descent.owed())
         return Outcome(
             bill=bill if self._owed is None else and_also(bill, self._owed),
             public_model=self.call.order.input.model if self._source is not None else "",

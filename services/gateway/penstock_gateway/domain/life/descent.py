@@ -26,6 +26,7 @@ from penstock_gateway.domain.life.ladder import (
 )
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
+from penstock_gateway.domain.life.progress import Bill, owed_by
 from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, Replay, request_of, text_alone
 from penstock_gateway.domain.life.spending import Afford, Afforded
 
@@ -76,10 +77,15 @@ class Descent:
         self._fallbacks = fallbacks
         self._why = type(cause).__name__
 
-    def note_failed(self, generation: Step | None) -> None:
-        """Take in a generation that has failed."""
+    def note_failed(self, generation: Step | None) -> Bill:
+        """Take in a generation that has failed; return what all of them are owed."""
         if generation is not None:
             self._failed.append(generation)
+        return self.owed()
+
+    def owed(self) -> Bill:
+        """Return what the generations are owed that have failed; the end of the answer below does not tell it."""
+        return owed_by(self.attempts(), self._stranded.effective)
 
     def attempts(self) -> list[Step]:
         """Return the attempts made so far, but for those of a step that is under way."""

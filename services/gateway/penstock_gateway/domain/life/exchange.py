@@ -320,7 +320,7 @@ class Exchange(Generic[OrderT_co]):
     def _settle_limits(self, reserved: Reservation, outcome: Outcome | None, *, was_refused: bool) -> None:
         """Put what was used in the place of what was reserved, once; all of what was, where nobody knows what was used."""
         self._reserved, limiter, needs = None, self._visits.limiter, self._visits.needs
-        if was_refused:
+        if was_refused and (outcome is None or not outcome.bill.cost_nano_usd):
             limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
         elif not self._is_estimated:

@@ -151,6 +151,13 @@ def owed_for(given: Batch, request: GenerationInput) -> Bill:
     return progress.bill(request)
 
 
+def owed_by(attempts: Sequence[Step], request: GenerationInput) -> Bill:
+    """Return what attempts have left behind that came to no answer."""
+    progress = Progress()
+    progress.note_ended(attempts)
+    return progress.bill(request)
+
+
 def and_also(bill: Bill, owed: Bill) -> Bill:
     """Return a bill with the cost of another generation in it, whose tokens are none of this answer's."""
     prices = _with_unknown(bill.unit_prices, owed.unit_prices.is_unknown)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -36,7 +36,7 @@ from penstock_gateway.domain.knowledge_use.told import KnowledgeTold, Retrieved
 from penstock_gateway.domain.knowledge_use.use import NOT_SAID, KnowledgeUse, joined
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import Router
-from penstock_gateway.domain.life.progress import Bill, Progress
+from penstock_gateway.domain.life.progress import Progress
 from penstock_gateway.domain.life.sources import AnswerSource, text_alone
 
 # Of a model's window, where the request does not say how long the answer may be.
@@ -60,12 +60,6 @@ class Grounds(msgspec.Struct, frozen=True, kw_only=True):
     retrieved: Retrieved
     digest: bytes
     given: AnswerSource | None = None
-
-    @property
-    def owed(self) -> Bill | None:
-        """What the search has cost; None where that is nothing."""
-        cost = self.retrieved.result.query_cost_nano_usd
-        return Bill(cost_nano_usd=cost) if cost else None
 
     def signals(self, progress: Progress) -> RetrievalSignals:
         """Return what there is to count of an answer."""
@@ -98,8 +92,16 @@ class Retrieval:
         """Let requests that begin from now on have these."""
         self.models = models
 
-    async def grounds(self, request: GenerationInput, call: Call[ChatOrder]) -> Grounds:
+    def bases_of(self, order: ChatOrder) -> tuple[str, ...]:
+        """Return which knowledge bases are searched for a request."""
+        return tuple(joined(order.knowledge or NOT_SAID, self.models.get(order.input.model, NOT_SAID)).bases)
+
+    async def grounds(
+        self, request: GenerationInput, call: Call[ChatOrder], note: Callable[[SearchResult], None] | None = None
+    ) -> Grounds:
         """Return what the answer to ``request`` is to rest on; it is recorded as a step.
+
+        ``note`` hears of the search, before what was found is looked at.
 
         Raises:
             ModelNotFound: if no model of the name would be asked, and there is none.
@@ -114,6 +116,8 @@ class Retrieval:
         step = call.steps.next(self.name)
         use = joined(order.knowledge or NOT_SAID, self.models.get(order.input.model, NOT_SAID))
         retrieved = await self._retrieved(use, request, call, step)
+        if note is not None:
+            note(retrieved.result)
         step.attributes = {
             "bases": ",".join(use.bases),
             "outcome": retrieved.outcome,

@@ -29,7 +29,9 @@ from penstock_gateway.domain.life.order import Call, EmbeddingOrder
 from penstock_gateway.domain.life.outcome import Outcome
 from penstock_gateway.domain.life.progress import Bill
 from penstock_gateway.domain.life.validation import validate_context
-from penstock_gateway.domain.limits.needs import Asked
+from penstock_gateway.domain.limits.admission import Demand
+from penstock_gateway.domain.limits.limit import Limit
+from penstock_gateway.domain.limits.needs import Asked, binding_of
 
 SEARCHED = "knowledge"
 """What the ledger says was asked for, and who answered."""
@@ -89,6 +91,16 @@ class SearchExchange(Exchange[EmbeddingOrder]):
     def _asked(self) -> Asked:
         # The words are read by a model; what is found costs nothing.
         return Asked(sum(map(estimated_tokens, self.call.order.input.texts)), has_answer=False)
+
+    async def _demand(self, limits: tuple[Limit, ...]) -> Demand:
+        """Return what the search is expected to use; it costs nothing as long as nobody knows what its words do."""
+        demand, needs, order = await super()._demand(limits), self._visits.needs, self.call.order
+        cost = needs.search_cost_of(order.tenant, self._requests[0].bases, self._asked.input_tokens)
+        return Demand(demand.tokens, cost, cost) if binding_of(limits).spend else demand
+
+    def _note_use(self) -> None:
+        if self._found is not None:
+            self._visits.needs.note_search(self.call.order.tenant, self._found)
 
     def _outcome(self) -> Outcome:
         found = self._found

@@ -70,8 +70,11 @@ class Spending:
         self._reservation = reservation
         self._standings = standings
         self._refused = refused
+        self._ceiling = reservation.ceiling or 0
         self.meter: Meter | None = None
         """Of whoever was asked last."""
+        self.spent = 0
+        """Nano-dollars that are owed already, whatever is asked next."""
         self.is_capped = False
         """Whether a model was asked for less than the caller had asked for."""
 
@@ -88,24 +91,36 @@ class Spending:
             if needs.terms.allows_unknown_prices:
                 return Afforded(request, None)
             raise unknown_price(model)
-        asked, before = asked_of(request.input), self.meter
+        asked, before = asked_of(request.input)._replace(owed_nano_usd=self.spent), self.meter
         meter = Meter(self._limiter, self._reservation, needs, prices, asked)
-        if before is not None:
-            meter.ceiling = before.ceiling
+        meter.ceiling = self._ceiling if before is None else before.ceiling
         self.meter = meter
         if meter.is_free:
             return Afforded(request, None)
         expected, most = needs.outputs_of(self._reservation.tenant, model, asked)
         if not await meter.cover(expected):
-            raise self.refused(needs.cost_of(prices, asked.input_tokens, expected))
+            raise self.refused(self.spent + needs.cost_of(prices, asked.input_tokens, expected))
         # Of an answer that comes in one piece nothing is known before its end.
         request = msgspec.structs.replace(request, whole=False)
-        if meter.ceiling < 2 * needs.cost_of(prices, asked.input_tokens, expected):
+        if meter.ceiling - self.spent < 2 * needs.cost_of(prices, asked.input_tokens, expected):
             # There is nothing left that would pay for another attempt beside the first.
             request = msgspec.structs.replace(request, may_hedge=False, may_recover=False)
         if needs.hides_output(model) and not await meter.cover(most):
             request = self._capped(request, meter, asked)
         return Afforded(request, meter)
+
+    async def afford_search(self, bases: Sequence[str], tokens: int) -> None:
+        """Have the search of a question of so many tokens paid for, as far as anybody knows what it costs.
+
+        Raises:
+            QuotaExhausted: if a budget is spent.
+            RateLimited: if what is left of it is held by others.
+        """
+        needed = self._needs.search_cost_of(self._reservation.tenant, bases, tokens)
+        if needed > self._ceiling:
+            self._ceiling += await self._limiter.extend(self._reservation, needed - self._ceiling)
+        if needed > self._ceiling:
+            raise self.refused(needed)
 
     def refused(self, needed: int) -> PenstockError:
         """Return the error of a request that needs so many nano-dollars, and has not got them."""

@@ -77,21 +77,21 @@ class Meter:
     @property
     def is_free(self) -> bool:
         """Whether nothing that may come costs anything."""
-        return not (self._base or self._prices.output_nano_usd)
+        return not (self._base > self._asked.owed_nano_usd or self._prices.output_nano_usd)
 
     def pin(self, prices: UnitPrices) -> None:
         """Count at these prices from now on."""
         self._prices = prices
-        self._base = self._needs.cost_of(prices, self._asked.input_tokens, 0)
+        self._base = self._cost_with(0)
         self._room = self.affordable_tokens
 
     async def cover(self, output_tokens: int) -> bool:
         """Have the ceiling pay for the input and so much output; return whether it does now."""
-        missing = self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens) - self.ceiling
+        missing = self._cost_with(output_tokens) - self.ceiling
         if missing > 0:
             self.ceiling += await self._limiter.extend(self.reservation, missing)
             self._room = self.affordable_tokens
-        return self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens) <= self.ceiling
+        return self._cost_with(output_tokens) <= self.ceiling
 
     def is_near(self, batch: Batch) -> bool:
         """Take in what has come; return whether more must be asked for before anything else comes."""
@@ -108,6 +108,10 @@ class Meter:
         # A long answer asks seldom, and holds little that others could have.
         await self.cover(tokens + max(min(tokens, _MOST_AT_ONCE), self._ahead, LEAST_AT_ONCE))
         return self._room is None or self._coming(tokens) <= self._room
+
+    def _cost_with(self, output_tokens: int) -> int:
+        """Return what the request owes with so much output."""
+        return self._asked.owed_nano_usd + self._needs.cost_of(self._prices, self._asked.input_tokens, output_tokens)
 
     @property
     def _ahead(self) -> int:

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from penstock_common.contract.knowledge import SearchResult
 from penstock_common.errors import InvalidRequest
-from penstock_common.llm.types import UnitPrices, Usage, cost_nano_usd
+from penstock_common.llm.types import TOKENS_PER_PRICE_UNIT, UnitPrices, Usage, cost_nano_usd
 from penstock_gateway.domain.limits.admission import Demand, Used
 from penstock_gateway.domain.limits.lengths import Lengths
 from penstock_gateway.domain.limits.limit import Limit, Measure
@@ -52,12 +53,16 @@ class NeedTerms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Asked(NamedTuple):
-    """What of a request its needs follow from. ``has_answer``: it has output that nobody can count before."""
+    """What of a request its needs follow from. ``has_answer``: it has output that nobody can count before.
+
+    ``owed_nano_usd`` is what it has cost before it is asked.
+    """
 
     input_tokens: int
     max_output_tokens: int | None = None
     choices: int = 1
     has_answer: bool = True
+    owed_nano_usd: int = 0
 
 
 class Binding(NamedTuple):
@@ -87,6 +92,7 @@ class Needs:
         self.lengths = Lengths(terms.output_quantile, terms.first_output_tokens)
         self._prices: dict[str, UnitPrices] = {}
         self._hiding: set[str] = set()
+        self._searches: dict[tuple[str, str], UnitPrices] = {}
 
     def demand_of(self, tenant: str, model: str, limits: Sequence[Limit], asked: Asked) -> Demand:
         """Return what a request for a public model is expected to use.
@@ -126,6 +132,18 @@ class Needs:
     def note_prices(self, model: str, prices: UnitPrices) -> None:
         """Remember what a public model costs at most, by the plan that was last made for it."""
         self._prices[model] = prices
+
+    def note_search(self, tenant: str, found: SearchResult) -> None:
+        """Remember what a token of a question costs in knowledge bases, by the search that was last made in each."""
+        if found.query_tokens:
+            price = -(-found.query_cost_nano_usd * TOKENS_PER_PRICE_UNIT // found.query_tokens)
+            for index in found.searched:
+                self._searches[tenant, index.knowledge_base] = UnitPrices(input_nano_usd=price)
+
+    def search_cost_of(self, tenant: str, bases: Iterable[str], tokens: int) -> int:
+        """Return nano-dollars for the search of a question; 0 where nobody has searched any of the bases."""
+        prices = dearest([self._searches[tenant, base] for base in bases if (tenant, base) in self._searches])
+        return 0 if prices is None else self.cost_of(prices, tokens, 0)
 
     def note_answer(self, tenant: str, model: str, tokens: int, seen: int | None = None) -> None:
         """Remember how long an answer was, and, where it was metered, how much of that was ``seen`` while it was written."""
