@@ -200,7 +200,7 @@ places = pytest.mark.parametrize("redis_of", ["here", "container"], indirect=Tru
 @places
 async def test_two_gateways_share_a_limit_and_a_stranger_sees_nothing(redis_of):
     url = redis_of("redis-state")
-    async with open_limiter(url, _PATIENT, Terms()) as one, open_limiter(url, _PATIENT, Terms()) as other:
+    async with open_limiter(url, _PATIENT, Terms(), None) as one, open_limiter(url, _PATIENT, Terms(), None) as other:
         verdicts = [
             await (one, other)[number % 2].reserve(f"{number}", "acme", (_a_minute(10),), Demand(), _LEASE)
             for number in range(12)
@@ -231,7 +231,7 @@ async def test_full_state_refuses_rather_than_forgets_and_the_gateway_goes_on(re
             _fill(client)
         assert client.get("kept") == b"1"
         assert client.info("stats")["evicted_keys"] == 0
-    async with open_limiter(url, _PATIENT, Terms()) as limiter:
+    async with open_limiter(url, _PATIENT, Terms(), None) as limiter:
         limits = (_a_minute(1),)
         verdicts = [await limiter.reserve(f"{number}", "acme", limits, Demand(), _LEASE) for number in range(2)]
     assert [bool(verdict.refused_by) for verdict in verdicts] == [False, True], "it counts for itself"

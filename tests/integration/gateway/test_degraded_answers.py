@@ -429,4 +429,5 @@ async def test_a_silence_that_would_use_up_the_callers_time_leaves_some_for_a_te
         for request in upstream.requests:
             await request.left.wait()
     (row,) = await suite.ledger_after_close()
-    assert (row["outcome"], row["degraded"], row["cost_nano_usd"]) == ("ok", "template", 0)
+    # The text costs nothing; who was silent had read the prompt.
+    assert (row["outcome"], row["degraded"], row["cost_nano_usd"]) == ("ok", "template", 5_000)

@@ -81,7 +81,7 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "stopped_by": "",
         "reserved_nano_usd": 0,
         "price_revision": revision_of("first", "m1", UnitPrices(USD, USD, 2 * USD)),
-        "operation": "",
+        "operation": "chat",
         "kind": "charge",
         "corrects": "",
         "reason": "",
