@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import structlog
 
-from penstock_common.errors import InternalError, PenstockError
+from penstock_common.errors import InternalError, PenstockError, QuotaExhausted, RateLimited
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge, BodyTooSlow, UnsupportedEncoding
-from penstock_gateway.surfaces.http1.lines import header_lines
+from penstock_gateway.surfaces.http1.lines import header_lines, printable
 from penstock_gateway.surfaces.http1.messages import HttpResponse
 from penstock_gateway.surfaces.wire_formats.format import Family
 
@@ -22,6 +22,13 @@ def known(error: Exception) -> PenstockError:
         return error
     _log.error("unexpected_error", exc_info=error)
     return InternalError()
+
+
+def limit_header(error: PenstockError) -> tuple[tuple[bytes, bytes], ...]:
+    """Return which limit refused: whose it is, and its name."""
+    if not isinstance(error, RateLimited | QuotaExhausted) or not error.scope:
+        return ()
+    return ((b"x-penstock-limit", printable(f"{error.scope}; {error.limit}").encode("latin-1", "replace")),)
 
 
 def id_lines(family: Family, request_id: str) -> bytes:

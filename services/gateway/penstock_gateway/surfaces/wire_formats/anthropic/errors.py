@@ -16,8 +16,8 @@ import msgspec
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
 from penstock_gateway.domain.life.admission import BudgetExceeded, TurnedAway
-from penstock_gateway.surfaces.http1.lines import printable
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
+from penstock_gateway.surfaces.wire_formats.refusals import limit_header
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
@@ -88,7 +88,7 @@ _PATHS = tuple(
 def error_response(error: errors.PenstockError) -> ErrorResponse:
     """Return the HTTP answer that tells the error: status, body, headers."""
     form = _form(error)
-    headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *_limit_header(error))
+    headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *limit_header(error))
     return ErrorResponse(form.status, error_body(error), headers)
 
 
@@ -138,13 +138,6 @@ def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ..
         return ()
     headers = ((b"retry-after", b"%d" % retry_after_seconds(error.retry_after)),)
     return (*headers, _REFUSED) if isinstance(error, TurnedAway) else headers
-
-
-def _limit_header(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
-    """Return which limit refused: whose it is, and its name."""
-    if not isinstance(error, errors.RateLimited | errors.QuotaExhausted) or not error.scope:
-        return ()
-    return ((b"x-penstock-limit", printable(f"{error.scope}; {error.limit}").encode("latin-1", "replace")),)
 
 
 def _request_id_line(request_id: str) -> bytes:

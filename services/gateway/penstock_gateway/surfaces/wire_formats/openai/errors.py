@@ -17,8 +17,8 @@ import msgspec
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
 from penstock_gateway.domain.life.admission import BudgetExceeded, BudgetReserved, TurnedAway
-from penstock_gateway.surfaces.http1.lines import printable
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
+from penstock_gateway.surfaces.wire_formats.refusals import limit_header
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _CONTENT_TYPE = (b"content-type", b"application/json")
@@ -105,7 +105,7 @@ _PATHS = tuple(
 def error_response(error: errors.PenstockError) -> ErrorResponse:
     """Return the HTTP answer that tells the error: status, body, headers."""
     form = _form(error)
-    headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *_limit_header(error))
+    headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *limit_header(error))
     return ErrorResponse(form.status, error_body(error), headers)
 
 
@@ -163,13 +163,6 @@ def _in_our_words(message: str, field: str, param: str) -> str:
     if message.startswith(field):
         return name + message[len(field) :]
     return message if field == param else message.replace(field, name)
-
-
-def _limit_header(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
-    """Return which limit refused: whose it is, and its name."""
-    if not isinstance(error, errors.RateLimited | errors.QuotaExhausted) or not error.scope:
-        return ()
-    return ((b"x-penstock-limit", printable(f"{error.scope}; {error.limit}").encode("latin-1", "replace")),)
 
 
 def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
