@@ -61,6 +61,7 @@ class Document(BaseModel):
     prompts: Any = None
     oidc: Any = None
     feedback: Any = None
+    jobs: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
+from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
 from penstock_gateway.domain.life.door import Door
@@ -61,6 +62,7 @@ class Parts:
     experiments: ExperimentParts
     book: LedgerParts
     """The ledger as operators have it."""
+    jobs: JobParts
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -108,6 +110,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         experiments=await opened(open_experiments(settings, engine, ledger)),
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
+        jobs=job_parts(settings, engine, lambda: limits.budgets.courier.endpoints),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

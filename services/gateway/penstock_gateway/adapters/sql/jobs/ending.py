@@ -1,0 +1,48 @@
+"""How jobs end, in one transaction with all that belongs to an end: the last event, and the word for webhooks."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penstock_gateway.adapters.sql.jobs.database import JobDatabase
+from penstock_gateway.adapters.sql.jobs.events import add_events
+from penstock_gateway.adapters.sql.jobs.rows import error_values, job_of, ms_of
+from penstock_gateway.adapters.sql.jobs.tables import jobs
+from penstock_gateway.adapters.sql.webhooks.store import add_delivery
+from penstock_gateway.domain.jobs.events import Ended
+from penstock_gateway.domain.jobs.job import Job, JobEnd, JobState
+
+FREE = {"worker": "", "leased_until_ms": None}
+"""The columns of a job that nobody is at."""
+
+
+async def end_one(
+    connection: AsyncConnection,
+    database: JobDatabase,
+    which: tuple[ColumnElement[bool], ...],
+    end: JobEnd,
+    at: datetime,
+) -> Job | None:
+    """End the one job that this is true of; return it as it stands now, None where there is none."""
+    at_ms = ms_of(at)
+    values: dict[str, Any] = {
+        "state": end.state.value,
+        "ended_ms": at_ms,
+        "result_expires_ms": at_ms + jobs.c.result_ttl_ms if end.state is JobState.SUCCEEDED else None,
+        "last_event": jobs.c.last_event + 1,
+        **error_values(end.error),
+        **FREE,
+    }
+    ended = await connection.execute(update(jobs).where(*which).values(**values).returning(*jobs.c))
+    row = ended.first()
+    if row is None:
+        return None
+    await add_events(connection, database, row, (Ended(end.state, end.error),), at_ms)
+    job = job_of(row)
+    for delivery in database.tell(job, at):
+        await add_delivery(connection, delivery)
+    return job

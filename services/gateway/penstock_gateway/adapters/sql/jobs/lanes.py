@@ -1,0 +1,70 @@
+"""The lanes in which jobs wait: one row for each, so that the first of each is found without a look at the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penstock_common.priority import Priority
+from penstock_gateway.adapters.sql.jobs.database import JobDatabase
+from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
+from penstock_gateway.adapters.sql.jobs.tables import jobs, lanes
+from penstock_gateway.domain.jobs.job import JobState
+from penstock_gateway.domain.jobs.lanes import Lane, LaneName, Running
+
+_JOB = jobs.c
+
+
+async def add_lanes(connection: AsyncConnection, database: JobDatabase, names: Collection[LaneName]) -> None:
+    """Have these lanes be there."""
+    insert = postgresql_insert if database.is_shared else sqlite_insert
+    # In one order everywhere, so that no two wait for each other.
+    rows = [{"tenant": lane.tenant, "priority": int(lane.priority), "target": lane.target} for lane in sorted(names)]
+    await connection.execute(insert(lanes).on_conflict_do_nothing(), rows)
+
+
+async def due_lanes(connection: AsyncConnection, now: datetime) -> list[Lane]:
+    """Return the lanes with something that is due: one look into the index for each that there is."""
+    of_lane = (_JOB.tenant == lanes.c.tenant, _JOB.priority == lanes.c.priority, _JOB.target == lanes.c.target)
+    first = select(func.min(_JOB.due_ms)).where(*of_lane, _JOB.state == JobState.QUEUED.value).scalar_subquery()
+    rows = (await connection.execute(select(*lanes.c, first.label("due_ms")))).all()
+    now_ms = ms_of(now)
+    return [
+        Lane(
+            LaneName(row.tenant, Priority(row.priority), row.target),
+            moment_of(row.due_ms),
+            None if row.served_ms is None else moment_of(row.served_ms),
+        )
+        for row in rows
+        if row.due_ms is not None and row.due_ms <= now_ms
+    ]
+
+
+async def running_jobs(connection: AsyncConnection) -> list[Running]:
+    """Return how many jobs run, by tenant and target."""
+    counted = select(_JOB.tenant, _JOB.target, func.count()).where(_JOB.state == JobState.RUNNING.value)
+    rows = (await connection.execute(counted.group_by(_JOB.tenant, _JOB.target))).all()
+    return [Running(*row) for row in rows]
+
+
+async def take(connection: AsyncConnection, lane: LaneName, count: int, values: dict[str, Any]) -> Sequence[Any]:
+    """Begin the first jobs of a lane that are due at ``started_ms`` of ``values``; return their rows as they are now."""
+    due = (
+        _JOB.tenant == lane.tenant,
+        _JOB.priority == int(lane.priority),
+        _JOB.target == lane.target,
+        _JOB.state == JobState.QUEUED.value,
+        _JOB.due_ms <= values["started_ms"],
+    )
+    first = select(_JOB.id).where(*due).order_by(_JOB.due_ms, _JOB.id).limit(count).with_for_update(skip_locked=True)
+    begun = {"state": JobState.RUNNING.value, "epoch": _JOB.epoch + 1, "attempts": _JOB.attempts + 1, **values}
+    taken = (await connection.execute(update(jobs).where(_JOB.id.in_(first)).values(**begun).returning(*_JOB))).all()
+    of_lane = (lanes.c.tenant == lane.tenant, lanes.c.priority == int(lane.priority), lanes.c.target == lane.target)
+    await connection.execute(update(lanes).where(*of_lane).values(served_ms=values["started_ms"]))
+    return sorted(taken, key=lambda row: (row.due_ms, row.id))

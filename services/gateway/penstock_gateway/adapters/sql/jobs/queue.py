@@ -1,0 +1,185 @@
+"""The queue: what workers do with jobs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, delete, insert, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penstock_common.priority import Priority
+from penstock_gateway.adapters.sql.jobs.database import JobDatabase
+from penstock_gateway.adapters.sql.jobs.ending import FREE, end_one
+from penstock_gateway.adapters.sql.jobs.events import add_events
+from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, due_lanes, running_jobs, take
+from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
+from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
+from penstock_gateway.domain.jobs.events import JobEvent, PutBack
+from penstock_gateway.domain.jobs.job import Claimed, Job, JobEnd, JobError, JobState
+from penstock_gateway.domain.jobs.lanes import LaneName, Turns, Waiting
+from penstock_gateway.domain.jobs.ports import Beat, Held, Requeued
+
+_JOB = jobs.c
+_LOST = JobError("WORKER_LOST", "The worker that was at it is gone.")
+_LATE = JobError("DEADLINE_EXCEEDED", "The job's deadline passed before it was done.")
+
+
+class SqlJobQueue:
+    """Implements ``JobQueue``."""
+
+    def __init__(self, database: JobDatabase) -> None:
+        self._database = database
+
+    async def claim(
+        self, worker: str, turns: Turns, places: Mapping[Priority, int], now: datetime, until: datetime
+    ) -> Sequence[Claimed]:
+        """Take those that are due; see the port."""
+        taken: list[Any] = []
+        async with self._database.claiming() as connection:
+            waiting = Waiting(await due_lanes(connection, now), await running_jobs(connection), now)
+            allotted = turns.allot(waiting, places)
+            values = {"worker": worker, "leased_until_ms": ms_of(until), "started_ms": ms_of(now)}
+            for lane, count in Counter(allotted).items():
+                taken += await take(connection, lane, count, values)
+            asked = await _orders(connection, [row.id for row in taken])
+        opened = self._database.sealer.open
+        claimed = [
+            Claimed(job_of(row), opened(row.tenant, place_of(row.id, ORDER), asked[row.id]))
+            for row in taken
+            if row.id in asked
+        ]
+        # In the order of their turns, as far as there were as many as the lanes promised.
+        turn = {lane: at for at, lane in reversed(list(enumerate(allotted)))}
+        return sorted(claimed, key=lambda one: turn[LaneName(one.job.tenant, one.job.priority, one.job.target)])
+
+    async def beat(self, held: Collection[Held], done: Mapping[Held, tuple[int, int]], until: datetime) -> Beat:
+        """Hold them for longer; see the port."""
+        if not held:
+            return Beat(frozenset(), frozenset())
+        mine = and_(tuple_(_JOB.id, _JOB.epoch).in_(list(held)), _JOB.state == JobState.RUNNING.value)
+        async with self._database.writing() as connection:
+            longer = update(jobs).where(mine).values(leased_until_ms=ms_of(until))
+            rows = (await connection.execute(longer.returning(_JOB.id, _JOB.epoch, _JOB.cancels))).all()
+            for one, (part, total) in done.items():
+                progress = update(jobs).where(*_held(one)).values(done=part, total=total)
+                await connection.execute(progress)
+        still = {Held(row.id, row.epoch) for row in rows}
+        return Beat(frozenset(held) - still, frozenset(Held(row.id, row.epoch) for row in rows if row.cancels))
+
+    async def append(self, held: Held, events: Sequence[JobEvent], now: datetime) -> int | None:
+        """Add to what watchers are told; see the port."""
+        counted = update(jobs).where(*_held(held)).values(last_event=_JOB.last_event + len(events))
+        async with self._database.writing() as connection:
+            row = (await connection.execute(counted.returning(_JOB.id, _JOB.tenant, _JOB.last_event))).first()
+            if row is None:
+                return None
+            await add_events(connection, self._database, row, events, ms_of(now))
+        return row.last_event
+
+    async def commit(self, held: Held, end: JobEnd, now: datetime) -> bool:
+        """End a job; see the port."""
+        async with self._database.writing() as connection:
+            job = await end_one(connection, self._database, _held(held), end, now)
+            if job is None:
+                return False
+            if end.result is not None:
+                sealed = self._database.sealer.seal(job.tenant, place_of(job.id, RESULT), end.result)
+                await connection.execute(delete(contents).where(contents.c.job == job.id, contents.c.part == RESULT))
+                await connection.execute(insert(contents).values(job=job.id, part=RESULT, sealed=sealed))
+        return True
+
+    async def put_back(self, held: Held, again: Requeued, now: datetime) -> bool:
+        """Have a job wait again; see the port."""
+        values: dict[str, Any] = {
+            "state": JobState.QUEUED.value,
+            "due_ms": ms_of(again.due_at),
+            "last_event": _JOB.last_event + 1,
+            **error_values(again.error),
+            **FREE,
+        }
+        if not again.counts:
+            values["attempts"] = _JOB.attempts - 1
+        async with self._database.writing() as connection:
+            row = (await connection.execute(_updated(_held(held), values))).first()
+            if row is None:
+                return False
+            await add_lanes(connection, self._database, {LaneName(row.tenant, Priority(row.priority), row.target)})
+            await add_events(connection, self._database, row, (PutBack(again.due_at, again.error),), ms_of(now))
+        return True
+
+    async def reclaim(self, now: datetime, retry_at: datetime, limit: int) -> Sequence[Job]:
+        """Take jobs from workers whose leases ran out; see the port."""
+        late = select(jobs).where(_JOB.state == JobState.RUNNING.value, _JOB.leased_until_ms < ms_of(now))
+        async with self._database.writing() as connection:
+            rows = (await connection.execute(late.limit(limit).with_for_update(skip_locked=True))).all()
+            ended: list[Job | None] = []
+            for row in rows:
+                held = _held(Held(row.id, row.epoch))
+                if row.cancels:
+                    ended.append(await end_one(connection, self._database, held, JobEnd(state=JobState.CANCELLED), now))
+                elif row.attempts >= row.max_attempts:
+                    dead = JobEnd(state=JobState.DEAD, error=_LOST)
+                    ended.append(await end_one(connection, self._database, held, dead, now))
+                else:
+                    ended.append(await self._wait_again(connection, row, retry_at, now))
+        return [job for job in ended if job is not None]
+
+    async def _wait_again(self, connection: AsyncConnection, row: Any, retry_at: datetime, now: datetime) -> Job | None:
+        values: dict[str, Any] = {
+            "state": JobState.QUEUED.value,
+            "due_ms": ms_of(retry_at),
+            "last_event": _JOB.last_event + 1,
+            **error_values(_LOST),
+            **FREE,
+        }
+        again = (await connection.execute(_updated(_held(Held(row.id, row.epoch)), values))).first()
+        if again is None:
+            return None
+        await add_lanes(connection, self._database, {LaneName(row.tenant, Priority(row.priority), row.target)})
+        await add_events(connection, self._database, again, (PutBack(retry_at, _LOST),), ms_of(now))
+        return job_of(again)
+
+    async def expire(self, now: datetime, limit: int) -> Sequence[Job]:
+        """End those whose deadline passed; see the port."""
+        late = select(_JOB.id).where(_JOB.state == JobState.QUEUED.value, _JOB.deadline_ms < ms_of(now)).limit(limit)
+        end, ended = JobEnd(state=JobState.EXPIRED, error=_LATE), list[Job | None]()
+        async with self._database.writing() as connection:
+            for job_id in (await connection.execute(late.with_for_update(skip_locked=True))).scalars().all():
+                which = (_JOB.id == job_id, _JOB.state == JobState.QUEUED.value)
+                ended.append(await end_one(connection, self._database, which, end, now))
+        return [job for job in ended if job is not None]
+
+    async def forget(self, now: datetime, ended_before: datetime, limit: int) -> int:
+        """Delete what is old; see the port."""
+        old = select(_JOB.id).where(_JOB.ended_ms < ms_of(ended_before)).limit(limit)
+        stale = select(_JOB.id).where(_JOB.result_expires_ms < ms_of(now)).limit(limit)
+        async with self._database.writing() as connection:
+            gone = (await connection.execute(old)).scalars().all()
+            if gone:
+                await connection.execute(delete(jobs).where(_JOB.id.in_(gone)))
+            expired = (await connection.execute(stale)).scalars().all()
+            if expired:
+                await connection.execute(update(jobs).where(_JOB.id.in_(expired)).values(result_expires_ms=None))
+            both = [*gone, *expired]
+            if both:
+                await connection.execute(delete(contents).where(contents.c.job.in_(both)))
+                await connection.execute(delete(events).where(events.c.job.in_(both)))
+        return len(both)
+
+
+def _held(held: Held) -> tuple[Any, ...]:
+    return _JOB.id == held.id, _JOB.epoch == held.epoch, _JOB.state == JobState.RUNNING.value
+
+
+def _updated(which: tuple[Any, ...], values: dict[str, Any]) -> Any:
+    return update(jobs).where(*which).values(**values).returning(*_JOB)
+
+
+async def _orders(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, bytes]:
+    if not ids:
+        return {}
+    wanted = select(contents.c.job, contents.c.sealed).where(contents.c.part == ORDER, contents.c.job.in_(ids))
+    return {row.job: row.sealed for row in await connection.execute(wanted)}

@@ -1,0 +1,1 @@
+"""Requests that are accepted now and answered later: kept in SQL, run by workers, each with one result."""
