@@ -90,6 +90,7 @@ _NAME = "made-by-fuzzing"
 SPARE_UPSTREAM = "spare-for-fuzzing"
 """One that no public model has: whoever leaves it out does no honest request harm."""
 _BASE_ID, _IN_BASE = {"id": _NAME, "tenant": "app"}, {"base": _NAME, "tenant": "app"}
+_JOB = {"id": "job_0123456789abcdef0123456789abcdef"}
 _SPEC = {"splitter": {"kind": "SPLITTER_KIND_RECURSIVE", "max_tokens": 64}}
 _YEAR = {"name": "year", "value": {"number": 2024}}
 _SINCE_2020 = {"comparison": {"attribute": "year", "operator": "COMPARISON_OPERATOR_GTE", "values": [{"number": 2020}]}}
@@ -145,6 +146,15 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "until": "2099-01-01T00:00:00Z",
         "reason": "a",
     },
+    "SubmitJob": {"chat": _CHAT, "options": {"max_attempts": 1, "deadline": "60s", "metadata": {"a": "b"}}},
+    "GetJob": _JOB,
+    "ListJobs": {"states": ["JOB_STATE_QUEUED", "JOB_STATE_DEAD"], "page_size": 2},
+    "WatchJob": {**_JOB, "after_event": 1},
+    "GetJobResult": _JOB,
+    "CancelJob": _JOB,
+    "DeleteJob": _JOB,
+    "RedriveJobs": {"tenant": "app", "target": "fast", "limit": 3, "dry_run": True},
+    "GetJobDepths": {"tenant": "app"},
     "GetStanding": {"tenant": _NAME, "name": "b"},
     "ExplainLimits": {"tenant": "app", "model": "fast", "team": "a"},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},

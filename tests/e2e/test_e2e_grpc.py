@@ -166,6 +166,7 @@ async def test_reflection_lists_what_is_public_and_nothing_else(stack):
         "penstock.gateway.v1.ExperimentService",
         "penstock.gateway.v1.LedgerService",
         "penstock.gateway.v1.FeedbackService",
+        "penstock.gateway.v1.JobService",
         "penstock.gateway.v1.KnowledgeService",
         "penstock.gateway.v1.ModelService",
         "penstock.gateway.v1.PromptService",

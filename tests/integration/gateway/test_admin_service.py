@@ -61,7 +61,7 @@ ADMINISTRATIVE = methods(
 )
 PUBLIC = {
     **ADMINISTRATIVE,
-    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService"),
+    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService", "JobService"),
 }
 
 

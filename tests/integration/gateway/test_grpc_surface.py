@@ -321,6 +321,7 @@ async def test_public_port_serves_the_public_services_and_nothing_else(suite):
         "penstock.gateway.v1.ExperimentService",
         "penstock.gateway.v1.LedgerService",
         "penstock.gateway.v1.FeedbackService",
+        "penstock.gateway.v1.JobService",
         "penstock.gateway.v1.KnowledgeService",
         "penstock.gateway.v1.ModelService",
         "penstock.gateway.v1.PromptService",

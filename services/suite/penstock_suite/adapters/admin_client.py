@@ -16,6 +16,7 @@ from penstock.gateway.v1 import (
     budget_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
+    job_service_pb2_grpc,
     knowledge_service_pb2_grpc,
     ledger_service_pb2_grpc,
     prompt_service_pb2_grpc,
@@ -48,6 +49,7 @@ from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
+from penstock_suite.adapters.job_client import JobClient
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
@@ -139,6 +141,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         ledger_service_pb2_grpc.LedgerServiceStub(channel),
         usage_service_pb2_grpc.UsageServiceStub(channel),
         budget_service_pb2_grpc.BudgetServiceStub(channel),
+        job_service_pb2_grpc.JobServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -180,6 +183,7 @@ class _AdminClient(
     LedgerClient,
     UsageClient,
     BudgetClient,
+    JobClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""
 

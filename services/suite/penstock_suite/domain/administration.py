@@ -14,6 +14,7 @@ from penstock_suite.domain.budgets import Budgets
 from penstock_suite.domain.cache_entries import CacheCounts, CacheEntries
 from penstock_suite.domain.experiments import Experiments
 from penstock_suite.domain.feedback import FeedbackRows
+from penstock_suite.domain.jobs import Jobs
 from penstock_suite.domain.knowledge import Knowledge
 from penstock_suite.domain.ledger import LedgerBook
 from penstock_suite.domain.prompts import Prompts
@@ -156,7 +157,7 @@ class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Administration(
-    CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, UsageLines, Budgets, Protocol
+    CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, UsageLines, Budgets, Jobs, Protocol
 ):
     """Keeps tenants, users, keys, prompts and documents, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -73,6 +73,10 @@ class Submitter:
         self._bell.ring_queue()
         return accepted
 
+    def deadline_of(self, terms: JobTerms) -> timedelta:
+        """Return how long a job of such terms has, once it is due."""
+        return terms.deadline or self._usual.deadline
+
     def _new(self, caller: Caller, asked: Submission, now: datetime) -> NewJob:
         terms, usual = asked.terms, self._usual
         check_terms(terms, now)
@@ -89,7 +93,7 @@ class Submitter:
             request_id=asked.order.request_id,
             created_at=now,
             due_at=max(now, terms.due_at or now),
-            deadline_at=max(now, terms.due_at or now) + (terms.deadline or usual.deadline),
+            deadline_at=max(now, terms.due_at or now) + self.deadline_of(terms),
             max_attempts=terms.max_attempts or usual.max_attempts,
             result_ttl=terms.result_ttl or usual.result_ttl,
             traceparent=asked.traceparent,
