@@ -61,7 +61,15 @@ ADMINISTRATIVE = methods(
 )
 PUBLIC = {
     **ADMINISTRATIVE,
-    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService", "JobService"),
+    **methods(
+        "ChatService",
+        "ModelService",
+        "EmbeddingService",
+        "FeedbackService",
+        "KnowledgeService",
+        "UsageService",
+        "JobService",
+    ),
 }
 
 

@@ -144,7 +144,6 @@ class JobDesk:
         if cancelled is None:
             raise no_job(job_id)
         self._bell.ring_cancel(job_id)
-        self._bell.ring(job_id)
         await self._note_of_others(viewer, "job.cancel", job)
         return cancelled
 
