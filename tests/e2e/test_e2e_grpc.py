@@ -172,6 +172,7 @@ async def test_reflection_lists_what_is_public_and_nothing_else(stack):
         "penstock.gateway.v1.PromptService",
         "penstock.gateway.v1.StatusService",
         "penstock.gateway.v1.UsageService",
+        "penstock.gateway.v1.WebhookService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",

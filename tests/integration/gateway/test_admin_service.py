@@ -57,7 +57,13 @@ def methods(*names):
 
 
 ADMINISTRATIVE = methods(
-    "AdminService", "PromptService", "StatusService", "ExperimentService", "LedgerService", "BudgetService"
+    "AdminService",
+    "PromptService",
+    "StatusService",
+    "ExperimentService",
+    "LedgerService",
+    "BudgetService",
+    "WebhookService",
 )
 PUBLIC = {
     **ADMINISTRATIVE,

@@ -327,6 +327,7 @@ async def test_public_port_serves_the_public_services_and_nothing_else(suite):
         "penstock.gateway.v1.PromptService",
         "penstock.gateway.v1.StatusService",
         "penstock.gateway.v1.UsageService",
+        "penstock.gateway.v1.WebhookService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1.ServerReflection",
         "grpc.reflection.v1alpha.ServerReflection",

@@ -48,6 +48,7 @@ from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
+from penstock_gateway.surfaces.grpc.webhooks import WebhookServicer
 
 _NO_STACK = "Documents are kept by a stack that runs, and none does: start it with 'penstock up'."
 _BY_SIGNAL = "signal"
@@ -65,6 +66,7 @@ class CommandLineServicers(NamedTuple):
     usage: UsageServicer
     budgets: BudgetServicer
     jobs: JobDeskServicer
+    webhooks: WebhookServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -100,6 +102,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
 
         budgets = budgeting(settings, engine, LimitBook())
         await budgets.book.renew()
+        await budgets.webhooks.book.renew()
 
         def actor_of(_context: object) -> Actor:
             return actor
@@ -114,9 +117,10 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
             JobDeskServicer(
-                desk_over(settings, engine, job_parts(settings, engine, dict)),
+                desk_over(settings, engine, job_parts(settings, engine, budgets.webhooks.book)),
                 lambda _call: Viewer(actor, sees_tenant=True),
             ),
+            budgets.webhooks.servicer(actor_of),
         )
 
 

@@ -125,6 +125,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
+        webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
         jobs=job_servicer(settings, parts, reception, models),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

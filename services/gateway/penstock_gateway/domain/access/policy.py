@@ -130,6 +130,18 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             DeleteFeedback=_CHANGE,
         ),
         **_rpcs(
+            "WebhookService",
+            CreateWebhook=_CHANGE,
+            GetWebhook=_LOOK,
+            ListWebhooks=_LOOK,
+            UpdateWebhook=_CHANGE,
+            DeleteWebhook=_CHANGE,
+            RotateWebhookSecret=_CHANGE,
+            TestWebhook=_CHANGE,
+            ListWebhookDeliveries=_LOOK,
+            RedeliverWebhook=_CHANGE,
+        ),
+        **_rpcs(
             "JobService",
             SubmitJob=_SUBMIT,
             GetJob=_SEE_JOBS,

@@ -17,6 +17,7 @@ from penstock_gateway.domain.jobs.events import AttemptStarted, Ended, Generated
 from penstock_gateway.domain.jobs.job import Job, JobError, JobKind, JobState
 from penstock_gateway.domain.jobs.ports import Depth, JobFilter
 from penstock_gateway.domain.jobs.terms import MAX_DEADLINE, MAX_RESULT_TTL, JobTerms
+from penstock_gateway.domain.webhooks.registered import shown_name
 
 _STATES = {
     JobState.QUEUED: pb.JOB_STATE_QUEUED,
@@ -54,7 +55,7 @@ def job_message(job: Job) -> pb.Job:
         done=job.done,
         total=job.total,
         last_event=job.last_event,
-        webhook=job.webhook,
+        webhook=shown_name(job.webhook),
         metadata=job.metadata,
         batch=job.batch,
         line=job.line,
