@@ -21,6 +21,7 @@ from penstock.gateway.v1 import (
     ledger_service_pb2_grpc,
     prompt_service_pb2_grpc,
     usage_service_pb2_grpc,
+    webhook_service_pb2_grpc,
 )
 from penstock_common.errors import (
     AddressNotPermitted,
@@ -56,6 +57,7 @@ from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.team_admin_client import TeamAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.adapters.usage_client import UsageClient
+from penstock_suite.adapters.webhook_client import WebhookClient
 from penstock_suite.domain.administration import (
     Administration,
     EjectionRequest,
@@ -124,6 +126,8 @@ _OPTIONS = {
     "period": "--period",
     "kind": "--kind",
     "webhook": "--webhook",
+    "url": "--url",
+    "events": "--event",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -142,6 +146,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         usage_service_pb2_grpc.UsageServiceStub(channel),
         budget_service_pb2_grpc.BudgetServiceStub(channel),
         job_service_pb2_grpc.JobServiceStub(channel),
+        webhook_service_pb2_grpc.WebhookServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -184,6 +189,7 @@ class _AdminClient(
     UsageClient,
     BudgetClient,
     JobClient,
+    WebhookClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""
 

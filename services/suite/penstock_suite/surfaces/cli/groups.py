@@ -18,6 +18,7 @@ ADMINISTERED = {
     "limits": "Limits: which bind a request, and where they stand.",
     "index": "Versions of a knowledge base's index.",
     "ledger": "The ledger: corrections, and the counters of spend beside it.",
+    "webhooks": "Webhooks of tenants, and what was sent to them.",
     "prices": "What models cost, and cost before.",
 }
 """Groups of commands that ask an administration, by their modules' names, and what stands beside the name."""
