@@ -52,7 +52,7 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
         ask: Ask,
         *,
         tenant: TenantOption = "",
-        state: Annotated[list[str] | None, typer.Option(metavar="|".join(STATES), help="Repeatable.")] = None,
+        status: Annotated[list[str] | None, typer.Option(metavar="|".join(STATES), help="Repeatable.")] = None,
         kind: Annotated[list[str] | None, typer.Option(metavar="|".join(KINDS), help="Repeatable.")] = None,
         key_id: Annotated[str, typer.Option("--key-id", metavar="ID", help="Submitted by this key.")] = "",
         batch: Annotated[str, typer.Option(metavar="ID", help="Of this batch.")] = "",
@@ -61,7 +61,7 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
     ) -> None:
         wanted = JobsWanted(
             tenant=tenant,
-            states=_words(state, STATES, "--state"),
+            states=_words(status, STATES, "--status"),
             kinds=_words(kind, KINDS, "--kind"),
             key_id=key_id,
             batch=batch,
@@ -177,7 +177,7 @@ def _add_redrive(cli: typer.Typer, opened: OpenAdministration) -> None:
         job: Annotated[str, typer.Argument(metavar="JOB", help="One; without it, all that are so.")] = "",
         tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose; an operator must name one.")] = "",
         target: Annotated[str, typer.Option("--for", metavar="NAME", help="Those for this model or base.")] = "",
-        state: Annotated[list[str] | None, typer.Option(metavar="dead|failed", help="dead without it.")] = None,
+        status: Annotated[list[str] | None, typer.Option(metavar="dead|failed", help="dead without it.")] = None,
         limit: Annotated[int, typer.Option(min=1, max=10_000, metavar="N", help="So many at most.")] = 1000,
         dry_run: DryRunOption = False,
         yes: YesOption = False,
@@ -187,7 +187,7 @@ def _add_redrive(cli: typer.Typer, opened: OpenAdministration) -> None:
             tenant=tenant,
             job_id=job,
             target=target,
-            states=_words(state, ("dead", "failed"), "--state"),
+            states=_words(status, ("dead", "failed"), "--status"),
             limit=limit,
             dry_run=dry_run,
         )

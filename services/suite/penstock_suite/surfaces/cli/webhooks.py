@@ -114,17 +114,17 @@ def _add_deliveries(cli: typer.Typer, opened: OpenAdministration) -> None:
         *,
         name: NameArgument,
         tenant: TenantOption = "",
-        state: Annotated[list[str] | None, typer.Option(metavar="|".join(DELIVERY_STATES), help="Repeatable.")] = None,
+        status: Annotated[list[str] | None, typer.Option(metavar="|".join(DELIVERY_STATES), help="Repeatable.")] = None,
         most: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="So many at most.")] = 50,
         as_json: JsonOption = False,
     ) -> None:
-        for word in state or ():
+        for word in status or ():
             if word not in DELIVERY_STATES:
                 told = f"one of {', '.join(DELIVERY_STATES)} is expected"
-                raise typer.BadParameter(told, param_hint="'--state'")
+                raise typer.BadParameter(told, param_hint="'--status'")
         with failures_told(as_json=as_json):
             found = ask(
-                lambda administration: administration.webhook_deliveries(tenant, name, tuple(state or ()), most)
+                lambda administration: administration.webhook_deliveries(tenant, name, tuple(status or ()), most)
             )
             if as_json:
                 print_json(found)
