@@ -16,8 +16,9 @@ from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.events import AttemptStarted, JobEvent
 from penstock_gateway.domain.jobs.executing import Attempt, Execution, NotYet
 from penstock_gateway.domain.jobs.holding import Holding, Why
-from penstock_gateway.domain.jobs.job import Claimed, JobEnd, JobError, JobKind, JobState
+from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, JobEnd, JobError, JobKind, JobState
 from penstock_gateway.domain.jobs.lanes import Turns
+from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.orders import UnknownForm, order_of
 from penstock_gateway.domain.jobs.ports import Held, JobQueue, Requeued
 from penstock_gateway.domain.jobs.reports import Owner, Report
@@ -60,6 +61,8 @@ class JobRunner:
     def __init__(self, queue: JobQueue, bell: Bell, turns: Turns, terms: RunnerTerms, worker: str) -> None:
         self.worker = worker
         self.runs: dict[JobKind, Execution] = {}
+        self.lost: LostAttempts | None = None
+        """Who writes the bill of an attempt that was lost, should whoever found it have died before."""
         self._queue = queue
         self._bell = bell
         self._turns = turns
@@ -135,8 +138,8 @@ class JobRunner:
                 now = datetime.now(UTC)
                 try:
                     claimed = await self._queue.claim(self.worker, self._turns, places, now, self.lease_from(now))
-                except ServiceUnavailable as error:
-                    _log.warning("jobs_not_claimed", reason=str(error))
+                except Exception as error:  # noqa: BLE001 - nobody else in this process would claim
+                    _log.warning("jobs_not_claimed", reason=str(error), exc_info=_unless_away(error))
                     await asyncio.sleep(poll)
                     continue
                 for one in claimed:
@@ -190,6 +193,8 @@ class JobRunner:
         execution = self.runs.get(job.kind)
         if execution is None:
             return Requeued(due_at=now + _UNKNOWN_WAIT, error=_UNKNOWN, counts=False)
+        if self.lost is not None and job.error is not None and job.error.reason == WORKER_LOST:
+            await self.lost.bill(msgspec.structs.replace(job, epoch=job.epoch - 1, attempts=job.attempts - 1))
         try:
             order = order_of(job.kind, content)
         except UnknownForm:
@@ -260,9 +265,9 @@ class JobRunner:
             await asyncio.sleep(seconds)
             try:
                 await self._be_heard()
-            except ServiceUnavailable as error:
+            except Exception as error:  # noqa: BLE001 - nobody else would be heard
                 # Who lost a job by that cannot commit it; until somebody has it, nothing is gained by giving it up.
-                _log.warning("jobs_not_heard_of", reason=str(error))
+                _log.warning("jobs_not_heard_of", reason=str(error), exc_info=_unless_away(error))
 
     async def _be_heard(self) -> None:
         held = [each.held for each in self._holdings.values()]
@@ -273,3 +278,8 @@ class JobRunner:
             for each in gone:
                 if (holding := self._holdings.get(each)) is not None:
                     holding.end(why)
+
+
+def _unless_away(error: Exception) -> Exception | None:
+    """Return what is worth a trace in the log: not that the database is away."""
+    return None if isinstance(error, ServiceUnavailable) else error

@@ -18,12 +18,12 @@ from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, due_lanes, runni
 from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
 from penstock_gateway.domain.jobs.events import JobEvent, PutBack
-from penstock_gateway.domain.jobs.job import Claimed, Job, JobEnd, JobError, JobState
+from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, Job, JobEnd, JobError, JobState
 from penstock_gateway.domain.jobs.lanes import LaneName, Turns, Waiting
 from penstock_gateway.domain.jobs.ports import Beat, Held, Requeued
 
 _JOB = jobs.c
-_LOST = JobError("WORKER_LOST", "The worker that was at it is gone.")
+_LOST = JobError(WORKER_LOST, "The worker that was at it is gone.")
 _LATE = JobError("DEADLINE_EXCEEDED", "The job's deadline passed before it was done.")
 
 
