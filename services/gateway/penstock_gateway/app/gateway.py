@@ -38,6 +38,7 @@ from penstock_gateway.domain.administration.administration import Administration
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.jobs.tidying import Tidying
+from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -114,7 +115,9 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> tuple[Sur
         ModelDirectory(router, embedder, parts.forks),
         _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval)),
     )
-    tidying = have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), (life, embeddings))
+    documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
+    lives, who = (life, embeddings, documents), (holders, parts.ledger, parts.in_background)
+    tidying = have_jobs_run(parts.jobs, settings, who, lives)
     stores = stores_parts(settings, channels, knowledge, visits)
     wire_formats = _wire_formats(own, parts, reception, (life, embeddings, models, stores, usage))
     surfaces = Surfaces(

@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
+from penstock_gateway.domain.jobs.ingesting import IngestExecution
 from penstock_gateway.domain.jobs.job import JobKind
 from penstock_gateway.domain.jobs.lanes import Turns
 from penstock_gateway.domain.jobs.lost import LostAttempts
@@ -30,6 +31,7 @@ from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
 from penstock_gateway.domain.jobs.submission import Submitter
 from penstock_gateway.domain.jobs.telling import ended_messages
 from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
+from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -70,10 +72,13 @@ def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], M
 
 
 def have_jobs_run(
-    parts: JobParts, settings: Settings, who: tuple[Holders, Ledger, StartWork], lives: tuple[ChatLife, EmbeddingLife]
+    parts: JobParts,
+    settings: Settings,
+    who: tuple[Holders, Ledger, StartWork],
+    lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
 ) -> Tidying:
     """Say how jobs are run: by the lives that requests have, through a door of their own; return who sees to the others."""
-    (holders, ledger, in_background), (chat, embeddings), own = who, lives, settings.jobs
+    (holders, ledger, in_background), (chat, embeddings, knowledge), own = who, lives, settings.jobs
     # How many there are at once is the runner's to say.
     door = Door(Capacity(requests=_MOST, body_bytes=_MOST, tenant_ratio=1.0, key_ratio=1.0), Refusals(_MOST))
     traces = TraceStarter(settings.telemetry.sample_ratio, random.Random())  # noqa: S311 - ids, not secrets
@@ -81,6 +86,7 @@ def have_jobs_run(
     lost = parts.runner.lost = LostAttempts(parts.store, holders, ledger)
     parts.runner.runs[JobKind.CHAT] = ChatExecution(arriving, chat, in_background)
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
+    parts.runner.runs[JobKind.INGEST] = IngestExecution(arriving, knowledge)
     return Tidying(parts.queue, parts.bell, lost, TidyingTerms(every=own.reclaim_every, kept=own.kept))
 
 

@@ -10,20 +10,21 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import structlog
 
-from penstock_common.errors import PenstockError, ServiceUnavailable
+from penstock_common.errors import PenstockError, RateLimited, ServiceUnavailable
 from penstock_common.priority import SHARES, Priority
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.events import AttemptStarted, JobEvent
 from penstock_gateway.domain.jobs.executing import Attempt, Execution, NotYet
 from penstock_gateway.domain.jobs.holding import Holding, Why
 from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, JobEnd, JobError, JobKind, JobState
-from penstock_gateway.domain.jobs.lanes import Turns
+from penstock_gateway.domain.jobs.lanes import LaneName, Turns
 from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.orders import UnknownForm, order_of
 from penstock_gateway.domain.jobs.ports import Held, JobQueue, Requeued
 from penstock_gateway.domain.jobs.reports import Owner, Report
 from penstock_gateway.domain.jobs.results import result_bytes
 from penstock_gateway.domain.jobs.retrying import Backoff, after_failure, job_error
+from penstock_gateway.domain.limits.limit import ScopeKind
 
 _log = structlog.get_logger(__name__)
 
@@ -34,6 +35,8 @@ _RETRY_SECONDS = 0.5
 _UNKNOWN_WAIT = timedelta(minutes=1)
 # Of a drain's grace, at most: to hand back what has not ended within the rest.
 _HANDING_BACK = timedelta(seconds=3)
+# Of a lane whose tenant was refused: limits change.
+_LONGEST_PAUSE = timedelta(seconds=30)
 _HANDED_BACK = JobError("HANDED_BACK", "The worker that was at it has ended before it.")
 _UNKNOWN = JobError("UNKNOWN_FORM", "It was accepted by a later version, and waits for a worker of that.")
 _WAITS = JobError("NOT_YET", "It goes on later.")
@@ -200,7 +203,9 @@ class JobRunner:
         except UnknownForm:
             return Requeued(due_at=now + _UNKNOWN_WAIT, error=_UNKNOWN, counts=False)
         try:
-            result = await execution.run(Attempt(job, order, report, holding.owner))
+            result = await execution.run(
+                Attempt(job, order, report, holding.owner, lambda: holding.why is Why.CANCELLED)
+            )
         except NotYet as later:
             return Requeued(due_at=later.until, error=_WAITS, counts=False)
         return JobEnd(state=JobState.SUCCEEDED, result=result_bytes(result))
@@ -210,7 +215,12 @@ class JobRunner:
             _log.error("job_attempt_failed", job=holding.job.id, attempt=holding.job.attempts, exc_info=error)
         if holding.owner is not None:
             return JobEnd(state=JobState.FAILED, error=job_error(error))
-        return after_failure(holding.job, error, datetime.now(UTC), self._terms.backoff)
+        becomes = after_failure(holding.job, error, datetime.now(UTC), self._terms.backoff)
+        if isinstance(error, RateLimited) and error.scope == ScopeKind.TENANT and isinstance(becomes, Requeued):
+            job = holding.job
+            until = min(becomes.due_at, datetime.now(UTC) + _LONGEST_PAUSE)
+            self._turns.pause(LaneName(job.tenant, job.priority, job.target), until)
+        return becomes
 
     def _after_cancelling(self, holding: Holding) -> JobEnd | Requeued | None:
         task = asyncio.current_task()
@@ -238,7 +248,9 @@ class JobRunner:
             now = datetime.now(UTC)
             try:
                 if isinstance(outcome, JobEnd):
-                    is_kept = await self._queue.commit(holding.held, outcome, now, told)
+                    is_kept = await self._queue.commit(
+                        holding.held, outcome, now, told, progress=(report.done, report.total)
+                    )
                 else:
                     is_kept = await self._queue.put_back(holding.held, outcome, now, told)
             except ServiceUnavailable:

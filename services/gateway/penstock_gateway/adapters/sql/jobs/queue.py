@@ -94,10 +94,18 @@ class SqlJobQueue:
             await add_events(connection, self._database, row, events, ms_of(now))
         return row.last_event
 
-    async def commit(self, held: Held, end: JobEnd, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
+    async def commit(
+        self,
+        held: Held,
+        end: JobEnd,
+        now: datetime,
+        told: Sequence[JobEvent] = (),
+        *,
+        progress: tuple[int, int] | None = None,
+    ) -> bool:
         """End a job; see the port."""
         async with self._database.writing() as connection:
-            job = await end_one(connection, self._database, _held(held), end, now, told=told)
+            job = await end_one(connection, self._database, _held(held), end, now, told=told, progress=progress)
             if job is None:
                 return False
             if end.result is not None:
