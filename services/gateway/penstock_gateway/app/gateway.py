@@ -92,13 +92,14 @@ async def running(
         parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
         for collector in channels.collectors:
             parts.registry.register(collector)
-        surfaces, tidying = _surfaces(settings, channels, parts)
+        surfaces, tidying = surfaces_of(settings, channels, parts)
         await stack.enter_async_context(running_jobs(parts.jobs, tidying, claims=settings.jobs.run_here))
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
 
-def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
+def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
+    """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
     own, observer = settings.gateway, parts.observer
     visits = parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)

@@ -19,6 +19,7 @@ from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
+from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
@@ -54,6 +55,7 @@ class JobParts:
     bell: Bell
     submitter: Submitter
     runner: JobRunner
+    workers: SqlWorkers
 
 
 def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], Mapping[str, Endpoint]]) -> JobParts:
@@ -68,7 +70,8 @@ def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], M
     submitter = Submitter(store, bell, settings.jobs.usual, endpoints, is_enabled=settings.jobs.enabled)
     queue, turns = SqlJobQueue(database), Turns(settings.jobs.bounds, settings.jobs.patience_of)
     runner = JobRunner(queue, bell, turns, _runner_terms(settings.jobs), _worker_name())
-    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner)
+    workers = runner.workers = SqlWorkers(database)
+    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner, workers=workers)
 
 
 def have_jobs_run(
