@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 
 import grpc
@@ -126,6 +127,30 @@ async def test_a_spent_budget_refuses_for_good(serve, budget, upstream):
     assert refused.header["x-ratelimit-remaining-requests"] == "99"
     assert "$" not in refused.error["message"]
     assert [row["outcome"] for row in await suite.ledger_after_close()] == ["model_not_found", "ok"]
+
+
+def _alerts_told(suite):
+    with closing(sqlite3.connect(suite.state / "penstock.db")) as database:
+        return {name for (name,) in database.execute("SELECT threshold FROM budget_alerts")}
+
+
+@pytest.mark.parametrize("knows_prices", [True, False], ids=["at_once", "once_it_is_routed"])
+async def test_what_refuses_before_its_last_cent_is_told_as_spent(serve, budget, document, upstream, knows_prices):
+    budget(1_000_000)
+    document["budgets"] = [{"name": "small", "tenant": "demo", "amount": usd(100), "alerts": [100]}]
+    document["budget_watch"] = {"every": "50ms"}
+    upstream.otherwise = lambda _: Answer(tokens=["word "] * 40)
+    suite = await serve()
+    await introduce(suite)
+    if knows_prices:
+        assert (await suite.ask(max_tokens=40)).status == 200
+    assert _alerts_told(suite) == set()
+    refused = await suite.ask(max_tokens=400)
+    assert (refused.status, refused.error["code"]) == (429, "budget_exceeded")
+    async with asyncio.timeout(10):
+        while not _alerts_told(suite):
+            await asyncio.sleep(0.01)
+    assert _alerts_told(suite) == {"100"}
 
 
 async def test_grpc_is_told_the_same(serve, budget):

@@ -158,6 +158,7 @@ def test_an_event_says_all_that_one_needs():
         "kind": "hard",
         "period": "month",
         "threshold": "80",
+        "refused": False,
         "spent_nano_usd": "80000000000",
         "limit_nano_usd": "100000000000",
         "reserved_nano_usd": "1",

@@ -23,6 +23,7 @@ from penstock_gateway.domain.budgets.administration import BudgetAdministration,
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.explaining import LimitExplainer
 from penstock_gateway.domain.budgets.ports import Standings
+from penstock_gateway.domain.budgets.refused import RefusedBudgets
 from penstock_gateway.domain.budgets.standing import KnownStandings, LedgerStandings
 from penstock_gateway.domain.budgets.watching import Watcher, WatchParts
 from penstock_gateway.domain.limits.book import LimitBook
@@ -44,6 +45,7 @@ class Budgeting:
     standings: Standings
     courier: Courier
     metrics: BudgetMetrics
+    refused: RefusedBudgets
 
     def prepare(self, changed: Settings) -> Commit:
         """Make other budgets, webhooks and time zones ready."""
@@ -84,6 +86,7 @@ def budgeting(
         standings=ledger if counted is None else KnownStandings(counted, ledger),
         courier=courier,
         metrics=metrics,
+        refused=RefusedBudgets(),
     )
 
 
@@ -102,7 +105,7 @@ async def open_budgets(
     """
     own = budgeting(settings, engine, limits, registry, counting)
     await own.book.renew()
-    watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics)
+    watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics, own.refused)
     async with (
         running(own.book.run(settings.budget_watch.refresh)),
         running(Watcher(watched, settings.budget_watch.every).run()),

@@ -72,6 +72,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         if reserved is not None and reserved.ceiling is not None:
             self.is_metered = True
             self._spending = Spending(visits.limiter, visits.needs, reserved, self.standings, self._refused)
+            self._spending.note_verdict = visits.note_verdict
 
     async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> Generation | Degraded:
         """Return the source of an answer that is generated now, by another model where budgets have no room for this one.

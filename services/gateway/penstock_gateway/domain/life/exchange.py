@@ -80,7 +80,7 @@ class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
     observer: Observer
     book: LimitBook = msgspec.field(default_factory=LimitBook)
     needs: Needs = msgspec.field(default_factory=Needs)
-    note_verdict: Callable[[Verdict], None] | None = None
+    note_verdict: Callable[[Verdict, Demand], None] | None = None
 
 
 class Exchange(Generic[OrderT_co]):
@@ -230,7 +230,7 @@ class Exchange(Generic[OrderT_co]):
         """Ask for what costs nothing, where money alone was refused, and tell of what was; raise what refuses the request."""
         visits, order = self._visits, self.call.order
         if visits.note_verdict is not None:
-            visits.note_verdict(verdict)
+            visits.note_verdict(verdict, demand)
         if verdict.reservation is None and (freely := self._freely(verdict, demand)) is not None:
             lease = order.timeout + LEASE_MARGIN
             again = await visits.limiter.reserve(order.generation_id, order.tenant, limits, freely, lease)
