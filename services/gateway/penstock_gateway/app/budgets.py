@@ -14,6 +14,7 @@ from penstock_common.service import Commit
 from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.sql.budgets.alerts import SqlAlerts
 from penstock_gateway.adapters.sql.budgets.records import SqlBudgets
+from penstock_gateway.adapters.sql.names import SqlNames
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.spend import SqlSpendHistory, Writer
 from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
@@ -22,6 +23,7 @@ from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.budgets.administration import BudgetAdministration, BudgetParts
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.explaining import LimitExplainer
+from penstock_gateway.domain.budgets.names import Configured, tell_unknown
 from penstock_gateway.domain.budgets.ports import Standings
 from penstock_gateway.domain.budgets.refused import RefusedBudgets
 from penstock_gateway.domain.budgets.standing import KnownStandings, LedgerStandings
@@ -105,6 +107,7 @@ async def open_budgets(
     """
     own = budgeting(settings, engine, limits, registry, counting)
     await own.book.renew()
+    await tell_unknown(named_by(settings), SqlNames(engine))
     watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics, own.refused)
     async with (
         running(own.book.run(settings.budget_watch.refresh)),
@@ -126,6 +129,13 @@ class _Sender:
 
         sender = HttpSender(self._delivery.connect_timeout, self._delivery.timeout)
         return await sender.post(endpoint, headers, body)
+
+
+def named_by(settings: Settings) -> Configured:
+    """Return what a configuration says of names."""
+    keys = {key.id for key in settings.configured_keys(b"").values()}
+    budgets = settings.budgets_configured()
+    return Configured(settings.directory().terms, budgets, keys, accepts_tokens=bool(settings.oidc))
 
 
 def zones_of(settings: Settings) -> dict[str, str]:
