@@ -178,7 +178,7 @@ class Store:
     def __init__(self):
         self.has = Kept()
 
-    async def kept(self, now):
+    async def kept(self, now, keys):
         return self.has
 
 
@@ -220,7 +220,7 @@ async def test_an_older_read_that_ends_late_takes_nothing_newer_away():
     store, slow = Store(), asyncio.Event()
     book = BudgetBook(store, LimitBook(), now=lambda: NOW)
 
-    async def kept(_now):
+    async def kept(_now, _keys):
         has = store.has
         if not has.created:
             await slow.wait()

@@ -242,5 +242,6 @@ class Authenticator:
             expires_at=record.expires_at,
             labels=record.labels,
             team=record.team,
+            first_key_id=record.first_id,
         )
         return _Proof(caller, record.expires_at)
