@@ -345,3 +345,36 @@ async def test_who_may_not_use_the_cheaper_model_is_refused(serve, budget, docum
     suite = await serve()
     await suite.ask("first", max_tokens=30)
     assert (await suite.ask("second", max_tokens=30)).status == 429
+
+
+SHADOW = "tenant; spend_per_month"
+
+
+async def test_a_shadow_of_money_is_told_from_the_first_request_on(serve, budget, document, upstream):
+    budget(1_000_000)
+    document["tenants"][0]["tier"] = {"shadow": {"spend_per_month": usd(100)}}
+    upstream.otherwise = lambda _: Answer(tokens=["word "] * 20)
+    suite = await serve()
+    await introduce(suite)
+    first = await suite.ask(max_tokens=400)
+    assert (first.status, first.header["x-penstock-shadow"]) == (200, SHADOW)
+    # Its price is known by now, and by that there is room for little ones.
+    assert "x-penstock-shadow" not in (await suite.ask(max_tokens=20)).header
+    again = await suite.ask(max_tokens=400, stream=True)
+    assert (again.status, again.header["x-penstock-shadow"]) == (200, SHADOW)
+
+
+async def test_a_shadow_of_money_is_not_told_of_what_costs_nothing(serve, budget, document, upstream, second_upstream):
+    budget(1_000_000)
+    document["cache"]["mode"] = "exact"
+    document["tenants"][0]["tier"] = {"shadow": {"spend_per_month": usd(100)}}
+    document["upstreams"][1]["models"][0]["price"] = {"input": 0, "output": 0}
+    suite = await serve()
+    await introduce(suite)
+    body = {"max_tokens": 400, "temperature": 0}
+    asked = await suite.ask(**body)
+    assert (asked.header["x-penstock-cache"].partition(";")[0], asked.header["x-penstock-shadow"]) == ("miss", SHADOW)
+    async with asyncio.timeout(10):
+        while not (hit := await suite.ask(**body)).header["x-penstock-cache"].startswith("hit"):
+            await asyncio.sleep(0.01)
+    assert "x-penstock-shadow" not in hit.header

