@@ -37,7 +37,7 @@ async def created(database):
         await records.add_tenant(TenantRecord("made", "free", frozenset(), (), NOW))
         for tenant in ("acme", "made"):
             await records.add_team(TeamRecord(tenant, "search" if tenant == "acme" else "sales", NOW))
-        await records.add_user(UserRecord("u1", "acme", "Ada", UserRole.MEMBER, NOW))
+        await records.add_user(UserRecord("u1u1u1u1u1u1", "acme", "Ada", UserRole.MEMBER, NOW))
         await records.add_key(KeyRecord("k1", "acme", b"d" * 32, frozenset({KeyScope.INFERENCE}), created_at=NOW))
     return database
 
@@ -49,7 +49,7 @@ async def told(database, document):
 
 
 async def test_whom_the_configuration_or_the_database_has_is_known(created):
-    known = [("made", "tenant"), ("acme", "team/search"), ("acme", "user/u1"), ("acme", "key/k1")]
+    known = [("made", "tenant"), ("acme", "team/search"), ("acme", "user/u1u1u1u1u1u1"), ("acme", "key/k1")]
     more = [("made", "team/sales"), ("acme", "key/config-acme-1"), ("acme", "model/fast"), ("acme", "feature/any")]
     assert set(await told(created, budgets(*known, *more))) == {"tier gold"}
 
@@ -58,14 +58,14 @@ async def test_whom_nobody_has_is_told_with_the_nearest(created):
     document = budgets(
         ("maed", "tenant"),
         ("acme", "team/sales"),
-        ("acme", "user/u2"),
+        ("acme", "user/u2u2u2u2u2u2"),
         ("acme", "key/config-acme-2"),
         ("acme", "model/fsat"),
     )
     assert await told(created, document) == {
         "budget b0": "the tenant 'maed', which is not there, and binds nobody; did you mean 'made'?",
         "budget b1": "the team 'sales', which is not there, and binds nobody.",
-        "budget b2": "the user 'u2', which is not there, and binds nobody.",
+        "budget b2": "the user 'u2u2u2u2u2u2', which is not there, and binds nobody.",
         "budget b3": "the key 'config-acme-2', which is not there, and binds nobody; did you mean 'config-acme-1'?",
         "budget b4": "the model 'fsat', which is not there, and binds nobody; did you mean 'fast'?",
         "tier gold": "the team 'serach', which is not there, and binds nobody; did you mean 'search'?",
@@ -74,7 +74,7 @@ async def test_whom_nobody_has_is_told_with_the_nearest(created):
 
 async def test_who_comes_by_a_token_is_nowhere_written_down(created):
     issuer = {"issuer": "https://id.example.com", "audience": ["p"], "tenant": "acme"}
-    document = {**budgets(("acme", "user/anybody"), ("acme", "team/any")), "oidc": [issuer]}
+    document = {**budgets(("acme", "user/oidc-0b6f"), ("acme", "team/any")), "oidc": [issuer]}
     assert await told(created, document) == {}
 
 

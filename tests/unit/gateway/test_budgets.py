@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_gateway.domain.access.token_terms import user_id_of
 from penstock_gateway.domain.budgets.alerts import data_of, is_reached, sentence, thresholds
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.budget import (
@@ -84,11 +85,19 @@ def test_a_budget_is_a_limit_of_money_with_a_counter_of_its_own():
         ("tenant", TENANT),
         ("team/search", Scope(ScopeKind.TEAM, "search")),
         ("model/org/m", Scope(ScopeKind.MODEL, "org/m")),
+        ("user/3kTq0aZr81Lm", Scope(ScopeKind.USER, "3kTq0aZr81Lm")),
+        (f"user/{user_id_of('https://id', 'ann')}", Scope(ScopeKind.USER, user_id_of("https://id", "ann"))),
     ],
 )
 def test_scopes_are_written_as_they_are_read(text, scope):
     assert scope_of(text) == scope
     assert scope_text(scope) == text
+
+
+@pytest.mark.parametrize("text", ["user/ann@example.com", "user/ann", "user/oidc-ann"])
+def test_a_user_of_whom_no_request_can_be_is_refused(text):
+    with pytest.raises(ValueError, match="whom the body of a request names as its user is counted in no budget"):
+        scope_of(text)
 
 
 @pytest.mark.parametrize("text", ["", "team", "team/", "tenant/x", "room/x", "Team/x"])

@@ -215,7 +215,7 @@ budgets:
   - {name: e, tenant: demo, scope: key/3kTq0aZr81Lm, amount: 1}
   - {name: f, tenant: demo, scope: feature/rag-3, amount: 1}
   - {name: g, tenant: demo, scope: key/config-demo-1, amount: 1}
-  - {name: h, tenant: demo, scope: user/anybody, amount: 1}
+  - {name: h, tenant: demo, scope: user/3kTq0aZr81Lm, amount: 1}
   - {name: i, tenant: demo, scope: model/fast, amount: 1}
 """
 
@@ -232,6 +232,13 @@ def test_names_in_budgets_and_limits_that_nobody_has_are_told_with_the_nearest(w
         "budgets[2].scope": "is one of them misspelt?",
         "budgets[3].scope": "'penstock keys list' shows those of created keys; did you mean 'config-demo-1'?",
     }
+
+
+@pytest.mark.parametrize("name", ["ann@example.com", "ann", "3kTq0aZr81Lm2"])
+def test_whom_the_body_of_a_request_names_has_no_budget_and_a_sentence_says_so(written, name):
+    found = verdict(written(f"{GOOD}budgets: [{{name: a, tenant: demo, scope: 'user/{name}', amount: 1}}]"))
+    assert told(found.faults) == [(10, "budgets[0].scope", found.faults[0].message)]
+    assert "whom the body of a request names as its user is counted in no budget" in found.faults[0].message
 
 
 def test_a_tenants_own_limits_are_looked_at_and_what_is_malformed_is_left_to_the_gateway(written):
