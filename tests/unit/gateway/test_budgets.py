@@ -336,6 +336,20 @@ def test_what_the_configuration_cannot_mean_is_refused_where_it_stands(budgets, 
     assert "c2hvcnQ" not in str(refused.value)
 
 
+@pytest.mark.parametrize("alert", [0, 1001, "foo", 80.5, "80%", True, None, -5, "²", [80]])
+def test_what_is_no_alert_is_told_once_and_in_words(alert):
+    with pytest.raises(ConfigurationError) as refused:
+        configured([{"name": "m", "tenant": "acme", "amount": 1, "alerts": [80, alert]}])
+    (fault,) = refused.value.faults
+    assert fault.key == "budgets[0].alerts[1]"
+    assert fault.message.endswith("a percent of the amount from 1 to 1000 is expected, such as 80, or projected")
+
+
+def test_an_alert_may_be_written_as_a_text():
+    (one,) = configured([{"name": "m", "tenant": "acme", "amount": 1, "alerts": ["80", "projected", 1000]}]).budgets
+    assert one.budget().alerts == AlertRule((80, 1000), projected=True)
+
+
 @given(st.integers(0, 10**15), st.integers(1, 10**15), st.integers(1, 1000))
 def test_a_threshold_is_reached_exactly(spent, amount, percent):
     reached = is_reached(str(percent), standing(spent, of=budget(amount=amount)))

@@ -28,6 +28,7 @@ from penstock_gateway.domain.administration.tenants import existing_tenant
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.budget import (
     MAX_NANO_USD,
+    MAX_PERCENT,
     NO_USER,
     PERIODS,
     Budget,
@@ -44,7 +45,6 @@ from penstock_gateway.domain.webhooks.endpoint import Endpoint
 MAX_BUDGETS = 500
 """That a tenant may have created."""
 MAX_PERCENTS = 16
-MAX_PERCENT = 1000
 MAX_GRACE = timedelta(days=366)
 CHANGEABLE = ("amount_nano_usd", "period", "kind", "alert_percents", "alerts_projected", "webhook")
 _KIND = "budget"

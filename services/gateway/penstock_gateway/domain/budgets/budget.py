@@ -15,6 +15,7 @@ from penstock_gateway.domain.limits.windows import Window, WindowKind
 
 PERIODS = (WindowKind.DAY, WindowKind.WEEK, WindowKind.MONTH, WindowKind.TOTAL)
 DEFAULT_PERCENTS = (50, 80, 100)
+MAX_PERCENT = 1000
 MAX_NANO_USD = 9_000_000_000_000_000_000
 """What fits into 64 bits with room to add."""
 _ID_DIGITS = 16
