@@ -83,7 +83,10 @@ async def test_an_answer_that_outgrows_its_budget_is_ended_and_says_so(serve, bu
     assert streamed.chunks[-1]["x_penstock"]["stopped_by"] == "budget"
     assert streamed.frames[-1] == "data: [DONE]"
     await upstream.requests[0].left.wait()
-    assert outstanding(limiters) == []
+    async with asyncio.timeout(10):
+        # The caller has the end before the gateway has settled it.
+        while outstanding(limiters):
+            await asyncio.sleep(0.01)
     assert 0 < await spent_tokens(suite) <= 2_000
 
 

@@ -297,8 +297,10 @@ class Exchange(Generic[OrderT_co]):
         try:
             outcome = self._outcome()
             row = ledger_row(call, outcome, error, began_ns, self._waiting_ns())
-            if self._reserved is not None and self._reserved.demand.spend:
-                row = msgspec.structs.replace(row, reserved_nano_usd=self._reserved.demand.spend)
+            if (reserved := self._reserved) is not None and self._is_estimated:
+                # In the ledger it is of the period in which its limits have counted it.
+                at = reserved.admitted_at
+                row = msgspec.structs.replace(row, reserved_nano_usd=reserved.demand.spend, created_at=at)
             if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)
