@@ -90,6 +90,37 @@ async def test_an_answer_that_outgrows_its_budget_is_ended_and_says_so(serve, bu
     assert 0 < await spent_tokens(suite) <= 2_000
 
 
+async def test_what_an_attempt_in_vain_has_cost_is_counted_while_the_answer_goes_on(
+    serve, budget, document, upstream, second_upstream
+):
+    budget(2_000)
+    # An answer is expected to be short, so that a second attempt is paid for.
+    document["admission"] = {"first_output_tokens": 64, "headroom_share": 0.9}
+    words = ["wo "] * 2_000
+    # Both go on as their answer is read, or it would come in a few large pieces.
+    holds = {number: asyncio.Event() for number in range(50, 2_000, 50)}
+    upstream.otherwise = lambda _: Answer(tokens=words, stop_after=600, end=End.FIN, hold=holds)
+    second_upstream.otherwise = lambda _: Answer(tokens=words, hold=holds)
+    suite = await serve()
+    await introduce(suite)
+    upstream.enqueue(Answer(tokens=["wo "]))
+    # Its price is known from here on.
+    assert (await suite.ask(model="safe")).status == 200
+    given = 0
+    async with suite.open_stream(model="safe", stream_options={"include_usage": True}) as response:
+        async for line in response.content:
+            given += line.count(b"wo ")
+            for number, event in holds.items():
+                if number <= given + 100:
+                    event.set()
+            if b"x_penstock" in line:
+                last = json.loads(line[6:])
+    assert last["x_penstock"]["stopped_by"] == "budget"
+    assert len(second_upstream.requests) == 1
+    rows = await suite.ledger_after_close()
+    assert 600 < sum(row["cost_nano_usd"] for row in rows) / TOKEN_NANO_USD <= 2_000
+
+
 async def test_a_whole_answer_is_metered_as_well(serve, budget, upstream):
     budget(2_000)
     upstream.otherwise = lambda _: ENDLESS
