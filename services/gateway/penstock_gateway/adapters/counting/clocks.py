@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
 MOST_APART = timedelta(seconds=10)
 """A Redis that is further from this process' clock is not followed: one of the two is wrong, and nobody knows which."""
+utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
+"""This process' clock."""
 _NO_GAP = timedelta()
 
 _log = structlog.get_logger(__name__)

@@ -21,8 +21,8 @@ from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.retrieval import Grounds
-from penstock_gateway.domain.life.seats import Seat
-from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
+from penstock_gateway.domain.life.seats import Following, Seat
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
 from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
 from penstock_gateway.domain.limits.limit import Measure
@@ -76,10 +76,11 @@ class BudgetedChat(Exchange[ChatOrder]):
         self.shadowed = tuple(others)
         return msgspec.structs.replace(verdict, shadowed=self.shadowed)
 
-    def _note_generating(self, plan: Plan, *, follows: bool) -> None:
+    def _note_generating(self, plan: Plan, source: AnswerSource) -> None:
         """Tell which shadows of money would have refused a request that is to be generated, and follows no equal one."""
-        reserved, needs = self._reserved, self._visits.needs
-        prices = dearest(plan.prices) if self._is_estimated and not follows else None
+        if not self._is_estimated or isinstance(source, Following):
+            return
+        reserved, needs, prices = self._reserved, self._visits.needs, dearest(plan.prices)
         if reserved is None or prices is None:
             return
         shadowed, demand = self._spend_shadowed, reserved.demand

@@ -188,7 +188,7 @@ class ChatExchange(BudgetedChat):
             source = self._source = await self._generation(effective, plan, parts.ladder_of(order))
             if parts.flights is not None and isinstance(source, Generation):
                 await self._board(parts.flights, source)
-            self._note_generating(plan, follows=isinstance(self._source, Following))
+            self._note_generating(plan, self._source)
         steps.stop()
 
     async def _take_prompt(self) -> None:
