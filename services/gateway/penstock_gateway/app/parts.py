@@ -75,7 +75,7 @@ class Parts:
             observer=self.observer,
             book=self.limits.book,
             needs=self.limits.needs,
-            note_verdict=self.limits.refusals.noted,
+            note_verdict=self.limits.note_verdict,
         )
 
 
