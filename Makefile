@@ -65,7 +65,7 @@ bench-ingest: setup-dev ## Take a thousand files in, killed ten times, and compa
 	$(TOOLS) python bench/ingest.py $(ARGS)
 .PHONY: bench-jobs-kills
 bench-jobs-kills: setup-dev ## Kill who accepts and runs jobs, and the database, at each of ten points; ARGS such as --jobs 100
-	$(BIN)/python bench/jobs_nemesis.py $(ARGS)
+	$(TOOLS) python bench/jobs_nemesis.py $(ARGS)
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)

@@ -3,7 +3,8 @@
 At each point, on each engine, so many jobs are accepted by one process, which is asked again with the same marks where it
 died before it said so, and run by two others. Each process kills itself by SIGKILL when it comes to the point for the n-th
 time, n by chance, and another one begins in its place: before a transaction commits, after it has, with an upstream asked
-and nothing told. Then the books are compared: each mark is one job; each has one result, which is that of the attempt
+and nothing told. At one more point workers stand still
+until their jobs are another's. Then the books are compared: each mark is one job; each has one result, which is that of the attempt
 that its events tell of last; one end; one word to its webhook; and no event of an attempt after another one has begun.
 
 python bench/jobs_nemesis.py [--jobs 1000] [--points commit.before any ...] [--engines sqlite postgresql] [--seed 1]
@@ -65,10 +66,13 @@ POINTS = (
     "commit.before", "commit.after", "reclaim.after",
 )  # fmt: skip
 DATABASE = "database"
+PAUSED = "paused"
+"""Nobody is killed, but stands still until its jobs are another's, and goes on then."""
 ANY = "any"
-"""Each process comes to an end of its own."""
+"""Each process comes to an end of its own, and some stand still."""
 MOST_KILLS = 25
 """At one point; then all live."""
+MOST_PAUSES = 5
 MOST_CRASHES = 10
 """Of the database, whose clients wait longer than they work."""
 WORKERS, AT_ONCE, IN_ONE = 2, 8, 20
@@ -90,6 +94,7 @@ class Found(msgspec.Struct, frozen=True):
     point: str
     jobs: int
     kills: int
+    pauses: int
     seconds: float
     asked: int
     lost: int
@@ -227,7 +232,7 @@ class Stage:
     """One point on one engine: processes that are begun again when they are killed, until all jobs have ended."""
 
     def __init__(self, url: str, point: str, jobs: int, chance: random.Random) -> None:
-        self.kills = self._crashes = 0
+        self.kills = self._crashes = self._pauses = 0
         self._url, self._point, self._jobs, self._chance = url, point, jobs, chance
         self._asked = Path(tempfile.mkstemp(prefix="asked-")[1])
         self._living: dict[int, Callable[[], Coroutine[Any, Any, None]]] = {}
@@ -240,6 +245,7 @@ class Stage:
         for _ in range(WORKERS):
             self._begin(self._working)
         crash_at = time.monotonic() + 0.5 if self._point == DATABASE else math.inf
+        pause_at = time.monotonic() + 0.2 if self._point in (ANY, PAUSED) else math.inf
         try:
             while not self._has_ended():
                 if time.monotonic() - began > _GIVE_UP_SECONDS:
@@ -249,6 +255,9 @@ class Stage:
                     self._crashes += 1
                     server.start()
                     crash_at = time.monotonic() + self._chance.uniform(1.0, 2.5)
+                if time.monotonic() > pause_at:
+                    self._pause()
+                    pause_at = time.monotonic() + self._chance.uniform(0.1, 0.5)
                 time.sleep(0.05)
         finally:
             for pid in self._living:
@@ -258,7 +267,16 @@ class Stage:
         asked = len(self._asked.read_text().splitlines())
         self._asked.unlink()
         seconds = round(time.monotonic() - began, 1)
-        return Found(engine, self._point, self._jobs, self.kills + self._crashes, seconds, asked, **books)
+        return Found(engine, self._point, self._jobs, self.kills + self._crashes, self._pauses, seconds, asked, **books)
+
+    def _pause(self) -> None:
+        working = [pid for pid, one in self._living.items() if one == self._working]
+        if working and self._pauses < MOST_PAUSES:
+            pid = self._chance.choice(working)
+            self._pauses += 1
+            os.kill(pid, signal.SIGSTOP)
+            time.sleep(2 * TERMS.lease.total_seconds())
+            os.kill(pid, signal.SIGCONT)
 
     def _has_ended(self) -> bool:
         accepts = False
@@ -369,7 +387,7 @@ def main() -> None:
     """Run it, and print what was found as JSON, a line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=1000)
-    parser.add_argument("--points", nargs="*", default=[*POINTS, DATABASE])
+    parser.add_argument("--points", nargs="*", default=[*POINTS, PAUSED, DATABASE])
     parser.add_argument("--engines", nargs="*", default=["sqlite", "postgresql"])
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
