@@ -100,8 +100,7 @@ async def running(
 
 def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
     """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
-    own, observer = settings.gateway, parts.observer
-    visits = parts.visits
+    own, observer, visits = settings.gateway, parts.observer, parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)

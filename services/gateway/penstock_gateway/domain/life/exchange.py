@@ -295,6 +295,8 @@ class Exchange(Generic[OrderT_co]):
             row = ledger_row(call, outcome, error, began_ns, self._waiting_ns())
             if self._reserved is not None and self._reserved.demand.spend:
                 row = msgspec.structs.replace(row, reserved_nano_usd=self._reserved.demand.spend)
+            if call.order.job:
+                row = msgspec.structs.replace(row, job=call.order.job, attempt=call.order.attempt)
             if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)
