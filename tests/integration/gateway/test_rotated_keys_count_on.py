@@ -95,7 +95,7 @@ async def test_keys_that_were_rotated_before_are_found_together(engine):
             columns = {**values, "id": name, "digest": name.encode(), "replaced_by": replaced_by, "created_at": NOW}
             text = f"INSERT INTO api_keys ({', '.join(columns)}) VALUES ({', '.join(f':{name}' for name in columns)})"
             await connection.execute(sa.text(text), columns)
-        await connection.run_sync(GATEWAY.upgrade_to, "0014")
+        await connection.run_sync(GATEWAY.upgrade_to, "0015")
         rows = (await connection.execute(sa.text("SELECT id, first_id FROM api_keys ORDER BY id"))).all()
     assert [tuple(one) for one in rows] == [("k1", None), ("k2", "k1"), ("k3", "k1"), ("other", None)]
 

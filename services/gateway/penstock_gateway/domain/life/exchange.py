@@ -301,6 +301,8 @@ class Exchange(Generic[OrderT_co]):
                 # In the ledger it is of the period in which its limits have counted it.
                 at = reserved.admitted_at
                 row = msgspec.structs.replace(row, reserved_nano_usd=reserved.demand.spend, created_at=at)
+            if call.order.job:
+                row = msgspec.structs.replace(row, job=call.order.job, attempt=call.order.attempt)
             if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)
