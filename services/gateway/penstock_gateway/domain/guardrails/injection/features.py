@@ -1,0 +1,159 @@
+"""What the classifier sees of a piece of text: words, cues and how they stand to each other, quotes, marks and its surface.
+
+Each feature is a string; ``slots`` hashes them. Structural ones count whole; n-grams share one weight among them, so that a
+long piece says no more than a short one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+from zlib import crc32
+
+from penstock_gateway.domain.guardrails.injection.finding import Surface
+from penstock_gateway.domain.guardrails.injection.lexicon import Hit, lexicon
+
+SLOTS = 1 << 17
+# Whoever changes what is seen raises it: weights of another number are refused.
+VERSION = 1
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
+_QUOTED = re.compile(
+    r"\"[^\"\n]{3,400}\"|“[^”]{3,400}”|„[^“”\"]{3,400}[“”\"]|«[^»]{3,400}»|「[^」]{2,200}」|『[^』]{2,200}』|`[^`\n]{3,400}`"
+    r"|(?<!\w)'[^'\n]{3,200}'(?!\w)|‘[^’\n]{3,200}’"
+)
+_SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+|(?<=[。！？])|\]|\[|-->|<!--")
+# Cues that stand closer than this, in characters, are seen together.
+_NEAR, _FAR = 30, 110
+_MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (name, re.compile(pattern, re.IGNORECASE))
+    for name, pattern in (
+        ("template token", r"<\|[a-z_]{2,30}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|</?s>\s*\[|<\|start_header"),
+        ("role line", r"(?:^|\n)\s*(?:#{1,4}\s*)?\W{0,3}(?:system|assistant|human|user|developer)\W{0,3}\s*:"),
+        ("role in json", r"[\"']role[\"']\s*:\s*[\"'](?:system|developer|assistant)"),
+        ("closing tag", r"</\s*(?:\w*[_-]?)(?:user|doc\w*|retriev\w*|context|tool\w*|input|query|system|data|email|passage|result|untrusted|content|instructions?)\w*\s*>"),
+        ("role tag", r"<\s*/?\s*(?:system|admin|developer|instructions?|assistant|operator|priority|root)[\w-]*\s*>"),
+        ("ruled line", r"[=#>*\-]{3,}\s*(?:end|begin|start|stop|new|system|task|priority|admin|override)|\[\s*(?:end|begin|start|system|admin|new)\b[^\]]{0,40}\]"),
+        ("html comment", r"<!--"),
+        ("hidden style", r"display\s*:\s*none|font-size\s*:\s*0|visibility\s*:\s*hidden|opacity\s*:\s*0|color\s*:\s*(?:#fff|white)|aria-hidden|sr-only"),
+        ("image", r"!\[[^\]]*\]\("),
+        ("link", r"(?<!!)\[[^\]]+\]\("),
+        ("iframe", r"<\s*(?:iframe|img|object|embed|script|link)\b"),
+        ("url", r"\bhttps?://"),
+        ("query", r"\?[\w-]+=[^\s)]{3,}"),
+        ("long query", r"\?[\w.-]+=[^\s)\"']{24,}|[?&/#](?:[\w-]*=)?[A-Za-z0-9+/_-]{28,}|%20[^\s)]*%20"),
+        ("placeholder in url", r"https?://[^\s)]*(?:\{[^}\s]+\}|\[[^\]\s]+\]|<[^>\s]+>|[A-Z]{4,}_[A-Z_]{3,})"),
+        ("email", r"[\w.+-]+@[\w-]+\.[\w.-]+"),
+        ("host", r"\b[\w-]+\.(?:example|com|net|org|io|co|dev|info)\b"),
+        ("call", r"\b[a-z_]+(?:[._][a-z_]+)+\s*\(|\b[a-z]{3,}\(\)"),
+        ("local address", r"\b(?:169\.254\.169\.254|localhost|127\.0\.0\.1|metadata\.google|file://|/proc/self|/etc/(?:passwd|shadow)|~/\.(?:ssh|aws)|\.env\b)"),
+        ("shell", r"\brm -rf|\bcurl\b[^\n]{0,80}\||\bnc -|/bin/(?:ba)?sh|\bbase64 -d|\bchmod\b|\bos\.(?:environ|system)|subprocess|eval\("),
+        ("setting", r"\b\w+\s*=\s*(?:off|none|0|false|disabled|true|unrestricted|null|max)\b|\bset \w+ (?:to|=)"),
+        ("capitals", r"(?-i:\b[A-Z]{3,}(?:[ _-]+[A-Z]{2,}){2,})"),
+        ("you are", r"\byou(?:'re| are)\b"),
+        ("question", r"\?\s*$|\?[\"”']?\s*$"),
+        ("first question", r"^\W*(?:what|why|how|who|which|when|where|is|are|can|could|does|do|did|should|would|has|have|will)\b"),
+        ("refusal", r"\b(?:i (?:can(?:'t|not)|won't|will not|am not able|'m not able|'m unable|don't)|sorry|i'm afraid|not able to)\b"),
+        ("my instructions", r"\bmy (?:\w+ ){0,2}(?:instructions|prompt|rules|guidelines|configuration|briefing)\b"),
+        ("here are", r"\bhere(?:'s| is| are)\b|\bas you (?:asked|wished|like)\b|\bof course\b|\bsure\b|\bcertainly\b"),
+        ("triple quote", r"\"\"\"|'''|```"),
+        ("colon after a machine", r"\b(?:assistant|ai|llm|bot|agent|model|chatbot|gpt|copilot|claude|assistent|asistente|assistente|ки|助手|アシスタント)\w*\s*[:,：，]"),
+        ("brackets", r"\[[^\]\n]{12,}\]|\([^)\n]{30,}\)|<[^>\n]{30,}>"),
+        ("at", r"(?<![\w.])@[a-z]{3,}"),
+        ("code", r"[;{}]\s*(?:\n|$)|\bdef |\breturn\b|\bimport |==|\bSELECT\b|=>"),
+    )
+)  # fmt: skip
+
+
+class Seen(NamedTuple):
+    """Features of a piece: those that count whole, and those that share a weight."""
+
+    whole: list[str]
+    shared: list[str]
+
+
+def seen(text: str, surface: Surface, undone: str = "", invisible: int = 0, disguised: int = 0) -> Seen:
+    """Return the features of a piece as it is read. ``undone``: which disguise; counts are of what folding took away."""
+    low = text.lower()
+    quotes = [(one.start(), one.end()) for one in _QUOTED.finditer(text)]
+    place = surface.value
+    whole = [f"surface {place}"]
+    whole += [f"{kind} {name}" for name, pattern in _MARKS if pattern.search(text) for kind in ("mark", f"mark {place}")]
+    if undone:
+        whole.append(f"undone {undone}")
+        whole.append("undone")
+    if invisible > 2:
+        whole.append("invisible")
+    if disguised > 3:
+        whole.append("disguised")
+    whole += _cues(low, place, quotes)
+    return Seen(list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(low))))
+
+
+def _cues(low: str, place: str, quotes: Sequence[tuple[int, int]]) -> Iterator[str]:
+    hits = lexicon().hits(low)
+    breaks = [one.start() for one in _SENTENCE.finditer(low)]
+    read: list[tuple[Hit, str, int]] = []
+    sentence = 0
+    for hit in hits:
+        while sentence < len(breaks) and breaks[sentence] < hit.start:
+            sentence += 1
+        quoted = any(start < hit.start < end for start, end in quotes)
+        read.append((hit, hit.concept + ("'" if quoted else ""), sentence))
+    first = min((hit.start for hit in hits), default=0)
+    for number, (hit, name, sentence) in enumerate(read):
+        yield f"cue {name}"
+        yield f"cue {name} {place}"
+        if hit.start == first and first < 4:
+            yield f"first {name}"
+        yield from _together(read, number, place)
+    names = {name for _, name, _ in read}
+    yield f"cues {min(len(names), 12)}"
+
+
+def _together(read: Sequence[tuple[Hit, str, int]], number: int, place: str) -> Iterator[str]:
+    hit, name, sentence = read[number]
+    within: list[str] = []
+    for other, after, later in read[number + 1 : number + 14]:
+        gap = other.start - hit.start
+        if gap > _FAR:
+            break
+        if after == name:
+            continue
+        if later == sentence:
+            yield f"pair {name} {after}"
+            yield f"pair {name} {after} {place}"
+            if gap <= _NEAR:
+                yield f"near {name} {after}"
+            within.append(after)
+        else:
+            yield f"across {name} {after}"
+    ordered = list(dict.fromkeys(within))[:4]
+    for place_of, middle in enumerate(ordered):
+        for last in ordered[place_of + 1 :]:
+            yield f"three {' '.join(sorted((name, middle, last)))}"
+
+
+def _grams(low: str) -> Iterator[str]:
+    words = _WORD.findall(low)
+    before = two_before = ""
+    for word in words:
+        yield word
+        if before:
+            yield f"{before} {word}"
+        if two_before:
+            yield f"{two_before} _ {word}"
+        before, two_before = word, before
+        if len(word) > 5:
+            yield f"^{word[:5]}"
+    for one in _UNSPACED.finditer(low):
+        piece = one[0]
+        for at in range(len(piece) - 1):
+            yield piece[at : at + 2]
+            yield piece[at : at + 3]
+
+
+def slots(features: Sequence[str]) -> list[int]:
+    """Return where the features' weights stand."""
+    return [crc32(feature.encode()) % SLOTS for feature in features]

@@ -1,0 +1,153 @@
+"""Train the classifier of prompt injection, judge it on what it has not seen, and write its weights and a report.
+
+`python tools/train_injection/train.py DATA [--report FILE] [--output FILE]`; DATA holds injection.jsonl (judged), and texts of other
+sets that are benign here. Seeded. Needs scikit-learn, numpy and scipy beside the project's packages.
+"""
+
+import argparse
+import gzip
+import json
+import random
+from collections import defaultdict
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from generate import Text, from_slots, hand_written, in_disguise
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from penstock_gateway.domain.guardrails.injection.classifier import SHARED, packed
+from penstock_gateway.domain.guardrails.injection.features import SLOTS, slots
+from penstock_gateway.domain.guardrails.injection.finding import Surface
+from penstock_gateway.domain.guardrails.injection.reading import read
+
+SHIPPED = Path(str(files("penstock_gateway.domain.guardrails.injection"))) / "weights.bin"
+SEED = 20
+PER_GRAMMAR = 220
+FOLDS = 5
+STRENGTH = 0.3
+WEIGHTS = {"hand": 2.0, "slots": 0.5, "disguise": 0.5, "other sets": 0.7, "development": 2.0}
+
+
+class Row:
+    """A text and the features of its pieces."""
+
+    def __init__(self, text: Text, marked: str = "") -> None:
+        self.text = text
+        parts = read(text.text).parts
+        surface = Surface(text.surface)
+        self.undone = [part.undone for part in parts]
+        self.holds = [not marked or marked in part.text for part in parts]
+        self.features = []
+        for part in parts:
+            seen = part.seen(surface)
+            share = SHARED / max(len(seen.shared), 1) ** 0.5
+            held = dict.fromkeys(slots(seen.whole), 1.0)
+            for slot in slots(seen.shared):
+                held[slot] = held.get(slot, 0.0) + share
+            self.features.append(held)
+
+    def for_training(self):
+        """Yield the pieces that have the text's label."""
+        for held, undone, holds in zip(self.features, self.undone, self.holds, strict=True):
+            if not self.text.is_attack:
+                yield held
+            elif holds and (undone or self.text.source != "disguise" or not any(self.undone)):
+                yield held
+
+
+def matrix(rows):
+    """Return the sparse matrix of features."""
+    indptr, indices, data = [0], [], []
+    for held in rows:
+        indices.extend(held)
+        data.extend(held.values())
+        indptr.append(len(indices))
+    return csr_matrix((data, indices, indptr), shape=(len(indptr) - 1, SLOTS), dtype=np.float32)
+
+
+class Set:
+    """Rows with their matrix, made once."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.all = matrix(held for row in rows for held in row.features)
+        self.bounds = np.cumsum([0, *(len(row.features) for row in rows)])
+        train, labels, weights, owner = [], [], [], []
+        for number, row in enumerate(rows):
+            mine = list(row.for_training())
+            train += mine
+            labels += [row.text.is_attack] * len(mine)
+            weights += [WEIGHTS[row.text.source] / (len(mine) ** 0.5 if mine else 1)] * len(mine)
+            owner += [number] * len(mine)
+        self.train, self.labels = matrix(train), np.array(labels)
+        self.weights, self.owner = np.array(weights), np.array(owner)
+
+    def fit(self, keep):
+        chosen = keep[self.owner]
+        labels, weights = self.labels[chosen], self.weights[chosen].copy()
+        # Attacks and benign texts weigh the same, however many there are.
+        weights[labels] *= 0.5 / weights[labels].sum()
+        weights[~labels] *= 0.5 / weights[~labels].sum()
+        model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=200)
+        return model.fit(self.train[chosen], labels, weights * chosen.sum())
+
+    def scores(self, model, which):
+        raw = self.all @ model.coef_[0].astype(np.float32) + model.intercept_[0]
+        return np.array([raw[self.bounds[n] : self.bounds[n + 1]].max() for n in np.flatnonzero(which)])
+
+
+def development(data):
+    rows = []
+    for line in (data / "injection.jsonl").read_text(encoding="utf-8").splitlines():
+        one = json.loads(line)
+        text = Text(one["text"], one["label"] == "attack", one["kind"], one["surface"], "development", one["id"])
+        marked = ""
+        if one["long"] and text.is_attack:
+            passages = [p for p in one["text"].split("\n\n") if "file-" in p[:20]]
+            marked = passages[0].split("\n", 1)[1][:60] if passages else ""
+        rows.append(Row(text, marked))
+    return rows
+
+
+def other_sets(data, random_):
+    """Return texts of sets that were made for something else: benign, as far as their authors know."""
+    texts = []
+    for name, key, surface, count in (
+        ("routing_prompts_extra.jsonl", "prompt", "user", 821),
+        ("routing_prompts.jsonl", "prompt", "user", 400),
+        ("semantic_pairs_extra.jsonl", "a", "user", 300),
+        ("semantic_pairs.jsonl", "b", "user", 200),
+        ("grounding.jsonl", "answer", "output", 120),
+        ("retrieval/corpus.jsonl", "text", "document", 160),
+        ("retrieval/corpus.jsonl", "text", "tool_output", 60),
+    ):
+        rows = [json.loads(line) for line in (data / name).read_text(encoding="utf-8").splitlines()]
+        for number, row in enumerate(random_.sample(rows, min(count, len(rows)))):
+            texts.append(Text(row[key], False, "other sets", surface, "other sets", f"{name}:{number}"))
+    return texts
+
+
+def figures(rows, scores, threshold):
+    """Return recall and false alarms at a threshold, and what they are by kind."""
+    attack = np.array([row.text.is_attack for row in rows])
+    hit = scores >= threshold
+    order = scores.argsort().argsort()
+    auc = (order[attack].sum() - attack.sum() * (attack.sum() - 1) / 2) / (attack.sum() * (~attack).sum())
+    by_kind = defaultdict(lambda: [0, 0])
+    for row, flagged in zip(rows, hit, strict=True):
+        by_kind[f"{'attack' if row.text.is_attack else 'benign'} {row.text.kind}"][0] += int(flagged)
+        by_kind[f"{'attack' if row.text.is_attack else 'benign'} {row.text.kind}"][1] += 1
+    return {
+        "recall": round(float(hit[attack].mean()), 4),
+        "false_alarms": round(float(hit[~attack].mean()), 4),
+        "auc": round(float(auc), 4),
+        "by_kind": {kind: f"{n}/{of}" for kind, (n, of) in sorted(by_kind.items())},
+    }
+
+
+def at_rate(benign, rate):
+    """Return the lowest threshold with at most this share of benign scores at or above it."""
+    ordered = np.sort(benign)[::-1]
+    return float(np.nextafter(ordered[int(rate * len(ordered))], np.inf))
