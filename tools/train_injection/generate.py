@@ -97,7 +97,7 @@ def from_slots(random_: random.Random, per_grammar: int) -> list[Text]:
             line = "{\"FIELD\":\"%\"}"
         return line.replace("FIELD", pick("field")).replace("CARRIER", pick("carrier")).replace("%", payload())
 
-    attack_sentences = lambda: random_.choice([override, reveal, jailbreak, payload])()  # noqa: E731: as above
+    attack_sentences = lambda: random_.choice([override, reveal, jailbreak, payload])().replace('"', '')  # noqa: E731: as above
     for _ in range(per_grammar):
         add(override() + pick("tail"), True, "direct_override", "user")
         add(pick("why") + reveal() + random_.choice(".?!"), True, "prompt_extraction", "user")

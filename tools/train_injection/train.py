@@ -17,7 +17,7 @@ from generate import Text, from_slots, hand_written, in_disguise
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
-from penstock_gateway.domain.guardrails.injection.classifier import SHARED, packed
+from penstock_gateway.domain.guardrails.injection.classifier import SHARED, STRONG, packed
 from penstock_gateway.domain.guardrails.injection.features import SLOTS, slots
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.injection.reading import read
@@ -43,7 +43,7 @@ class Row:
         for part in parts:
             seen = part.seen(surface)
             share = SHARED / max(len(seen.shared), 1) ** 0.5
-            held = dict.fromkeys(slots(seen.whole), 1.0)
+            held = dict.fromkeys(slots(seen.whole), 1.0) | dict.fromkeys(slots(seen.strong), STRONG)
             for slot in slots(seen.shared):
                 held[slot] = held.get(slot, 0.0) + share
             self.features.append(held)

@@ -15,6 +15,7 @@ from penstock_gateway.domain.guardrails.injection.features import Seen, slots
 
 # What n-grams weigh together, beside features that count whole.
 SHARED = 3.0
+STRONG = 2.5
 _MAGIC = b"penstock injection\n"
 _LARGEST = 127
 
@@ -36,6 +37,7 @@ class Classifier(NamedTuple):
         """Return how sure it is that the piece is an attack, in [0, 1]."""
         weights = self.weights
         total = sum(weights[slot] for slot in slots(seen.whole))
+        total += STRONG * sum(weights[slot] for slot in slots(seen.strong))
         if seen.shared:
             total += SHARED * sum(weights[slot] for slot in slots(seen.shared)) / math.sqrt(len(seen.shared))
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, self.bias + self.step * total))))

@@ -11,19 +11,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
+from penstock_gateway.domain.guardrails.injection.cues import Cue, cues_of
 from penstock_gateway.domain.guardrails.injection.finding import Surface
-from penstock_gateway.domain.guardrails.injection.lexicon import Hit, lexicon
+from penstock_gateway.domain.guardrails.injection.rules import matches
 
-SLOTS = 1 << 17
+SLOTS = 1 << 19
 # Whoever changes what is seen raises it: weights of another number are refused.
 VERSION = 1
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
-_QUOTED = re.compile(
-    r"\"[^\"\n]{3,400}\"|“[^”]{3,400}”|„[^“”\"]{3,400}[“”\"]|«[^»]{3,400}»|「[^」]{2,200}」|『[^』]{2,200}』|`[^`\n]{3,400}`"
-    r"|(?<!\w)'[^'\n]{3,200}'(?!\w)|‘[^’\n]{3,200}’"
-)
-_SENTENCE = re.compile(r"(?<=[.!?;:])\s+|\n+|(?<=[。！？])|\]|\[|-->|<!--")
 # Cues that stand closer than this, in characters, are seen together.
 _NEAR, _FAR = 30, 110
 _MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -67,72 +63,61 @@ _MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 
 
 class Seen(NamedTuple):
-    """Features of a piece: those that count whole, and those that share a weight."""
+    """Features of a piece: those that count most, those that count whole, and those that share a weight."""
 
+    strong: list[str]
     whole: list[str]
     shared: list[str]
 
 
 def seen(text: str, surface: Surface, undone: str = "", invisible: int = 0, disguised: int = 0) -> Seen:
     """Return the features of a piece as it is read. ``undone``: which disguise; counts are of what folding took away."""
-    low = text.lower()
-    quotes = [(one.start(), one.end()) for one in _QUOTED.finditer(text)]
     place = surface.value
+    read = cues_of(text, values_are_quotes=surface in {Surface.USER, Surface.OUTPUT})
+    strong = [f"rule {match.name}{chr(39) * match.quoted}" for match in matches(text, read, surface)]
+    strong += [f"{rule} {place}" for rule in strong]
+    strong.append(f"rules {min(len(strong), 8)}")
     whole = [f"surface {place}"]
     whole += [f"{kind} {name}" for name, pattern in _MARKS if pattern.search(text) for kind in ("mark", f"mark {place}")]
-    if undone:
-        whole.append(f"undone {undone}")
-        whole.append("undone")
-    if invisible > 2:
-        whole.append("invisible")
-    if disguised > 3:
-        whole.append("disguised")
-    whole += _cues(low, place, quotes)
-    return Seen(list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(low))))
+    whole += [f"undone {undone}", "undone"] if undone else []
+    whole += ["invisible"] if invisible > 2 else []
+    whole += ["disguised"] if disguised > 3 else []
+    whole += _cues(read, place)
+    return Seen(strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(text.lower()))))
 
 
-def _cues(low: str, place: str, quotes: Sequence[tuple[int, int]]) -> Iterator[str]:
-    hits = lexicon().hits(low)
-    breaks = [one.start() for one in _SENTENCE.finditer(low)]
-    read: list[tuple[Hit, str, int]] = []
-    sentence = 0
-    for hit in hits:
-        while sentence < len(breaks) and breaks[sentence] < hit.start:
-            sentence += 1
-        quoted = any(start < hit.start < end for start, end in quotes)
-        read.append((hit, hit.concept + ("'" if quoted else ""), sentence))
-    first = min((hit.start for hit in hits), default=0)
-    for number, (hit, name, sentence) in enumerate(read):
-        yield f"cue {name}"
-        yield f"cue {name} {place}"
-        if hit.start == first and first < 4:
-            yield f"first {name}"
+def _cues(read: Sequence[Cue], place: str) -> Iterator[str]:
+    first = min((cue.start for cue in read), default=0)
+    for number, cue in enumerate(read):
+        yield f"cue {cue.name}"
+        yield f"cue {cue.name} {place}"
+        if cue.start == first and first < 4:
+            yield f"first {cue.name}"
         yield from _together(read, number, place)
-    names = {name for _, name, _ in read}
-    yield f"cues {min(len(names), 12)}"
+    yield f"cues {min(len({cue.name for cue in read}), 12)}"
 
 
-def _together(read: Sequence[tuple[Hit, str, int]], number: int, place: str) -> Iterator[str]:
-    hit, name, sentence = read[number]
+def _together(read: Sequence[Cue], number: int, place: str) -> Iterator[str]:
+    cue = read[number]
     within: list[str] = []
-    for other, after, later in read[number + 1 : number + 14]:
-        gap = other.start - hit.start
+    for other in read[number + 1 : number + 14]:
+        gap = other.start - cue.start
         if gap > _FAR:
             break
-        if after == name:
+        if other.name == cue.name:
             continue
-        if later == sentence:
-            yield f"pair {name} {after}"
-            yield f"pair {name} {after} {place}"
+        if other.sentence == cue.sentence:
+            yield f"pair {cue.name} {other.name}"
+            yield f"pair {cue.name} {other.name} {place}"
             if gap <= _NEAR:
-                yield f"near {name} {after}"
-            within.append(after)
+                yield f"near {cue.name} {other.name}"
+            within.append(other.name)
         else:
-            yield f"across {name} {after}"
+            yield f"across {cue.name} {other.name}"
     ordered = list(dict.fromkeys(within))[:4]
-    for place_of, middle in enumerate(ordered):
-        for last in ordered[place_of + 1 :]:
-            yield f"three {' '.join(sorted((name, middle, last)))}"
+    for at, middle in enumerate(ordered):
+        for last in ordered[at + 1 :]:
+            yield f"three {' '.join(sorted((cue.name, middle, last)))}"
 
 
 def _grams(low: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# In characters: some 80 words. A text shorter than the first is one piece.
+# In characters: some 50 words. A text shorter than the first is one piece.
 _WHOLE, _PIECE = 620, 420
 # A reader that is given more looks at the beginning and the end.
 MOST_PIECES = 64
