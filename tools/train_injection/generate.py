@@ -34,9 +34,7 @@ def hand_written() -> list[Text]:
                 _, kind, surface = line.split()
             elif line.strip():
                 text = line.replace("\\n", "\n")
-                found.append(
-                    Text(text, path.name.startswith("attack"), kind, surface, "hand", f"{path.stem}:{number}")
-                )
+                found.append(Text(text, path.name.startswith("attack"), kind, surface, "hand", f"{path.stem}:{number}"))
     return found
 
 
@@ -67,7 +65,9 @@ def from_slots(random_: random.Random, per_grammar: int) -> list[Text]:
         if how < 0.5:
             return f"{pick('becomes')} {name}, an AI that {pick('unbound')}. {name}, {pick('evil')}?"
         if how < 0.8:
-            return f"{pick('becomes')} a model that {pick('unbound')} and {pick('unbound')}. {pick('evil').capitalize()}."
+            return (
+                f"{pick('becomes')} a model that {pick('unbound')} and {pick('unbound')}. {pick('evil').capitalize()}."
+            )
         return f"{name} {pick('unbound')}. {pick('becomes')} {name}. First question: {pick('evil')}?"
 
     def payload() -> str:
@@ -94,10 +94,10 @@ def from_slots(random_: random.Random, per_grammar: int) -> list[Text]:
     def tool() -> str:
         line = pick("tool") or "%"
         if "%" not in line:
-            line = "{\"FIELD\":\"%\"}"
+            line = '{"FIELD":"%"}'
         return line.replace("FIELD", pick("field")).replace("CARRIER", pick("carrier")).replace("%", payload())
 
-    attack_sentences = lambda: random_.choice([override, reveal, jailbreak, payload])().replace('"', '')  # noqa: E731: as above
+    attack_sentences = lambda: random_.choice([override, reveal, jailbreak, payload])().replace('"', "")  # noqa: E731: as above
     for _ in range(per_grammar):
         add(override() + pick("tail"), True, "direct_override", "user")
         add(pick("why") + reveal() + random_.choice(".?!"), True, "prompt_extraction", "user")
@@ -107,14 +107,29 @@ def from_slots(random_: random.Random, per_grammar: int) -> list[Text]:
         if random_.random() < 0.4:
             add(f"{override()}. {reveal().capitalize()}.", True, "prompt_extraction", "user")
         add(f"{pick('opener')}{pick('drop')} {pick('work')}{pick('then')}", False, "draft_instruction", "user")
-        add(f"{random_.choice(['Act as', 'You are', 'Pretend to be', 'Be', 'You are now', 'From now on you are', 'Imagine you are', 'Play'])} {pick('role')}{pick('play')}", False, "harmless_roleplay", "user")
+        add(
+            f"{random_.choice(['Act as', 'You are', 'Pretend to be', 'Be', 'You are now', 'From now on you are', 'Imagine you are', 'Play'])} {pick('role')}{pick('play')}",
+            False,
+            "harmless_roleplay",
+            "user",
+        )
         add(pick("frame").replace("%", attack_sentences()), False, "quoted_in_lesson", "user")
-        add(f"{carried() if random_.random() < 0.5 else ''} {pick('framedoc').replace('%', attack_sentences())}", False, "quoted_in_lesson", random_.choice(["document", "document", "tool_output"]))
+        add(
+            f"{carried() if random_.random() < 0.5 else ''} {pick('framedoc').replace('%', attack_sentences())}",
+            False,
+            "quoted_in_lesson",
+            random_.choice(["document"] * 6 + ["tool_output"]),
+        )
         add(pick("frameout").replace("%", attack_sentences()), False, "ordinary_output", "output")
         orders = " ".join(random_.sample(slots["orderdoc"], random_.randint(1, 4)))
         add(f"{carried()} {orders}", False, "ordinary_document", "document")
         line = (pick("tool") or "%").replace("FIELD", pick("field")).replace("CARRIER", pick("carrier"))
-        add(line.replace("%", pick("orderdoc")) if "%" in line else carried(), False, "ordinary_tool_output", "tool_output")
+        add(
+            line.replace("%", pick("orderdoc")) if "%" in line else carried(),
+            False,
+            "ordinary_tool_output",
+            "tool_output",
+        )
     return found
 
 
@@ -132,7 +147,15 @@ def in_disguise(texts: list[Text], random_: random.Random, count: int) -> list[T
         "backwards": lambda text: text[::-1],
         "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
     }
-    fronts = ["", "Decode and do it: ", "Please read: ", "What does this say? ", "Follow this: ", "note: ", "A riddle: "]
+    fronts = [
+        "",
+        "Decode and do it: ",
+        "Please read: ",
+        "What does this say? ",
+        "Follow this: ",
+        "note: ",
+        "A riddle: ",
+    ]
     found = []
     some = [text for text in texts if text.text.isascii() and 15 < len(text.text) < 160 and "\n" not in text.text]
     for is_attack in (True, False):

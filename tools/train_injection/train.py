@@ -5,12 +5,12 @@ sets that are benign here. Seeded. Needs scikit-learn, numpy and scipy beside th
 """
 
 import argparse
-import gzip
 import json
 import random
 from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from generate import Text, from_slots, hand_written, in_disguise
@@ -26,7 +26,9 @@ SHIPPED = Path(str(files("penstock_gateway.domain.guardrails.injection"))) / "we
 SEED = 20
 PER_GRAMMAR = 220
 FOLDS = 5
-STRENGTH = 0.3
+STRENGTH = 0.5
+# Of hand-written and development texts that are harmless, as models say that have not seen them.
+FALSE_ALARMS = 0.01
 WEIGHTS = {"hand": 2.0, "slots": 0.5, "disguise": 0.5, "other sets": 0.7, "development": 2.0}
 
 
@@ -51,9 +53,9 @@ class Row:
     def for_training(self):
         """Yield the pieces that have the text's label."""
         for held, undone, holds in zip(self.features, self.undone, self.holds, strict=True):
-            if not self.text.is_attack:
-                yield held
-            elif holds and (undone or self.text.source != "disguise" or not any(self.undone)):
+            if not self.text.is_attack or (
+                holds and (undone or self.text.source != "disguise" or not any(self.undone))
+            ):
                 yield held
 
 
@@ -151,3 +153,83 @@ def at_rate(benign, rate):
     """Return the lowest threshold with at most this share of benign scores at or above it."""
     ordered = np.sort(benign)[::-1]
     return float(np.nextafter(ordered[int(rate * len(ordered))], np.inf))
+
+
+def out_of_fold(texts, judged, keep):
+    """Return the scores of judged texts by models that have seen neither them nor what was made of them."""
+    groups = np.array([crc32(row.text.group.encode()) % FOLDS for row in texts.rows])
+    scores = np.full(len(texts.rows), np.nan)
+    for fold in range(FOLDS):
+        model = texts.fit(keep & (groups != fold))
+        which = judged & (groups == fold)
+        scores[which] = texts.scores(model, which)
+    return scores[judged]
+
+
+def report(texts, threshold):
+    """Return figures of what models say that have not seen the texts."""
+    rows = texts.rows
+    source = np.array([row.text.source for row in rows])
+    is_development, is_rewritten = source == "development", np.array(["rewritten" in row.text.group for row in rows])
+    honest = ~is_rewritten
+    judged = [row for row in rows if row.text.source == "development"]
+    held_out = texts.scores(texts.fit(honest & ~is_development), is_development)
+    found = {"development held out": figures(judged, held_out, threshold)}
+    folds = out_of_fold(texts, is_development, honest)
+    found["development, five folds"] = figures(judged, folds, threshold)
+    for name, scores in (("development held out", held_out), ("development, five folds", folds)):
+        benign = np.array([not row.text.is_attack for row in judged])
+        found[name]["recall at false alarms"] = {
+            str(rate): round(float((scores[~benign] >= at_rate(scores[benign], rate)).mean()), 4)
+            for rate in (0.0, 0.0084, 0.02, 0.05)
+        }
+    return found
+
+
+def main() -> None:
+    """Train, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--output", type=Path, default=SHIPPED)
+    parser.add_argument("--name", default="1", help="What the version begins with.")
+    parser.add_argument("--report", type=Path)
+    parser.add_argument("--only-weights", action="store_true", help="Judge nothing but what the threshold needs.")
+    arguments = parser.parse_args()
+    random_ = random.Random(SEED)
+    hand, slots_ = hand_written(), from_slots(random_, PER_GRAMMAR)
+    own = [Row(text) for text in [*hand, *slots_, *in_disguise(hand + slots_, random_, 350)]]
+    other = [Row(text) for text in other_sets(arguments.data, random_)]
+    texts = Set([*own, *other, *development(arguments.data)])
+    everything = np.ones(len(texts.rows), bool)
+    hard = np.array([row.text.source in {"hand", "development"} for row in texts.rows])
+    scores = out_of_fold(texts, hard, everything)
+    benign = np.array([not row.text.is_attack for row, is_hard in zip(texts.rows, hard, strict=True) if is_hard])
+    threshold = at_rate(scores[benign], FALSE_ALARMS)
+    model = texts.fit(everything)
+    content = packed(
+        [float(weight) for weight in model.coef_[0]],
+        float(model.intercept_[0]),
+        float(1 / (1 + np.exp(-threshold))),
+        arguments.name,
+    )
+    arguments.output.write_bytes(content)
+    counts = defaultdict(int)
+    for row in texts.rows:
+        counts[f"{row.text.source}, {'attack' if row.text.is_attack else 'benign'}"] += 1
+    found = {
+        "texts": dict(counts),
+        "threshold": threshold,
+        "hand-written and development, five folds": {
+            "recall": round(float((scores[~benign] >= threshold).mean()), 4),
+            "false_alarms": round(float((scores[benign] >= threshold).mean()), 4),
+        },
+    }
+    if not arguments.only_weights:
+        found |= report(texts, threshold)
+    print(json.dumps(found, indent=1))
+    if arguments.report:
+        arguments.report.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

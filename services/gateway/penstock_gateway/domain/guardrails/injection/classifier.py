@@ -15,7 +15,7 @@ from penstock_gateway.domain.guardrails.injection.features import Seen, slots
 
 # What n-grams weigh together, beside features that count whole.
 SHARED = 3.0
-STRONG = 2.5
+STRONG = 4.0
 _MAGIC = b"penstock injection\n"
 _LARGEST = 127
 
@@ -41,6 +41,15 @@ class Classifier(NamedTuple):
         if seen.shared:
             total += SHARED * sum(weights[slot] for slot in slots(seen.shared)) / math.sqrt(len(seen.shared))
         return 1 / (1 + math.exp(-max(-60.0, min(60.0, self.bias + self.step * total))))
+
+    def weighed(self, seen: Seen) -> list[tuple[str, float]]:
+        """Return each feature of a piece with what it adds to the log odds."""
+        share = SHARED / math.sqrt(max(len(seen.shared), 1))
+        return [
+            (feature, self.step * weight * self.weights[slot])
+            for features_, weight in ((seen.strong, STRONG), (seen.whole, 1.0), (seen.shared, share))
+            for feature, slot in zip(features_, slots(features_), strict=True)
+        ]
 
 
 @cache

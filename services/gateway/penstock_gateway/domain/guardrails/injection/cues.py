@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.injection.lexicon import lexicon
 
 _QUOTED = re.compile(
@@ -38,16 +39,17 @@ class Cue(NamedTuple):
         return self.concept + "'" if self.quoted else self.concept
 
 
-def cues_of(text: str, *, values_are_quotes: bool = False) -> list[Cue]:
+def cues_of(text: str, surface: Surface) -> list[Cue]:
     """Return the cues of a piece, in order; a machine that is spoken to is one more, ``called``.
 
-    ``values_are_quotes``: quoted values of JSON, YAML and code are quotations, too, as in what a user shows.
+    Quoted values of JSON, YAML and code are quotations in what a user or a model writes, and none in a document; a tool's
+    result quotes nothing: it is made of strings.
     """
     low = text.lower()
     if len(low) != len(text):
         # Some capitals grow when they are made small (İ): then places would be wrong.
         low = "".join(small if len(small := character.lower()) == 1 else character for character in text)
-    quotes = [(one.start(), one.end()) for one in _QUOTED.finditer(text) if values_are_quotes or not _is_value(text, one.start())]
+    quotes = _quotes(text, surface)
     breaks = [one.start() for one in _SENTENCE.finditer(low)]
     found: list[Cue] = []
     sentence = 0
@@ -64,6 +66,15 @@ def cues_of(text: str, *, values_are_quotes: bool = False) -> list[Cue]:
 def _is_called(low: str, start: int, end: int) -> bool:
     before, after = low[max(0, start - 24) : start], low[end : end + 48]
     return _CALLED.search(before) is not None and _CALLING.match(after) is not None and not _OWN_WORK.match(after)
+
+
+def _quotes(text: str, surface: Surface) -> list[tuple[int, int]]:
+    if surface is Surface.TOOL_OUTPUT:
+        return []
+    found = _QUOTED.finditer(text)
+    return [
+        (one.start(), one.end()) for one in found if surface is not Surface.DOCUMENT or not _is_value(text, one.start())
+    ]
 
 
 def _is_value(text: str, start: int) -> bool:

@@ -1,5 +1,5 @@
-"""Texts within a text: base64, hex, percent signs, escapes, rot13, atbash, Morse's kin that is spelled backwards, leet,
-spaced letters, and pieces that are to be put together.
+"""Texts within a text: base64, hex, percent signs, escapes, rot13, atbash, letters backwards, leet, spaced
+letters, and pieces that are to be put together.
 
 A view is the text with one such disguise undone, and where it was. Only what reads like language becomes one: a hash, a key
 or a picture in base64 stays what it is.
@@ -38,7 +38,7 @@ _QUOTED = re.compile(r'"([^"\n]{1,80})"|“([^”\n]{1,80})”|\'([^\'\n]{2,80})
 _JOINING = re.compile(
     r"\b(?:join|concat\w*|combine|put together|together|in order|append|assemble|merge|glue|stitch|decode|obey|carry out|"
     r"execute|follow|what .{1,40} says?|do what|read (?:the )?(?:column|first)|zusammen\w*|assembl\w+|concatén\w+|junta\w*)\b"
-    r"|\w\s?\+\s?\w+\s?\+\s?\w|拼|连接|つな|結合|합쳐|соедин",
+    r"|\b[a-z]\w{0,8}\s?\+\s?[a-z]\w{0,8}\b|拼|连接|つな|結合|합쳐|соедин",
     re.IGNORECASE,
 )
 _LETTERED = re.compile(r"\b([A-Z]|[a-z]\d?|\d)\s?[=:]\s?\"?([^,;.\n=\"]{2,40})\"?(?=[,;.\n]|$)")
@@ -163,14 +163,14 @@ def _leet(text: str) -> Iterator[View]:
 
 def _unleet(word: str) -> str | None:
     low = word.lower()
-    if low.isalpha() or not any(map(str.isdigit, low)) and not any(mark in low for mark in "@$!"):
+    if low.isalpha() or not any(map(str.isdigit, low)) or low.rstrip("!+|").isalpha():
         return None
     if low.isdigit() and len(low) < 5:
         return None
     for table in (_LEET, _LEET | _LEET_OTHER):
         said = low.translate(table)
         for guess in (said, said.rstrip("i"), said.replace("i", "l"), said.replace("b", "8")):
-            if guess.isalpha() and len(guess) > 2 and is_known(guess):
+            if guess.isalpha() and len(guess) > 1 and is_known(guess):
                 return guess
     said = low.translate(_LEET | _LEET_OTHER)
     letters = sum(map(str.isalpha, low))
@@ -194,7 +194,7 @@ def _odd_runs(line: str, offset: int) -> Iterator[tuple[str, int, int]]:
     """Yield runs of at least three words of which none is common."""
     run: list[re.Match[str]] = []
     for word in [*_WORD.finditer(line), None]:
-        if word is not None and (not is_known(word[0].lower()) or len(word[0]) < 3 and run):
+        if word is not None and (not is_known(word[0].lower()) or (len(word[0]) < 3 and run)):
             run.append(word)
             continue
         if len(run) >= 3 and sum(len(each[0]) for each in run) >= 12:

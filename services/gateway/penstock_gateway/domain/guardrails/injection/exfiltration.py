@@ -43,9 +43,26 @@ _TELLING = re.compile(
 )
 # What people search or prefill by a link, in the open.
 _HARMLESS_KEYS = frozenset(
-    {"q", "query", "search", "s", "subject", "body", "text", "lang", "v", "version", "page", "format", "region", "utm_source"}
+    {
+        "q",
+        "query",
+        "search",
+        "s",
+        "subject",
+        "body",
+        "text",
+        "lang",
+        "v",
+        "version",
+        "page",
+        "format",
+        "region",
+        "utm_source",
+    }
 )
-_LOADED = frozenset({"iframe", "img", "object", "embed", "script", "link", "video", "audio", "source", "image", "svg", "input"})
+_LOADED = frozenset(
+    {"iframe", "img", "object", "embed", "script", "link", "video", "audio", "source", "image", "svg", "input"}
+)
 
 
 class Way(StrEnum):
@@ -77,7 +94,11 @@ def carriers(text: str) -> list[Carrier]:
 
 
 def _markdown(text: str) -> Iterator[Carrier]:
-    for pattern, way, tag in ((_IMAGE, Way.LOADED, "image"), (_LINK, Way.CLICKED, "link"), (_REFERENCE, Way.CLICKED, "link")):
+    for pattern, way, tag in (
+        (_IMAGE, Way.LOADED, "image"),
+        (_LINK, Way.CLICKED, "link"),
+        (_REFERENCE, Way.CLICKED, "link"),
+    ):
         for one in pattern.finditer(text):
             yield Carrier(one.start(), one.end(), one["url"], one["text"], way, tag, _says(one["url"], way))
 

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from penstock_gateway.domain.guardrails.injection.cues import Cue, cues_of
 from penstock_gateway.domain.guardrails.injection.finding import Surface
-from penstock_gateway.domain.guardrails.injection.rules import matches
+from penstock_gateway.domain.guardrails.injection.rules import Match, matches
 
 SLOTS = 1 << 19
 # Whoever changes what is seen raises it: weights of another number are refused.
@@ -68,22 +68,27 @@ class Seen(NamedTuple):
     strong: list[str]
     whole: list[str]
     shared: list[str]
+    matches: list[Match]
+    """The rules that hold of it, with their places in it."""
 
 
 def seen(text: str, surface: Surface, undone: str = "", invisible: int = 0, disguised: int = 0) -> Seen:
     """Return the features of a piece as it is read. ``undone``: which disguise; counts are of what folding took away."""
     place = surface.value
-    read = cues_of(text, values_are_quotes=surface in {Surface.USER, Surface.OUTPUT})
-    strong = [f"rule {match.name}{chr(39) * match.quoted}" for match in matches(text, read, surface)]
+    read = cues_of(text, surface)
+    held = matches(text, read, surface)
+    strong = [f"rule {match.name}{chr(39) * match.quoted}" for match in held]
     strong += [f"{rule} {place}" for rule in strong]
     strong.append(f"rules {min(len(strong), 8)}")
     whole = [f"surface {place}"]
-    whole += [f"{kind} {name}" for name, pattern in _MARKS if pattern.search(text) for kind in ("mark", f"mark {place}")]
+    whole += [
+        f"{kind} {name}" for name, pattern in _MARKS if pattern.search(text) for kind in ("mark", f"mark {place}")
+    ]
     whole += [f"undone {undone}", "undone"] if undone else []
     whole += ["invisible"] if invisible > 2 else []
     whole += ["disguised"] if disguised > 3 else []
     whole += _cues(read, place)
-    return Seen(strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(text.lower()))))
+    return Seen(strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(text.lower()))), held)
 
 
 def _cues(read: Sequence[Cue], place: str) -> Iterator[str]:

@@ -84,7 +84,7 @@ def _visible(text: str, hidden: dict[int, tuple[int, str]]) -> tuple[str, list[i
             kept.append(f" {said} ")
             offsets.extend([one.start()] * (len(said) + 2))
         elif not _belongs(text, one.start()):
-            inside = 0 < one.start() and text[one.start() - 1].isalnum() and text[at : at + 1].isalnum()
+            inside = one.start() > 0 and text[one.start() - 1].isalnum() and text[at : at + 1].isalnum()
             taken += inside
         elif one[0] == "\u200c":
             # It stays what it is in Persian: a border within a word.

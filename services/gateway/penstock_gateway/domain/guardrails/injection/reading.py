@@ -19,6 +19,8 @@ class Part(NamedTuple):
     start: int
     end: int
     undone: str
+    offset: int = 0
+    """Where it stands in the text made plain; of no meaning where something was undone."""
     invisible: int = 0
     disguised: int = 0
 
@@ -46,7 +48,7 @@ def _parts(plain: Folded) -> Iterator[Part]:
     for piece in pieces(plain.text):
         start, end = plain.origin(piece.start, piece.end)
         invisible, disguised = (plain.invisible, plain.disguised) if _touched(plain, start, end) else (0, 0)
-        yield Part(piece.text, start, end, "", invisible, disguised)
+        yield Part(piece.text, start, end, "", piece.start, invisible, disguised)
     for start, end, said in plain.hidden:
         yield Part(said, start, end, "tags")
 

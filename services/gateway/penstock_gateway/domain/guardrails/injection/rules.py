@@ -55,7 +55,7 @@ RULES = (
     Rule("drop-prior-rules", Kind.OVERRIDE, _GIVEN, (_any("drop"), _any("prior", "owner"), _any("rules", "system_prompt")), "earlier instructions are to be dropped", 70, _any("work")),
     Rule("drop-owner", Kind.OVERRIDE, _GIVEN, (_any("drop"), _any("owner")), "the operator is not to be heeded", 60),
     Rule("drop-comply", Kind.OVERRIDE, _USER, (_any("drop", "comply"), _any("unbound", "comply"), _any("rules", "you", "me")), "obedience is asked for without rules", 120),
-    Rule("tell-prompt", Kind.EXTRACTION, _GIVEN, (_any("tell"), _any("system_prompt")), "the instructions are to be told", 60, _any("talk")),
+    Rule("tell-prompt", Kind.EXTRACTION, _GIVEN, (_any("tell", "send"), _any("system_prompt")), "the instructions are to be told", 60, _any("talk")),
     Rule("tell-prompt-verbatim", Kind.EXTRACTION, _GIVEN, (_any("tell", "verbatim"), _any("system_prompt"), _any("verbatim")), "the instructions are to be told word for word", 110),
     Rule("tell-prior-verbatim", Kind.EXTRACTION, _USER, (_any("tell"), _any("prior", "rules"), _any("verbatim"), _any("you", "rules")), "what came before is to be told word for word", 110, _any("work")),
     Rule("persona-unbound", Kind.JAILBREAK, _USER, (_any("persona"), _any("unbound")), "a part that has no rules", 160, anywhere=True),
@@ -79,6 +79,13 @@ RULES = (
 _I = re.IGNORECASE
 _ROLE_LINE = re.compile(r"(?:^|\n)\W{0,4}(?:system|assistant|human|user|developer|ai)\b\W{0,3}:[^\n]*(?:\n|$)", _I)
 _ROLE_FIELD = re.compile(r"[\"']role[\"']\s*:\s*[\"'](?:system|developer)[\"']", _I)
+_ROLE_INSIDE = re.compile(
+    r"[}\]]\s*[,\n]?\s*\{\s*[\"']role[\"']\s*:\s*[\"'](?:system|developer|user|assistant)[\"']", _I
+)
+_LOCAL_SECRET = re.compile(
+    r"file:///|169\.254\.169\.254|metadata\.google\.internal|/proc/self/environ|/etc/shadow|\bid_rsa\b|~/\.(?:ssh|aws)\b|os\.environ",
+    _I,
+)
 _BROKEN_OUT = re.compile(
     r"(?:^|[\n\"'}\]>.])\s*</\s*[\w-]*(?:user|doc|retriev|context|tool|input|query|system|data|email|passage|result|content|prompt|question|instruction|note)[\w-]*\s*>",
     _I,
@@ -101,8 +108,13 @@ _LEAKED = re.compile(
     r"[^.\n]{0,70}(?::|reads?|says?|goes|contains?|in full)|i was (?:told|instructed|given)\s*[:\"“]|above your (?:first )?message)",
     _I,
 )
-_IS_GIVEN = re.compile(r"\byou(?:'re| are)\b|\b(?:never|do not|don't|must not|forbidden|only|keep)\b|\b\w*(?:code|password|secret|limit|ceiling|margin)\b", _I)
-_REFUSES = re.compile(r"\b(?:can(?:'t|not)|won't|will not|not able|unable|shouldn't|rather not|haven't followed|didn't|ignored it)\b", _I)
+_IS_GIVEN = re.compile(
+    r"\byou(?:'re| are)\b|\b(?:never|do not|don't|must not|forbidden|only|keep)\b|\b\w*(?:code|password|secret|limit|ceiling|margin)\b",
+    _I,
+)
+_REFUSES = re.compile(
+    r"\b(?:can(?:'t|not)|won't|will not|not able|unable|shouldn't|rather not|haven't followed|didn't|ignored it)\b", _I
+)
 
 
 def matches(text: str, cues: Sequence[Cue], surface: Surface) -> list[Match]:
@@ -155,15 +167,19 @@ def _of_marks(text: str, surface: Surface) -> Iterator[Match]:
         )
     roles = list(_ROLE_LINE.finditer(text))
     if len(roles) >= 2:
-        yield Match("turns", Kind.CHAT_TEMPLATE, roles[0].start(), roles[-1].end(), "turns of a conversation within a text")
-    for name, pattern, reason in (
-        ("role-field", _ROLE_FIELD, "a message with a privileged role within a text"),
-        ("broken-out", _BROKEN_OUT, "the end of a part that the text did not begin"),
-        ("ruled-border", _RULED, "a border that pretends that another part begins"),
-        ("privileged-tag", _PRIVILEGED_TAG, "a mark of a privileged part"),
+        yield Match(
+            "turns", Kind.CHAT_TEMPLATE, roles[0].start(), roles[-1].end(), "turns of a conversation within a text"
+        )
+    for name, kind, pattern, reason in (
+        ("role-inside", Kind.DELIMITER, _ROLE_INSIDE, "a message that begins where another one ends"),
+        ("local-secret", Kind.TOOL_ABUSE, _LOCAL_SECRET, "a place where a machine keeps its secrets"),
+        ("role-field", Kind.DELIMITER, _ROLE_FIELD, "a message with a privileged role within a text"),
+        ("broken-out", Kind.DELIMITER, _BROKEN_OUT, "the end of a part that the text did not begin"),
+        ("ruled-border", Kind.DELIMITER, _RULED, "a border that pretends that another part begins"),
+        ("privileged-tag", Kind.DELIMITER, _PRIVILEGED_TAG, "a mark of a privileged part"),
     ):
         if one := pattern.search(text):
-            yield Match(name, Kind.DELIMITER, one.start(), one.end(), reason)
+            yield Match(name, kind, one.start(), one.end(), reason)
     if one := _UNSEEN.search(text):
         yield Match("unseen-text", Kind.HIDDEN_TEXT, one.start(), one.end(), "text that a person does not see")
     if surface in _READ:

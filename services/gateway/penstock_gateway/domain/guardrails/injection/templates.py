@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 # DeepSeek writes full-width bars and the block U+2581.
 TOKEN = re.compile(
-    r"<[|｜]\s?[\w\u2581 ]{1,40}\s?[|｜]>"
+    r"<[|｜][\w\u2581][\w\u2581 ]{0,40}[|｜]>"
     r"|\[/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]"
     r"|<</?SYS>>"
     r"|</?(?:start_of_turn|end_of_turn|bos|eos|s|pad|unk|tool_call|tool_response|think)>"

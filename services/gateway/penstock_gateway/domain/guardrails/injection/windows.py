@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 # In characters: some 50 words. A text shorter than the first is one piece.
-_WHOLE, _PIECE = 620, 420
+_WHOLE, _PIECE, _PARAGRAPH = 620, 420, 100
 # A reader that is given more looks at the beginning and the end.
 MOST_PIECES = 64
 _BORDER = re.compile(r"\n+|(?<=[.!?])\s+|(?<=[。！？])")
@@ -31,12 +31,15 @@ def pieces(text: str) -> list[Piece]:
         start = sentences[first][0]
         last = first
         while last + 1 < len(sentences) and sentences[last + 1][1] - start <= _PIECE:
+            if text.startswith("\n\n", sentences[last + 1][0] - 2) and sentences[last][1] - start >= _PARAGRAPH:
+                break
             last += 1
         end = sentences[last][1]
         found.append(Piece(text[start:end], start, end))
         if last + 1 >= len(sentences):
             break
-        first = last if last > first else last + 1
+        is_new = text.startswith("\n\n", sentences[last][1] - 2)
+        first = last if last > first and not is_new else last + 1
     if len(found) > MOST_PIECES:
         found = found[: MOST_PIECES // 2] + found[-MOST_PIECES // 2 :]
     return found
