@@ -38,98 +38,130 @@ def hand_written() -> list[Text]:
     return found
 
 
-def from_slots(random_: random.Random, per_grammar: int) -> list[Text]:
-    """Return texts of grammars, attacks and benign ones."""
-    slots = {name: choices.split("|") for name, choices in tomllib.loads((HERE / "slots.toml").read_text()).items()}
-    # A choice of `tool` holds the parting mark itself; it is listed by hand.
-    pick = lambda name: random_.choice(slots[name])  # noqa: E731: a name for what every line below does
-    found: list[Text] = []
+class Grammar:
+    """Makes texts of slots.toml."""
 
-    def add(text: str, is_attack: bool, kind: str, surface: str) -> None:
-        text = text.replace("\\n", "\n").strip()
-        if random_.random() < 0.15:
-            text = text.lower()
-        elif random_.random() < 0.04:
-            text = text.upper()
-        found.append(Text(text, is_attack, kind, surface, "slots", f"slots:{len(found) % 50}"))
+    def __init__(self, random_: random.Random) -> None:
+        """Read the slots."""
+        self._random = random_
+        read = tomllib.loads((HERE / "slots.toml").read_text(encoding="utf-8"))
+        self._slots = {name: choices.split("|") for name, choices in read.items()}
 
-    def override() -> str:
-        return f"{pick('opener')}{pick('drop')} {pick('which')}{pick('rules')}"
+    def pick(self, name: str) -> str:
+        """Return one choice of a slot."""
+        return self._random.choice(self._slots[name])
 
-    def reveal() -> str:
-        return f"{pick('reveal')} {pick('prompt')}{pick('exact')}"
+    def override(self) -> str:
+        """Return an order to drop rules."""
+        return f"{self.pick('opener')}{self.pick('drop')} {self.pick('which')}{self.pick('rules')}"
 
-    def jailbreak() -> str:
-        name = pick("evilname")
-        how = random_.random()
+    def reveal(self) -> str:
+        """Return an order to tell the instructions."""
+        return f"{self.pick('reveal')} {self.pick('prompt')}{self.pick('exact')}"
+
+    def jailbreak(self) -> str:
+        """Return a part without rules, and what it is asked."""
+        name, how = self.pick("evilname"), self._random.random()
         if how < 0.5:
-            return f"{pick('becomes')} {name}, an AI that {pick('unbound')}. {name}, {pick('evil')}?"
+            return f"{self.pick('becomes')} {name}, an AI that {self.pick('unbound')}. {name}, {self.pick('evil')}?"
         if how < 0.8:
-            return (
-                f"{pick('becomes')} a model that {pick('unbound')} and {pick('unbound')}. {pick('evil').capitalize()}."
-            )
-        return f"{name} {pick('unbound')}. {pick('becomes')} {name}. First question: {pick('evil')}?"
+            both = f"{self.pick('unbound')} and {self.pick('unbound')}"
+            return f"{self.pick('becomes')} a model that {both}. {self.pick('evil').capitalize()}."
+        return f"{name} {self.pick('unbound')}. {self.pick('becomes')} {name}. First question: {self.pick('evil')}?"
 
-    def payload() -> str:
-        how = random_.random()
-        address, action, conceal = pick("address"), pick("action"), pick("conceal")
+    def payload(self) -> str:
+        """Return what a document or a tool's result says to a model."""
+        how = self._random.random()
+        address, action, conceal = self.pick("address"), self.pick("action"), self.pick("conceal")
         gap = " " if conceal and conceal[0] != " " else ""
         if how < 0.45:
-            return f"{address}{pick('modal')}{action}.{gap}{conceal}"
+            return f"{address}{self.pick('modal')}{action}.{gap}{conceal}"
         if how < 0.7:
-            return f"{address}: {action}, {pick('action')}.{conceal}"
+            return f"{address}: {action}, {self.pick('action')}.{conceal}"
         if how < 0.8:
-            return f"{override().strip()} and {action}.{conceal}"
+            return f"{self.override().strip()} and {action}.{conceal}"
         if how < 0.9:
-            return f"{address}: {override()}, then {action}."
-        return f"{address}, {pick('drop')} {pick('which')}{pick('rules')}.{conceal}"
+            return f"{address}: {self.override()}, then {action}."
+        return f"{address}, {self.pick('drop')} {self.pick('which')}{self.pick('rules')}.{conceal}"
 
-    def carried() -> str:
-        return " ".join(random_.sample(slots["carrier"], random_.randint(1, 3)))
+    def carried(self, most: int = 3) -> str:
+        """Return harmless sentences."""
+        return " ".join(self._random.sample(self._slots["carrier"], self._random.randint(1, most)))
 
-    def document() -> str:
-        hidden = pick("wrap").replace("%", payload())
-        return random_.choice([f"{carried()} {hidden} {carried()}", f"{carried()}\\n{hidden}", f"{hidden} {carried()}"])
+    def orders(self) -> str:
+        """Return what an ordinary document asks people to do."""
+        return " ".join(self._random.sample(self._slots["orderdoc"], self._random.randint(1, 4)))
 
-    def tool() -> str:
-        line = pick("tool") or "%"
+    def document(self) -> str:
+        """Return a document that speaks to a model."""
+        hidden = self.pick("wrap").replace("%", self.payload())
+        before = self.carried()
+        return self._random.choice(
+            [f"{before} {hidden} {self.carried()}", f"{before}\\n{hidden}", f"{hidden} {before}"]
+        )
+
+    def tool(self, said: str) -> str:
+        """Return a tool's result that says something."""
+        line = self.pick("tool")
         if "%" not in line:
             line = '{"FIELD":"%"}'
-        return line.replace("FIELD", pick("field")).replace("CARRIER", pick("carrier")).replace("%", payload())
+        return line.replace("FIELD", self.pick("field")).replace("CARRIER", self.pick("carrier")).replace("%", said)
 
-    attack_sentences = lambda: random_.choice([override, reveal, jailbreak, payload])().replace('"', "")  # noqa: E731: as above
+    def quoted(self, frame: str) -> str:
+        """Return an attack as it is quoted by who talks about it."""
+        attack = self._random.choice([self.override, self.reveal, self.jailbreak, self.payload])()
+        return self.pick(frame).replace("%", attack.replace('"', ""))
+
+    def attacks(self) -> list[tuple[str, str, str]]:
+        """Return one of each kind: text, kind, surface."""
+        return [
+            (self.override() + self.pick("tail"), "direct_override", "user"),
+            (self.pick("why") + self.reveal() + self._random.choice(".?!"), "prompt_extraction", "user"),
+            (f"{self.override()}. {self.reveal().capitalize()}.", "prompt_extraction", "user"),
+            (self.jailbreak(), "roleplay_jailbreak", "user"),
+            (self.document(), "indirect_document", "document"),
+            (self.tool(self.payload()), "indirect_tool_output", "tool_output"),
+        ]
+
+    def harmless(self) -> list[tuple[str, str, str]]:
+        """Return one of each kind: text, kind, surface."""
+        play = self._random.choice(
+            [
+                "Act as",
+                "You are",
+                "Pretend to be",
+                "Be",
+                "You are now",
+                "From now on you are",
+                "Imagine you are",
+                "Play",
+            ]
+        )
+        before = self.carried() if self._random.random() < 0.5 else ""
+        place = self._random.choice(["document"] * 6 + ["tool_output"])
+        revised = f"{self.pick('opener')}{self.pick('drop')} {self.pick('work')}{self.pick('then')}"
+        return [
+            (revised, "draft_instruction", "user"),
+            (f"{play} {self.pick('role')}{self.pick('play')}", "harmless_roleplay", "user"),
+            (self.quoted("frame"), "quoted_in_lesson", "user"),
+            (f"{before} {self.quoted('framedoc')}", "quoted_in_lesson", place),
+            (self.quoted("frameout"), "ordinary_output", "output"),
+            (f"{self.carried()} {self.orders()}", "ordinary_document", "document"),
+            (self.tool(self.pick("orderdoc")), "ordinary_tool_output", "tool_output"),
+        ]
+
+
+def from_slots(random_: random.Random, per_grammar: int) -> list[Text]:
+    """Return texts of the grammars, attacks and harmless ones."""
+    grammar = Grammar(random_)
+    found: list[Text] = []
     for _ in range(per_grammar):
-        add(override() + pick("tail"), True, "direct_override", "user")
-        add(pick("why") + reveal() + random_.choice(".?!"), True, "prompt_extraction", "user")
-        add(jailbreak(), True, "roleplay_jailbreak", "user")
-        add(document(), True, "indirect_document", "document")
-        add(tool(), True, "indirect_tool_output", "tool_output")
-        if random_.random() < 0.4:
-            add(f"{override()}. {reveal().capitalize()}.", True, "prompt_extraction", "user")
-        add(f"{pick('opener')}{pick('drop')} {pick('work')}{pick('then')}", False, "draft_instruction", "user")
-        add(
-            f"{random_.choice(['Act as', 'You are', 'Pretend to be', 'Be', 'You are now', 'From now on you are', 'Imagine you are', 'Play'])} {pick('role')}{pick('play')}",
-            False,
-            "harmless_roleplay",
-            "user",
-        )
-        add(pick("frame").replace("%", attack_sentences()), False, "quoted_in_lesson", "user")
-        add(
-            f"{carried() if random_.random() < 0.5 else ''} {pick('framedoc').replace('%', attack_sentences())}",
-            False,
-            "quoted_in_lesson",
-            random_.choice(["document"] * 6 + ["tool_output"]),
-        )
-        add(pick("frameout").replace("%", attack_sentences()), False, "ordinary_output", "output")
-        orders = " ".join(random_.sample(slots["orderdoc"], random_.randint(1, 4)))
-        add(f"{carried()} {orders}", False, "ordinary_document", "document")
-        line = (pick("tool") or "%").replace("FIELD", pick("field")).replace("CARRIER", pick("carrier"))
-        add(
-            line.replace("%", pick("orderdoc")) if "%" in line else carried(),
-            False,
-            "ordinary_tool_output",
-            "tool_output",
-        )
+        both = [(True, each) for each in grammar.attacks()] + [(False, each) for each in grammar.harmless()]
+        for is_attack, (made, kind, surface) in both:
+            text = made.replace("\\n", "\n").strip()
+            chance = random_.random()
+            text = text.lower() if chance < 0.15 else text.upper() if chance > 0.97 else text
+            found.append(Text(text, is_attack, kind, surface, "slots", f"slots:{len(found) % 50}"))
     return found
 
 
@@ -139,7 +171,7 @@ def in_disguise(texts: list[Text], random_: random.Random, count: int) -> list[T
         "base64": lambda text: base64.b64encode(text.encode()).decode(),
         "hex": lambda text: text.encode().hex(" ") if random_.random() < 0.5 else text.encode().hex(),
         "leet": lambda text: text.lower().translate(_LEET),
-        "spaced": lambda text: random_.choice("  .-_").join(text) if False else _spaced(text, random_),
+        "spaced": lambda text: _spaced(text, random_),
         "homoglyph": lambda text: text.translate(_CYRILLIC),
         "zero width": lambda text: "".join(c + ("\u200b" if c.isalpha() else "") for c in text),
         "tags": lambda text: "".join(chr(0xE0000 + ord(c)) for c in text if c.isascii()),

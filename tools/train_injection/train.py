@@ -87,6 +87,7 @@ class Set:
         self.weights, self.owner = np.array(weights), np.array(owner)
 
     def fit(self, keep):
+        """Return a model of the rows that are kept."""
         chosen = keep[self.owner]
         labels, weights = self.labels[chosen], self.weights[chosen].copy()
         # Attacks and benign texts weigh the same, however many there are.
@@ -96,11 +97,13 @@ class Set:
         return model.fit(self.train[chosen], labels, weights * chosen.sum())
 
     def scores(self, model, which):
+        """Return each text's score: that of the piece which looks most like an attack."""
         raw = self.all @ model.coef_[0].astype(np.float32) + model.intercept_[0]
         return np.array([raw[self.bounds[n] : self.bounds[n + 1]].max() for n in np.flatnonzero(which)])
 
 
 def development(data):
+    """Return the development texts; of a long attack, the passage that holds it is known by its name."""
     rows = []
     for line in (data / "injection.jsonl").read_text(encoding="utf-8").splitlines():
         one = json.loads(line)

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from penstock_gateway.domain.guardrails.injection.finding import Surface
-from penstock_gateway.domain.guardrails.injection.lexicon import lexicon
+from penstock_gateway.domain.guardrails.injection.lexicon import Hit, lexicon
 
 _QUOTED = re.compile(
     r"\"[^\"\n]{3,400}\"|“[^”]{3,400}”|„[^“”\"]{3,400}[“”\"]|«[^»]{3,400}»|「[^」]{2,200}」|『[^』]{2,200}』|`[^`\n]{3,400}`"
@@ -22,6 +22,14 @@ _CALLED = re.compile(
 )
 _CALLING = re.compile(r"^[\w ()'/-]{0,45}?(?:[:,，：、]|\s[-–—]\s|\s(?:->|=>))")
 _OWN_WORK = re.compile(r"^['’]s\b|^\s(?:is|was|has been|answers|told|said|called|button|nurse|handbook|professor)\b")
+
+
+# Where data or people are sent: an address, a host, a number to call.
+_PLACE = re.compile(
+    r"https?://[^\s)\"'>\]]{4,}|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+|\b[\w-]+(?:\.[\w-]+){0,3}\.(?:example|com|net|org|io|co|dev|info|biz|app|xyz)\b"
+    r"|\b0[89]00[\d /-]{4,}|\b555[ -]\d{4}",
+    re.IGNORECASE,
+)
 
 
 class Cue(NamedTuple):
@@ -40,7 +48,8 @@ class Cue(NamedTuple):
 
 
 def cues_of(text: str, surface: Surface) -> list[Cue]:
-    """Return the cues of a piece, in order; a machine that is spoken to is one more, ``called``.
+    """Return the cues of a piece, in order; a machine that is spoken to is one more, ``called``, and so is
+    a ``place``: an address, a host, a number.
 
     Quoted values of JSON, YAML and code are quotations in what a user or a model writes, and none in a document; a tool's
     result quotes nothing: it is made of strings.
@@ -53,7 +62,8 @@ def cues_of(text: str, surface: Surface) -> list[Cue]:
     breaks = [one.start() for one in _SENTENCE.finditer(low)]
     found: list[Cue] = []
     sentence = 0
-    for hit in lexicon().hits(low):
+    places = [Hit(one.start(), one.end(), "place") for one in _PLACE.finditer(low)]
+    for hit in sorted([*lexicon().hits(low), *places]) if places else lexicon().hits(low):
         while sentence < len(breaks) and breaks[sentence] < hit.start:
             sentence += 1
         quoted = any(start < hit.start < end for start, end in quotes)

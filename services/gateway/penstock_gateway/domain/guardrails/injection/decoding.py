@@ -1,5 +1,4 @@
-"""Texts within a text: base64, hex, percent signs, escapes, rot13, atbash, letters backwards, leet, spaced
-letters, and pieces that are to be put together.
+"""Texts within a text: what was encoded, shifted, spelled backwards, spaced out or cut in pieces, and reads like language.
 
 A view is the text with one such disguise undone, and where it was. Only what reads like language becomes one: a hash, a key
 or a picture in base64 stays what it is.

@@ -58,7 +58,7 @@ def folded(text: str) -> Folded:
     if text.isascii():
         return Folded(text)
     hidden = tuple((one.start(), one.end(), _spelled(one[0])) for one in _TAGS.finditer(text))
-    shown, offsets, invisible = _visible(text, dict((start, (end, said)) for start, end, said in hidden))
+    shown, offsets, invisible = _visible(text, {start: (end, said) for start, end, said in hidden})
     plain, offsets, disguised = _compatible(shown, offsets)
     plain, looks = _latin(plain)
     return Folded(plain, offsets, hidden, invisible, disguised + looks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 _WORD = re.compile(r"[^\W\d_]+")
 _LONGEST_WORD = 16
@@ -63,7 +64,7 @@ def segmented(letters: str) -> str:
     cuts.reverse()
     words: list[str] = []
     loose = ""
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         if end - start == 1 and low[start] not in "ai":
             loose += letters[start:end]
             continue

@@ -71,6 +71,7 @@ RULES = (
     Rule("people-steered", Kind.INDIRECT, _READ, (_any("steer"), _any("people"), _any("secret", "conceal", "act")), "the user is to be told or asked something", 100),
     Rule("secret-sent", Kind.TOOL_ABUSE, _GIVEN, (_any("send"), _any("secret")), "secrets are to be sent", 80, _any("work")),
     Rule("secret-told", Kind.TOOL_ABUSE, _USER, (_any("act"), _any("secret"), _any("tell", "verbatim")), "a tool is to bring secrets", 90),
+    Rule("sent-to-place", Kind.INDIRECT, _READ, (_any("steer", "send", "secret"), _any("people", "machine", "secret"), _any("place")), "people or secrets are to be sent to an address", 150, anywhere=True),
     Rule("drop-people", Kind.INDIRECT, _READ, (_any("drop"), _any("people"), _any("steer", "act", "send")), "the user's question is to be dropped", 90),
     Rule("answers-unbound", Kind.BROKEN_PERSONA, _OUTPUT, (_any("unbound", "drop"), _any("me", "persona"), _any("rules", "tell", "harm", "unbound")), "the answer speaks as one without rules", 140, _any("talk"), anywhere=True),
     Rule("answers-prompt", Kind.LEAK, _OUTPUT, (_any("system_prompt", "rules"), _any("conceal", "secret", "verbatim"), _any("me", "you")), "the answer tells instructions", 260, _any("talk"), anywhere=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import NamedTuple
 
 # In characters: some 50 words. A text shorter than the first is one piece.
@@ -48,10 +49,6 @@ def pieces(text: str) -> list[Piece]:
 def _sentences(text: str) -> list[tuple[int, int]]:
     cuts = [0, *(one.end() for one in _BORDER.finditer(text)), len(text)]
     found: list[tuple[int, int]] = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
-        while end - start > _PIECE:
-            found.append((start, start + _PIECE))
-            start += _PIECE
-        if end > start:
-            found.append((start, end))
+    for start, end in pairwise(cuts):
+        found += [(at, min(end, at + _PIECE)) for at in range(start, end, _PIECE)]
     return found
