@@ -189,6 +189,28 @@ def report(texts, threshold):
     return found
 
 
+def everything(data, random_):
+    """Return all texts with their features: hand-written, of slots, in disguise, of other sets, development."""
+    hand, slots_ = hand_written(), from_slots(random_, PER_GRAMMAR)
+    own = [Row(text) for text in [*hand, *slots_, *in_disguise(hand + slots_, random_, 350)]]
+    return [*own, *(Row(text) for text in other_sets(data, random_)), *development(data)]
+
+
+def trained(texts):
+    """Return the model of all texts, the threshold as a probability, and what out of folds it finds at it."""
+    keep = np.ones(len(texts.rows), bool)
+    hard = np.array([row.text.source in {"hand", "development"} for row in texts.rows])
+    scores = out_of_fold(texts, hard, keep)
+    benign = np.array([not row.text.is_attack for row, is_hard in zip(texts.rows, hard, strict=True) if is_hard])
+    threshold = at_rate(scores[benign], FALSE_ALARMS)
+    judged = {
+        "recall": round(float((scores[~benign] >= threshold).mean()), 4),
+        "false_alarms": round(float((scores[benign] >= threshold).mean()), 4),
+        "threshold": round(threshold, 4),
+    }
+    return texts.fit(keep), float(1 / (1 + np.exp(-threshold))), judged
+
+
 def main() -> None:
     """Train, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -198,37 +220,18 @@ def main() -> None:
     parser.add_argument("--report", type=Path)
     parser.add_argument("--only-weights", action="store_true", help="Judge nothing but what the threshold needs.")
     arguments = parser.parse_args()
-    random_ = random.Random(SEED)
-    hand, slots_ = hand_written(), from_slots(random_, PER_GRAMMAR)
-    own = [Row(text) for text in [*hand, *slots_, *in_disguise(hand + slots_, random_, 350)]]
-    other = [Row(text) for text in other_sets(arguments.data, random_)]
-    texts = Set([*own, *other, *development(arguments.data)])
-    everything = np.ones(len(texts.rows), bool)
-    hard = np.array([row.text.source in {"hand", "development"} for row in texts.rows])
-    scores = out_of_fold(texts, hard, everything)
-    benign = np.array([not row.text.is_attack for row, is_hard in zip(texts.rows, hard, strict=True) if is_hard])
-    threshold = at_rate(scores[benign], FALSE_ALARMS)
-    model = texts.fit(everything)
+    texts = Set(everything(arguments.data, random.Random(SEED)))
+    model, threshold, judged = trained(texts)
     content = packed(
-        [float(weight) for weight in model.coef_[0]],
-        float(model.intercept_[0]),
-        float(1 / (1 + np.exp(-threshold))),
-        arguments.name,
+        [float(weight) for weight in model.coef_[0]], float(model.intercept_[0]), threshold, arguments.name
     )
     arguments.output.write_bytes(content)
     counts = defaultdict(int)
     for row in texts.rows:
         counts[f"{row.text.source}, {'attack' if row.text.is_attack else 'benign'}"] += 1
-    found = {
-        "texts": dict(counts),
-        "threshold": threshold,
-        "hand-written and development, five folds": {
-            "recall": round(float((scores[~benign] >= threshold).mean()), 4),
-            "false_alarms": round(float((scores[benign] >= threshold).mean()), 4),
-        },
-    }
+    found = {"texts": dict(counts), "hand-written and development, five folds": judged}
     if not arguments.only_weights:
-        found |= report(texts, threshold)
+        found |= report(texts, float(np.log(threshold / (1 - threshold))))
     print(json.dumps(found, indent=1))
     if arguments.report:
         arguments.report.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

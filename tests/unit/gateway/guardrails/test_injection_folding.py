@@ -75,8 +75,8 @@ def test_letters_that_look_like_others_become_them(text):
     ],
 )
 def test_disguises_are_undone(disguise):
-    assert any("forget the rule" in said and "secret" in said and "password" in said for said in decoded(disguise)), decoded(
-        disguise
+    assert any("forget the rule" in said and "secret" in said and "password" in said for said in decoded(disguise)), (
+        decoded(disguise)
     )
 
 

@@ -48,8 +48,9 @@ class Cue(NamedTuple):
 
 
 def cues_of(text: str, surface: Surface) -> list[Cue]:
-    """Return the cues of a piece, in order; a machine that is spoken to is one more, ``called``, and so is
-    a ``place``: an address, a host, a number.
+    """Return the cues of a piece, in order.
+
+    A machine that is spoken to is one more, ``called``, and so is a ``place``: an address, a host, a number.
 
     Quoted values of JSON, YAML and code are quotations in what a user or a model writes, and none in a document; a tool's
     result quotes nothing: it is made of strings.

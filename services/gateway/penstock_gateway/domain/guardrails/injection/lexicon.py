@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -36,19 +37,17 @@ class Lexicon:
 
     _MOST_REMEMBERED = 50_000
 
-    def __init__(self, concepts: dict[str, dict[str, str]]) -> None:
+    def __init__(self, concepts: Mapping[str, Mapping[str, str]]) -> None:
         """Sort the cues out by how they are found."""
         self.concepts = tuple(concepts)
         self._exact: dict[str, list[_Rest]] = defaultdict(list)
         self._stems: dict[str, list[tuple[str, _Rest]]] = defaultdict(list)
         pieces: dict[str, str] = {}
-        for concept, languages in concepts.items():
-            for language, listed in languages.items():
-                for cue in listed.lower().split():
-                    if language in _UNSPACED and _NO_LATIN.search(cue):
-                        pieces.setdefault(cue.replace("_", " "), concept)
-                    else:
-                        self._add(concept, cue)
+        for concept, cue, is_piece in _sorted_out(concepts):
+            if is_piece:
+                pieces.setdefault(cue.replace("_", " "), concept)
+            else:
+                self._add(concept, cue)
         self._piece_concepts = pieces
         self._pieces = re.compile("|".join(map(re.escape, sorted(pieces, key=len, reverse=True))))
         self._known: dict[str, tuple[_Rest, ...]] = {}
@@ -91,6 +90,14 @@ class Lexicon:
             self._known.clear()
         self._known[word] = tuple(dict.fromkeys(rests))
         return self._known[word]
+
+
+def _sorted_out(concepts: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str, str, bool]]:
+    """Yield each concept with its cues, and whether a cue is found anywhere."""
+    for concept, languages in concepts.items():
+        for language, listed in languages.items():
+            for cue in listed.lower().split():
+                yield concept, cue, language in _UNSPACED and _NO_LATIN.search(cue) is not None
 
 
 def _followed(spans: list[tuple[str, int, int]], place: int, words: tuple[tuple[str, bool], ...]) -> int | None:
