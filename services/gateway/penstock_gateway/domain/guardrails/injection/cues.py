@@ -59,7 +59,7 @@ def cues_of(text: str, surface: Surface) -> list[Cue]:
     if len(low) != len(text):
         # Some capitals grow when they are made small (İ): then places would be wrong.
         low = "".join(small if len(small := character.lower()) == 1 else character for character in text)
-    quotes = _quotes(text, surface)
+    quotes = quotations(text, surface)
     breaks = [one.start() for one in _SENTENCE.finditer(low)]
     found: list[Cue] = []
     sentence = 0
@@ -79,7 +79,8 @@ def _is_called(low: str, start: int, end: int) -> bool:
     return _CALLED.search(before) is not None and _CALLING.match(after) is not None and not _OWN_WORK.match(after)
 
 
-def _quotes(text: str, surface: Surface) -> list[tuple[int, int]]:
+def quotations(text: str, surface: Surface) -> list[tuple[int, int]]:
+    """Return where a text of that surface quotes."""
     if surface is Surface.TOOL_OUTPUT:
         return []
     found = _QUOTED.finditer(text)

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from zlib import crc32
 
-from penstock_gateway.domain.guardrails.injection.cues import Cue, cues_of
+from penstock_gateway.domain.guardrails.injection.cues import Cue, cues_of, quotations
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.injection.rules import Match, matches
 
 SLOTS = 1 << 19
 # Whoever changes what is seen raises it: weights of another number are refused.
-VERSION = 1
+VERSION = 2
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{2,}")
 # Cues that stand closer than this, in characters, are seen together.
@@ -62,6 +62,22 @@ _MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )  # fmt: skip
 
 
+_TELLING = frozenset(
+    {"drop", "system_prompt", "machine", "unbound", "conceal", "persona", "comply", "steer", "secret", "harm", "place"}
+)
+
+
+class Undone(NamedTuple):
+    """What was undone to read a piece: the disguise; how many invisible characters and look-alikes."""
+
+    disguise: str = ""
+    invisible: int = 0
+    disguised: int = 0
+
+
+NOTHING_UNDONE = Undone()
+
+
 class Seen(NamedTuple):
     """Features of a piece: those that count most, those that count whole, and those that share a weight."""
 
@@ -72,11 +88,16 @@ class Seen(NamedTuple):
     """The rules that hold of it, with their places in it."""
 
 
-def seen(text: str, surface: Surface, undone: str = "", invisible: int = 0, disguised: int = 0) -> Seen:
-    """Return the features of a piece as it is read. ``undone``: which disguise; counts are of what folding took away."""
-    place = surface.value
+def seen(text: str, surface: Surface, undone: Undone = NOTHING_UNDONE, *, is_whole: bool = True) -> Seen:
+    """Return the features of a piece as it is read.
+
+    Not ``is_whole``: it is one of several, of which those that no rule and no telling cue is in are not looked at closer.
+    """
     read = cues_of(text, surface)
     held = matches(text, read, surface)
+    if not (is_whole or held or any(cue.concept in _TELLING for cue in read)):
+        return Seen(["nothing"], [], [], held)
+    place = surface.value
     strong = [f"rule {match.name}{chr(39) * match.quoted}" for match in held]
     strong += [f"{rule} {place}" for rule in strong]
     strong.append(f"rules {min(len(strong), 8)}")
@@ -84,11 +105,13 @@ def seen(text: str, surface: Surface, undone: str = "", invisible: int = 0, disg
     whole += [
         f"{kind} {name}" for name, pattern in _MARKS if pattern.search(text) for kind in ("mark", f"mark {place}")
     ]
-    whole += [f"undone {undone}", "undone"] if undone else []
-    whole += ["invisible"] if invisible > 2 else []
-    whole += ["disguised"] if disguised > 3 else []
+    whole += [f"undone {undone.disguise}", "undone"] if undone.disguise else []
+    whole += ["invisible"] if undone.invisible > 2 else []
+    whole += ["disguised"] if undone.disguised > 3 else []
     whole += _cues(read, place)
-    return Seen(strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(text.lower()))), held)
+    return Seen(
+        strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(text.lower(), quotations(text, surface)))), held
+    )
 
 
 def _cues(read: Sequence[Cue], place: str) -> Iterator[str]:
@@ -125,10 +148,13 @@ def _together(read: Sequence[Cue], number: int, place: str) -> Iterator[str]:
             yield f"three {' '.join(sorted((cue.name, middle, last)))}"
 
 
-def _grams(low: str) -> Iterator[str]:
-    words = _WORD.findall(low)
+def _grams(low: str, quotes: Sequence[tuple[int, int]]) -> Iterator[str]:
+    """Yield words and pairs of words; those that are quoted are others than those that are said."""
     before = two_before = ""
-    for word in words:
+    for one in _WORD.finditer(low):
+        word = one[0]
+        if quotes and any(start < one.start() < end for start, end in quotes):
+            word = f"'{word}"
         yield word
         if before:
             yield f"{before} {word}"
@@ -137,11 +163,14 @@ def _grams(low: str) -> Iterator[str]:
         before, two_before = word, before
         if len(word) > 5:
             yield f"^{word[:5]}"
+    if low.isascii():
+        return
     for one in _UNSPACED.finditer(low):
         piece = one[0]
+        mark = "'" if any(start < one.start() < end for start, end in quotes) else ""
         for at in range(len(piece) - 1):
-            yield piece[at : at + 2]
-            yield piece[at : at + 3]
+            yield mark + piece[at : at + 2]
+            yield mark + piece[at : at + 3]
 
 
 def slots(features: Sequence[str]) -> list[int]:

@@ -8,20 +8,10 @@ _AROUND = 300
 _MOST_REGIONS = 8
 # Looked for as pieces of words. A rule whose cues have none of these is not seen inline.
 _MARKS = (
-    "<|",
-    "[inst",
-    "<<sys",
-    "<start_of_turn",
-    "</",
-    "display:none",
-    "font-size:0",
-    "<!--",
-    "### ",
-    "===",
-    '"role"',
-    "system:",
-    "[system",
-)
+    "<|", "[inst", "<<sys", "<start_of_turn", "</user", "</doc", "</retriev", "</context", "</tool", "</system", "</passage", "</input",
+    "</query", "</result", "</prompt", "</question", "</instr", "<system", "<admin", "display:none", "font-size:0", "<!--", "### sys",
+    "### instr", "### to ", "=== ", '"role":', "system:", "[system", "[admin",
+)  # fmt: skip
 _DROP = (
     "ignor", "disregard", "forget", "overrid", "bypass", "vergiss", "missacht", "oubli", "olvid", "dimentic", "esque", "negeer",
     "zapomn", "unut", "yok say",
@@ -55,7 +45,10 @@ _READ_FOREIGN = (
     "助手",
     "人工智能",
     "アシスタント",
-    "ai",
+    "aiへ",
+    "aiは",
+    "ai请",
+    "ai助",
     "어시스턴트",
     "인공지능",
     "المساعد",

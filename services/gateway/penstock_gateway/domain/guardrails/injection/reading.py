@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from penstock_gateway.domain.guardrails.injection.decoding import View, views
-from penstock_gateway.domain.guardrails.injection.features import Seen, seen
+from penstock_gateway.domain.guardrails.injection.features import Seen, Undone, seen
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.injection.folding import Folded, folded
 from penstock_gateway.domain.guardrails.injection.windows import pieces
@@ -21,12 +21,15 @@ class Part(NamedTuple):
     undone: str
     offset: int = 0
     """Where it stands in the text made plain; of no meaning where something was undone."""
+    is_whole: bool = True
+    """Whether it is all of the text, or what was undone."""
     invisible: int = 0
     disguised: int = 0
 
     def seen(self, surface: Surface) -> Seen:
         """Return its features."""
-        return seen(self.text, surface, self.undone, self.invisible, self.disguised)
+        undone = Undone(self.undone, self.invisible, self.disguised)
+        return seen(self.text, surface, undone, is_whole=self.is_whole)
 
 
 class Reading(NamedTuple):
@@ -45,10 +48,11 @@ def read(text: str) -> Reading:
 
 
 def _parts(plain: Folded) -> Iterator[Part]:
-    for piece in pieces(plain.text):
+    all_pieces = pieces(plain.text)
+    for piece in all_pieces:
         start, end = plain.origin(piece.start, piece.end)
         invisible, disguised = (plain.invisible, plain.disguised) if _touched(plain, start, end) else (0, 0)
-        yield Part(piece.text, start, end, "", piece.start, invisible, disguised)
+        yield Part(piece.text, start, end, "", piece.start, len(all_pieces) == 1, invisible, disguised)
     for start, end, said in plain.hidden:
         yield Part(said, start, end, "tags")
 
