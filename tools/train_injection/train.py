@@ -18,9 +18,12 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from penstock_gateway.domain.guardrails.injection.classifier import SHARED, STRONG, packed
+from penstock_gateway.domain.guardrails.injection.detector import CERTAIN
 from penstock_gateway.domain.guardrails.injection.features import SLOTS, slots
 from penstock_gateway.domain.guardrails.injection.finding import Surface
+from penstock_gateway.domain.guardrails.injection.folding import folded
 from penstock_gateway.domain.guardrails.injection.reading import read
+from penstock_gateway.domain.guardrails.injection.rules import AGREEING, agreeing
 
 SHIPPED = Path(str(files("penstock_gateway.domain.guardrails.injection"))) / "weights.bin"
 SEED = 20
@@ -41,9 +44,12 @@ class Row:
         surface = Surface(text.surface)
         self.undone = [part.undone for part in parts]
         self.holds = [not marked or marked in part.text for part in parts]
-        self.features = []
+        self.features, self.agreeing = [], []
+        self.is_certain = any(len(said.split()) > 2 for _, _, said in folded(text.text).hidden)
         for part in parts:
             seen = part.seen(surface)
+            self.agreeing.append(agreeing(seen.matches) >= AGREEING)
+            self.is_certain |= any(match.name in CERTAIN for match in seen.matches)
             share = SHARED / max(len(seen.shared), 1) ** 0.5
             held = dict.fromkeys(slots(seen.whole), 1.0) | dict.fromkeys(slots(seen.strong), STRONG)
             for slot in slots(seen.shared):
@@ -96,9 +102,14 @@ class Set:
         model = LogisticRegression(C=STRENGTH, solver="liblinear", max_iter=200)
         return model.fit(self.train[chosen], labels, weights * chosen.sum())
 
-    def scores(self, model, which):
-        """Return each text's score: that of the piece which looks most like an attack."""
+    def scores(self, model, which, threshold=None):
+        """Return each text's log odds: those of the worst piece; with a threshold, as the detector lifts them."""
         raw = self.all @ model.coef_[0].astype(np.float32) + model.intercept_[0]
+        if threshold is not None:
+            agree = np.array([each for row in self.rows for each in row.agreeing])
+            raw = np.where(agree & (raw >= 0), np.maximum(raw, threshold), raw)
+            certain = np.array([row.is_certain for row in self.rows for _ in row.features])
+            raw = np.where(certain, np.inf, raw)
         return np.array([raw[self.bounds[n] : self.bounds[n + 1]].max() for n in np.flatnonzero(which)])
 
 
@@ -158,14 +169,14 @@ def at_rate(benign, rate):
     return float(np.nextafter(ordered[int(rate * len(ordered))], np.inf))
 
 
-def out_of_fold(texts, judged, keep):
+def out_of_fold(texts, judged, keep, threshold=None):
     """Return the scores of judged texts by models that have seen neither them nor what was made of them."""
     groups = np.array([crc32(row.text.group.encode()) % FOLDS for row in texts.rows])
     scores = np.full(len(texts.rows), np.nan)
     for fold in range(FOLDS):
         model = texts.fit(keep & (groups != fold))
         which = judged & (groups == fold)
-        scores[which] = texts.scores(model, which)
+        scores[which] = texts.scores(model, which, threshold)
     return scores[judged]
 
 
@@ -176,9 +187,9 @@ def report(texts, threshold):
     is_development, is_rewritten = source == "development", np.array(["rewritten" in row.text.group for row in rows])
     honest = ~is_rewritten
     judged = [row for row in rows if row.text.source == "development"]
-    held_out = texts.scores(texts.fit(honest & ~is_development), is_development)
+    held_out = texts.scores(texts.fit(honest & ~is_development), is_development, threshold)
     found = {"development held out": figures(judged, held_out, threshold)}
-    folds = out_of_fold(texts, is_development, honest)
+    folds = out_of_fold(texts, is_development, honest, threshold)
     found["development, five folds"] = figures(judged, folds, threshold)
     for name, scores in (("development held out", held_out), ("development, five folds", folds)):
         benign = np.array([not row.text.is_attack for row in judged])

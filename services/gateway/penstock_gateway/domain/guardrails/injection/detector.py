@@ -14,7 +14,7 @@ from penstock_gateway.domain.guardrails.injection.finding import Finding, Kind, 
 from penstock_gateway.domain.guardrails.injection.folding import Folded, folded
 from penstock_gateway.domain.guardrails.injection.inline import regions
 from penstock_gateway.domain.guardrails.injection.reading import Part, Reading, read
-from penstock_gateway.domain.guardrails.injection.rules import Match, matches
+from penstock_gateway.domain.guardrails.injection.rules import AGREEING, Match, agreeing, matches
 
 # Rules that decide alone, whatever was learned: nothing harmless has these.
 CERTAIN = frozenset({"telling-address"})
@@ -24,6 +24,7 @@ DECISIVE = CERTAIN | {
     "machine-reads", "drop-people", "address-to-fill", "broken-out", "turns", "told-prompt",
 }  # fmt: skip
 _FEWEST_HIDDEN_WORDS = 3
+_EVEN = 0.5
 _MOST_FINDINGS = 12
 
 
@@ -54,7 +55,7 @@ class Detector:
         for part in reading.parts:
             features = part.seen(surface)
             found = [*_found(part, reading, features.matches)]
-            of_part = self._classifier.score(features)
+            of_part = self._lifted(self._classifier.score(features), features.matches)
             certain |= any(finding.rule in CERTAIN for finding in found)
             score = max(score, of_part)
             if of_part >= limit and not found:
@@ -63,6 +64,13 @@ class Detector:
         score = 1.0 if certain else score
         is_attack = score >= limit
         return Verdict(is_attack, score, _distinct(findings), self.version)
+
+    def _lifted(self, score: float, held: Sequence[Match]) -> float:
+        """Return the score; where rules agree, an even chance is enough to reach the threshold of the weights."""
+        limit = self._classifier.threshold
+        if agreeing(held) < AGREEING or score < _EVEN or score >= limit:
+            return score
+        return limit + (1 - limit) * (score - _EVEN)
 
     def check_inline(self, text: str, surface: Surface) -> Verdict:
         """Return what rules alone take the text for: score 1 or 0. Disguises other than single characters' stay."""

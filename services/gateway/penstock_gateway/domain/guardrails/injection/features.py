@@ -67,6 +67,13 @@ _TELLING = frozenset(
 )
 
 
+# Without these in a text the pattern cannot hold; looking for them costs next to nothing.
+_NEEDLES = {
+    "role in json": "role", "closing tag": "</", "role tag": "<", "html comment": "<!--", "image": "![", "link": "](", "iframe": "<",
+    "url": "://", "query": "?", "placeholder in url": "://", "email": "@", "host": ".", "call": "(", "question": "?", "at": "@",
+}  # fmt: skip
+
+
 class Undone(NamedTuple):
     """What was undone to read a piece: the disguise; how many invisible characters and look-alikes."""
 
@@ -102,9 +109,9 @@ def seen(text: str, surface: Surface, undone: Undone = NOTHING_UNDONE, *, is_who
     strong += [f"{rule} {place}" for rule in strong]
     strong.append(f"rules {min(len(strong), 8)}")
     whole = [f"surface {place}"]
-    whole += [
-        f"{kind} {name}" for name, pattern in _MARKS if pattern.search(text) for kind in ("mark", f"mark {place}")
-    ]
+    for name, pattern in _MARKS:
+        if _NEEDLES.get(name, "") in text and pattern.search(text):
+            whole += (f"mark {name}", f"mark {place} {name}")
     whole += [f"undone {undone.disguise}", "undone"] if undone.disguise else []
     whole += ["invisible"] if undone.invisible > 2 else []
     whole += ["disguised"] if undone.disguised > 3 else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 
@@ -19,6 +19,7 @@ def known_words() -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split())
 
 
+@lru_cache(maxsize=20_000)
 def is_known(word: str) -> bool:
     """Say whether a word of small letters is common, also with an English ending."""
     known = known_words()

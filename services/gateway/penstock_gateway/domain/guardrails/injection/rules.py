@@ -118,6 +118,17 @@ _REFUSES = re.compile(
 )
 
 
+# Marks and single places that harmless texts have, too: they are weighed, but agree with nothing.
+_WEAK = frozenset({"template-token", "ruled-border", "role-field", "secret-sent", "local-secret", "privileged-tag"})
+# Of the hand-written harmless texts 2 in 100 have two rules that agree, of the attacks 18.
+AGREEING = 2
+
+
+def agreeing(held: Sequence[Match]) -> int:
+    """Return how many different rules hold of a piece, besides weak ones and what is quoted."""
+    return len({match.name for match in held if not match.quoted} - _WEAK)
+
+
 def matches(text: str, cues: Sequence[Cue], surface: Surface) -> list[Match]:
     """Return the rules that hold of a piece."""
     return [*_of_cues(cues, surface), *_of_marks(text, surface)]
