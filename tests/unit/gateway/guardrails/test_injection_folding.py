@@ -24,6 +24,8 @@ def test_plain_text_is_left_as_it_is():
     assert folded("Nothing here.").offsets is None
     assert folded("Grüße aus Köln, naïve café").text == "Grüße aus Köln, naïve café"
     assert folded("Правила пользования бассейном").text == "Правила пользования бассейном"
+    # Letters that look like no Latin ones show that the word is what it is.
+    assert folded("say приvет to them").text == "say приvет to them"
     assert folded("Οι κανόνες της βιβλιοθήκης").text == "Οι κανόνες της βιβλιοθήκης"
 
 

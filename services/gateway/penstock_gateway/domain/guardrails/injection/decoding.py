@@ -28,7 +28,7 @@ _SEPARATED = re.compile(
     r"(?<![^\W_])[^\W\d_](?:([ \t]{1,2}|[ ]?[.\-_*|/·~+][ ]?)[^\W\d_](?![^\W_])){3,}"
     r"(?:(?:[ \t]{2,4}|[ ]?[.\-_*|/·~+:,;!]?[ ]{1,3})[^\W\d_](?:\1[^\W\d_](?![^\W_])){0,20})*"
 )
-_LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+()]*(?:[A-Za-z][0-9@$!|+]|[0-9@$!|+][A-Za-z])[A-Za-z0-9@$!|+]*|\b\d{3,12}\b")
+_LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+()]*(?:[A-Za-z][0-9@$!|+]|[0-9@$!|+][A-Za-z])[A-Za-z0-9@$!|+]*|\b\d{5,12}\b")
 _LEET = str.maketrans("013456789@$!|+", "oleasgtbgasiit")
 _LEET_OTHER = str.maketrans("1", "i")
 _WORD = re.compile(r"[A-Za-z]{2,}")

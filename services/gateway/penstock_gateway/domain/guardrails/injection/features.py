@@ -67,11 +67,17 @@ _TELLING = frozenset(
 )
 
 
-# Without these in a text the pattern cannot hold; looking for them costs next to nothing.
+# Without one of these in small letters the pattern cannot hold; looking for them costs next to nothing.
 _NEEDLES = {
-    "role in json": "role", "closing tag": "</", "role tag": "<", "html comment": "<!--", "image": "![", "link": "](", "iframe": "<",
-    "url": "://", "query": "?", "placeholder in url": "://", "email": "@", "host": ".", "call": "(", "question": "?", "at": "@",
+    "role in json": ("role",), "closing tag": ("</",), "role tag": ("<",), "html comment": ("<!--",), "image": ("![",), "link": ("](",),
+    "iframe": ("<",), "url": ("://",), "query": ("?",), "placeholder in url": ("://",), "email": ("@",), "host": (".",), "call": ("(",),
+    "question": ("?",), "at": ("@",), "setting": ("=", "set "), "code": (";", "{", "}", "def ", "return", "import ", "==", "select", "=>"),
+    "shell": ("rm -rf", "curl", "nc -", "/bin/", "base64", "chmod", "os.", "subprocess", "eval("),
+    "hidden style": ("display", "font-size", "visibility", "opacity", "color", "aria-hidden", "sr-only"),
+    "local address": ("169.", "localhost", "127.", "metadata", "file:", "/proc", "/etc/", "~/", ".env"),
+    "my instructions": ("my ",), "you are": ("you",), "triple quote": ('"""', "'''", "```"),
 }  # fmt: skip
+_ANYTHING = ("",)
 
 
 class Undone(NamedTuple):
@@ -109,16 +115,15 @@ def seen(text: str, surface: Surface, undone: Undone = NOTHING_UNDONE, *, is_who
     strong += [f"{rule} {place}" for rule in strong]
     strong.append(f"rules {min(len(strong), 8)}")
     whole = [f"surface {place}"]
+    low = text.lower()
     for name, pattern in _MARKS:
-        if _NEEDLES.get(name, "") in text and pattern.search(text):
+        if any(needle in low for needle in _NEEDLES.get(name, _ANYTHING)) and pattern.search(text):
             whole += (f"mark {name}", f"mark {place} {name}")
     whole += [f"undone {undone.disguise}", "undone"] if undone.disguise else []
     whole += ["invisible"] if undone.invisible > 2 else []
     whole += ["disguised"] if undone.disguised > 3 else []
     whole += _cues(read, place)
-    return Seen(
-        strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(text.lower(), quotations(text, surface)))), held
-    )
+    return Seen(strong, list(dict.fromkeys(whole)), list(dict.fromkeys(_grams(low, quotations(text, surface)))), held)
 
 
 def _cues(read: Sequence[Cue], place: str) -> Iterator[str]:

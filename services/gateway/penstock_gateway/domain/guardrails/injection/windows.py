@@ -6,7 +6,7 @@ import re
 from itertools import pairwise
 from typing import NamedTuple
 
-# In characters: some 50 words. A text shorter than the first is one piece.
+# In characters: some 60 words. A text shorter than the first is one piece.
 _WHOLE, _PIECE, _PARAGRAPH = 620, 420, 100
 # A reader that is given more looks at the beginning and the end.
 MOST_PIECES = 64
