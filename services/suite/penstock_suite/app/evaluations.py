@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.evaluate import evaluate
 from penstock_suite.surfaces.cli.evaluate_compression import add_compression
+from penstock_suite.surfaces.cli.evaluate_injection import add_injection
 from penstock_suite.surfaces.cli.evaluate_retrieval import add_retrieval
 from penstock_suite.surfaces.cli.evaluate_routing import add_routing
 from penstock_suite.surfaces.cli.output import run
@@ -16,9 +17,11 @@ if TYPE_CHECKING:
     from penstock_suite.app.retrieval_evaluation import Progress
     from penstock_suite.domain.cache_evaluation import Evaluation
     from penstock_suite.domain.compression_evaluation import CompressionEvaluation
+    from penstock_suite.domain.injection_evaluation import InjectionEvaluation
     from penstock_suite.domain.requests import (
         CompressionEvaluationRequest,
         EvaluationRequest,
+        InjectionEvaluationRequest,
         RetrievalEvaluationRequest,
         RoutingEvaluationRequest,
     )
@@ -32,7 +35,14 @@ def evaluations() -> typer.Typer:
     add_routing(cli, _evaluate_routing)
     add_compression(cli, _evaluate_compression)
     add_retrieval(cli, _evaluate_retrieval)
+    add_injection(cli, _evaluate_injection)
     return cli
+
+
+def _evaluate_injection(request: InjectionEvaluationRequest) -> InjectionEvaluation:
+    from penstock_suite.app.injection_evaluation import evaluate_injection
+
+    return evaluate_injection(request)
 
 
 def _evaluate_cache(request: EvaluationRequest) -> Evaluation:

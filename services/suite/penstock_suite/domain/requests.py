@@ -119,6 +119,23 @@ class RoutingEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectionEvaluationRequest:
+    """Judge the injection detector by the labelled texts of a file; ``rules_alone`` as inline, without the classifier."""
+
+    dataset: Path
+    rules_alone: bool = False
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardExplainRequest:
+    """Tell what the injection detector finds in a text that enters at ``surface``."""
+
+    text: str
+    surface: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouterTrainingRequest:
     """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
 
