@@ -1,0 +1,1 @@
+"""What guards a text: detectors without I/O."""

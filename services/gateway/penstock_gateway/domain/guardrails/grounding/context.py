@@ -1,0 +1,151 @@
+"""A context made ready for comparison: its statements, where each word stands, and which passage holds now."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from penstock_gateway.domain.guardrails.grounding.passages import Passage, Statement, head_of, statements_of
+from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, quantities_of
+from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
+from penstock_gateway.domain.guardrails.grounding.vocabulary import STALE, STALE_PHRASES, UNITS
+
+_KEY_UNIT = re.compile(r"(?:_|\b)(ms|seconds?|secs?|minutes?|hours?|days?|weeks?|months?|years?|percent|bytes|kb|mb|gb|eur|usd)\b", re.IGNORECASE)
+_LEAST_PREFIX = 5
+_PREFIX_SHARE = 0.6
+
+EXACT, MEANING, PREFIX = 1.0, 0.8, 0.7
+"""How much a word counts that stands there in some form, that one of its meaning stands there, that one begins alike."""
+
+
+class Indexed(msgspec.Struct, gc=False):
+    """A statement with its words, numbers, and the stems of what it stands under."""
+
+    statement: Statement
+    words: list[Word]
+    quantities: list[Quantity]
+    stems: frozenset[str]
+    head_stems: frozenset[str]
+    head_meanings: frozenset[int]
+
+
+class Context:
+    """What an answer may rest on, indexed once for all its claims."""
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self.passages = list(passages)
+        self.units: list[Indexed] = []
+        self.by_stem: defaultdict[str, dict[int, float]] = defaultdict(dict)
+        self.by_meaning: defaultdict[int, set[int]] = defaultdict(set)
+        heads: dict[str, list[Word]] = {}
+        for statement in statements_of(passages):
+            under = [word for head in statement.heads for word in _once(heads, head)]
+            self._add(statement, under)
+        self._alike: dict[str, dict[int, float]] = {}
+        self.stale, self.labels = _versions(self.passages)
+
+    def _add(self, statement: Statement, under: Iterable[Word]) -> None:
+        words = words_of(statement.text)
+        number = len(self.units)
+        for word in words:
+            if word.weight:
+                self.by_stem[word.stem][number] = EXACT
+                for meaning in word.meanings:
+                    self.by_meaning[meaning].add(number)
+        heads = [word for word in under if word.weight]
+        quantities = _with_key_units(statement.text, quantities_of(words))
+        self.units.append(
+            Indexed(
+                statement,
+                words,
+                quantities,
+                frozenset(word.stem for word in words if word.weight),
+                frozenset(word.stem for word in heads),
+                frozenset(meaning for word in heads for meaning in word.meanings),
+            )
+        )
+
+    def where(self, word: Word) -> dict[int, float]:
+        """Return the statements that have the word or one alike, and how much it counts there."""
+        known = self._alike.get(word.stem)
+        if known is None:
+            known = self._alike[word.stem] = self._where(word)
+        return known
+
+    def _where(self, word: Word) -> dict[int, float]:
+        found = dict(self.by_stem.get(word.stem, ()))
+        for meaning in word.meanings:
+            for number in self.by_meaning.get(meaning, ()):
+                found.setdefault(number, MEANING)
+        if len(word.stem) >= _LEAST_PREFIX and not word.is_name:
+            for stem in self._beginning_alike(word.stem):
+                for number in self.by_stem[stem]:
+                    found.setdefault(number, PREFIX)
+        return found
+
+    def _beginning_alike(self, stem: str) -> list[str]:
+        begin = stem[:4]
+        return [
+            other
+            for other in self.by_stem
+            if other.startswith(begin) and other != stem and _shared(stem, other) >= max(4, _PREFIX_SHARE * max(len(stem), len(other)))
+        ]
+
+    def rarity(self, places: int) -> float:
+        """Return how much a word tells that stands in so many statements: 1 for one that stands in none or one."""
+        if places <= 1:
+            return 1.0
+        return max(0.35, 1.0 - 0.65 * math.log(places) / math.log(max(len(self.units), 3)))
+
+
+def _once(known: dict[str, list[Word]], text: str) -> list[Word]:
+    found = known.get(text)
+    if found is None:
+        found = known[text] = words_of(tidy(text))
+    return found
+
+
+def _shared(one: str, other: str) -> int:
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _with_key_units(text: str, quantities: list[Quantity]) -> list[Quantity]:
+    """Give numbers without a unit the one that their key names, as in ``timeout_ms: 900`` and "Fee (EUR): 40"."""
+    if not quantities or all(one.dimension for one in quantities):
+        return quantities
+    key = re.split(r"[:=|]", text.strip("| "), maxsplit=1)[0] if re.search(r"[:=|]", text.strip("| ")) else ""
+    named = _KEY_UNIT.search(key)
+    unit = UNITS.get(named[1].lower()) if named else None
+    if unit is None:
+        return quantities
+    return [
+        one if one.dimension else one._replace(size=one.value * unit[1], dimension=unit[0]) for one in quantities
+    ]
+
+
+def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[frozenset[str]]]:
+    """Return which passages say that they hold no more, and by which words of its head each differs from the others."""
+    heads = [head_of(passage) for passage in passages]
+    stale = [_is_stale(head) for head in heads]
+    if len(passages) < 2 or all(stale):
+        stale = [False] * len(passages)
+    told = [{word.text for word in words_of(tidy(head)) if word.text not in STALE and (word.weight > 0 or word.text[0].isdigit())} for head in heads]
+    labels: list[frozenset[str]] = []
+    for at, own in enumerate(told):
+        others: set[str] = set().union(*(told[:at] + told[at + 1 :]))
+        labels.append(frozenset(own - others))
+    return stale, labels
+
+
+def _is_stale(head: str) -> bool:
+    lower = head.lower()
+    return any(phrase in lower for phrase in STALE_PHRASES[:-1]) or any(word.text in STALE for word in words_of(tidy(head)))

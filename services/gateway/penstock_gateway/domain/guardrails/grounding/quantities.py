@@ -1,0 +1,190 @@
+"""Numbers that a text states: values with their units, ranges, clock times and dates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from penstock_gateway.domain.guardrails.grounding.text import Word
+from penstock_gateway.domain.guardrails.grounding.vocabulary import (
+    FRACTIONS,
+    MONTHS,
+    NUMBERS,
+    ORDINALS,
+    SCALES,
+    UNITS,
+)
+
+_YEARS = range(1900, 2200)
+_NEAR = 1e-3
+_NOUNS = 3
+_MONTH_DAYS = 31
+_TENS = range(20, 100)
+
+
+class Quantity(NamedTuple):
+    """A number: its size in the dimension's base unit (or as written), the dimension, the noun it counts, and its place.
+
+    Dimensions beside those of units: ``clock`` in minutes, ``date`` (month * 100 + day), ``year``, ``ordinal``; empty: none.
+    """
+
+    size: float
+    dimension: str
+    noun: str
+    at: int
+    end: int
+    value: float
+
+
+def is_same(one: Quantity, other: Quantity) -> bool:
+    """Return whether two say the same; one without a unit is the same as one of its written value with any."""
+    if one.dimension == other.dimension:
+        return math.isclose(one.size, other.size, rel_tol=_NEAR, abs_tol=1e-9)
+    if one.dimension == "seconds" and other.dimension == "seconds":
+        return math.isclose(one.size, other.size, rel_tol=_NEAR)
+    loose = ("", "ordinal", "year")
+    if one.dimension in loose or other.dimension in loose:
+        return math.isclose(one.value, other.value, rel_tol=1e-9, abs_tol=1e-12)
+    if {one.dimension, other.dimension} == {"clock", "seconds"}:
+        return False
+    return False
+
+
+def quantities_of(words: Sequence[Word]) -> list[Quantity]:
+    """Return the numbers in order."""
+    reader = _Reader(words)
+    at = 0
+    while at < len(words):
+        at = reader.read(at)
+    return reader.found
+
+
+class _Reader:
+    def __init__(self, words: Sequence[Word]) -> None:
+        self._words = words
+        self.found: list[Quantity] = []
+
+    def _text(self, at: int) -> str:
+        return self._words[at].text if 0 <= at < len(self._words) else ""
+
+    def read(self, at: int) -> int:
+        """Read what stands there; return where to go on."""
+        text = self._text(at)
+        if ":" in text:
+            hours, _, minutes = text.partition(":")
+            self._add(int(hours) * 60 + int(minutes), "clock", at, at + 1, value=int(hours) + int(minutes) / 100)
+            return at + 1
+        if text in ("noon", "midday"):
+            self._add(720, "clock", at, at + 1)
+            return at + 1
+        if text == "midnight":
+            self._add(0, "clock", at, at + 1)
+            return at + 1
+        if text in ("half", "halves"):
+            self._add(0.5, "share", at, at + 1)
+            return at + 1
+        if text in ORDINALS and not text.endswith("econd"):
+            return self._ordinal(at, ORDINALS[text])
+        value = _value(text)
+        if value is None:
+            return at + 1
+        return self._quantity(at, value)
+
+    def _ordinal(self, at: int, value: float) -> int:
+        self._add(value, "ordinal", at, at + 1)
+        return at + 1
+
+    def _quantity(self, at: int, value: float) -> int:
+        end = at + 1
+        if not self._text(at)[0].isdigit():
+            following = NUMBERS.get(self._text(end), 0)
+            if value in _TENS and value % 10 == 0 and 0 < following < 10:
+                value, end = value + following, end + 1
+        fraction = FRACTIONS.get(self._text(end).rstrip("s")) if value < 10 else None
+        if fraction and self._text(end) not in UNITS and self._text(at).isalpha():
+            self._add(value * fraction, "share", at, end + 1)
+            return end + 1
+        while self._text(end) in SCALES:
+            value, end = value * SCALES[self._text(end)], end + 1
+        if self._text(end) in ("st", "nd", "rd", "th"):
+            end += 1
+        if self._is_date(at, end, value) is not None:
+            month, end = self._is_date(at, end, value) or ("", end)
+            self._add(_month_number(month) * 100 + value, "date", at, end, value=value)
+            return end
+        return self._measured(at, end, value)
+
+    def _measured(self, at: int, end: int, value: float) -> int:
+        if self._text(end) == "per" and self._text(end + 1).startswith("cent"):
+            self._add(value, "percent", at, end + 2)
+            return end + 2
+        if self._text(end) == "°":
+            end += 1
+            is_celsius = self._text(end) in ("c", "f")
+            self._add(value, "degrees", at, end + is_celsius)
+            return end + is_celsius
+        skip = 1 if self._text(end) in ("working", "calendar", "full", "paid", "business", "whole", "more") else 0
+        unit = UNITS.get(self._text(end + skip)) if self._text(end + skip) not in ("in", "second") or skip == 0 else None
+        if unit is not None and self._text(end + skip) != "cent":
+            self._add(value * unit[1], unit[0], at, end + skip + 1, value=value)
+            return end + skip + 1
+        before = UNITS.get(self._text(at - 1)) if self._text(at - 1) in ("€", "$", "£", "eur", "usd", "gbp", "chf") else None
+        if before:
+            self._add(value * before[1], before[0], at, end, value=value)
+        elif value in _YEARS and value == int(value) and len(self._text(at)) == 4:
+            self._add(value, "year", at, end)
+        else:
+            self._add(value, "", at, end)
+        return end
+
+    def _is_date(self, at: int, end: int, value: float) -> tuple[str, int] | None:
+        """Return the month and where the date ends, where the number is a day of one."""
+        if not 1 <= value <= _MONTH_DAYS or value != int(value):
+            return None
+        following = end + 1 if self._text(end) == "of" else end
+        if self._is_month(following):
+            return MONTHS[self._text(following)], following + 1
+        if self._is_month(at - 1) and self._text(at).isdigit():
+            return MONTHS[self._text(at - 1)], end
+        return None
+
+    def _is_month(self, at: int) -> bool:
+        text = self._text(at)
+        return text in MONTHS and (text not in ("may", "march") or self._words[at].is_name or self._words[at].weight >= 0)
+
+    def _add(self, size: float, dimension: str, at: int, end: int, *, value: float | None = None) -> None:
+        noun = next((word.stem for word in self._words[end : end + _NOUNS] if word.weight > 0), "")
+        if self._text(end) in ("and", "to", "or", "in", "for", "of") and dimension:
+            noun = ""
+        self.found.append(Quantity(float(size), dimension, noun, at, end, float(size if value is None else value)))
+
+
+_MONTH_ORDER = list(dict.fromkeys(MONTHS.values()))
+
+
+def _month_number(month: str) -> int:
+    return _MONTH_ORDER.index(month) + 1
+
+
+def _value(text: str) -> float | None:
+    if text in NUMBERS:
+        return NUMBERS[text]
+    if not text or not (text[0].isdigit() or (text[0] == "-" and text[1:2].isdigit())):
+        return None
+    return _decimal(text)
+
+
+def _decimal(text: str) -> float | None:
+    """Read 1,000.5 and 1,5 alike: a mark before three digits parts thousands, if it is a comma or stands twice."""
+    marks = [sign for sign in text if sign in ".,"]
+    if not marks:
+        return float(text) if text.lstrip("-").isdigit() else None
+    head, _, tail = text.rpartition(marks[-1])
+    digits = head.replace(".", "").replace(",", "")
+    if not digits.lstrip("-").isdigit() or not tail.isdigit():
+        return None
+    is_thousands = len(tail) == 3 and len(set(marks)) == 1 and (marks[-1] == "," or len(marks) > 1) and digits != "0"
+    return float(digits + tail) if is_thousands else float(f"{digits}.{tail}")
+
+

@@ -1,0 +1,91 @@
+"""The words of a text as the check compares them: roots, how much each says, numbers with what they measure."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from penstock_gateway.domain.guardrails.grounding.vocabulary import LIGHT, NUMBERS, SILENT, meanings_of, stem_of
+
+_TOKEN = re.compile(
+    r"(?P<clock>\d{1,2}:\d{2}(?!\d))"
+    r"|(?P<number>(?<![\w.])[-−]?\d+(?:[.,]\d+)*)"
+    r"|(?P<code>(?=[A-Za-z]*\d|[A-Za-z]+-\d|\d+[A-Z])[A-Za-z0-9]+(?:[-.][A-Za-z0-9]*\d[A-Za-z0-9]*)*)"
+    r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)"
+    r"|(?P<mark>[%°€$£])"
+)
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_GLUED = re.compile(r"(\d)(?=(?:ms|s|m|h|d|min|kg|g|mg|km|cm|mm|nm|kb|mb|gb|tb|kib|mib|gib|w|kw|v|kv|hz|khz|mhz|ghz|eur|usd)\b)", re.I)
+_CONTRACTED = {
+    "can't": ("can", "not"), "cannot": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not"),
+    "ain't": ("is", "not"),
+}  # fmt: skip
+_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
+
+LIGHT_WEIGHT = 0.25
+NUMBER_WEIGHT = 0.6
+_SHORT = 3
+
+
+class Word(NamedTuple):
+    """A word: as compared, its root, how much it says (0: grammar alone), and whether it is written like a name."""
+
+    text: str
+    stem: str
+    weight: float
+    is_name: bool
+    meanings: frozenset[int]
+    start: int
+
+
+def tidy(text: str) -> str:
+    """Return the text, character for character as long, with one form of quotes, dashes and blanks."""
+    return text.translate(_QUOTES)
+
+
+def words_of(text: str) -> list[Word]:
+    """Return the words of a tidy text in order; names in code give their parts."""
+    found: list[Word] = []
+    for match in _TOKEN.finditer(_GLUED.sub(r"\1 ", text) if _GLUED.search(text) else text):
+        kind, shown, start = match.lastgroup, match.group(), match.start()
+        if kind == "word":
+            _add_word(found, shown, start, is_start=_is_start(text, start))
+        elif kind == "code":
+            code = shown.lower()
+            found.append(Word(code, code, 1.0, True, frozenset(), start))
+        else:
+            found.append(Word(shown.lower(), shown.lower(), 0.0, False, frozenset(), start))
+    return found
+
+
+def _add_word(found: list[Word], shown: str, start: int, *, is_start: bool) -> None:
+    for part in _HUMP.split(shown):
+        lower = part.lower()
+        if "'" in lower:
+            for piece in _CONTRACTED.get(lower) or _expanded(lower):
+                found.append(_word(piece, start, is_name=False))
+        else:
+            is_name = part[0].isupper() and (not is_start or (len(part) > 1 and part.isupper()))
+            found.append(_word(lower, start, is_name=is_name))
+
+
+def _expanded(word: str) -> tuple[str, ...]:
+    if word.endswith("n't"):
+        return word[:-3], "not"
+    return (word.partition("'")[0],)
+
+
+def _word(text: str, start: int, *, is_name: bool) -> Word:
+    if text in SILENT:
+        return Word(text, text, 0.0, False, frozenset(), start)
+    stem = stem_of(text)
+    if text in NUMBERS:
+        return Word(text, stem, 0.0, False, frozenset(), start)
+    weight = LIGHT_WEIGHT if text in LIGHT else 1.0
+    return Word(text, stem, weight, is_name and weight == 1.0, meanings_of(stem), start)
+
+
+def _is_start(text: str, at: int) -> bool:
+    """Return whether a sentence or an entry begins there, so that a capital says nothing."""
+    before = text[max(0, at - _SHORT) : at].rstrip(" *_\"'(")
+    return not before or before[-1] in ".!?:|>\n#-[;"
