@@ -124,7 +124,7 @@ def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], conte
 
 
 def _head_match(word: Word, unit: Indexed) -> float:
-    if word.stem in unit.head_stems:
+    if word.stem in unit.head_stems or (word.is_name and word.text in unit.initials):
         return 1.0
     return 0.8 if not word.meanings.isdisjoint(unit.head_meanings) else 0.0
 

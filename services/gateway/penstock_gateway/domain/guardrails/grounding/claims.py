@@ -12,6 +12,9 @@ MAX_CLAIMS = 64
 
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+\s*(?:[-*+] |\d{1,2}[.)] )?|(?<=[。！？])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|nr|dr|mr|mrs|ms|prof|st|inc|ltd))\.$", re.IGNORECASE)
+_INITIAL = re.compile(r"(?:^|[:,(]|\b(?:is|was|by|and|with|to|from|of|for|mr|ms|dr)) ?[A-Z]\.$")
+_NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|half|twice)\b", re.IGNORECASE)
+_BETWEEN_NUMBERS = re.compile(r",?\s+(?:and|for)\s+|,\s+")
 _JOINT = re.compile(
     r"(?P<cause>,?\s+(?:because|since(?= [a-z])|(?<!long )(?<!soon )(?<!well )(?<!far )as(?= (?:the|it|its|they|their|there|[a-z]+s (?:are|is)))|owing to|due to|so that)\s+)"
     r"|(?P<plain>\s*;\s+|,?\s+(?:but|whereas|yet|while)\s+|,\s+(?:and|or|so|which|who)\s+(?:also\s+)?"
@@ -50,6 +53,8 @@ def _sentences(text: str) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     begin = 0
     for match in _SENTENCE.finditer(text):
+        if _INITIAL.search(text[max(begin, match.start() - 8) : match.start()]):
+            continue
         if not _ABBREVIATION.search(text[max(begin, match.start() - 8) : match.start()]):
             spans.append((begin, match.start()))
             begin = match.end()
@@ -65,6 +70,7 @@ def _clauses(text: str, start: int, end: int) -> list[Claim]:
         if is_open and not re.search(r"\band\b|\bbut\b", match.group()):
             continue
         cuts.append((match.start(), match.end(), match["cause"] is not None))
+    cuts = sorted({*cuts, *((cut.start(), cut.end(), False) for cut in _between_numbers(sentence, cuts))})
     spans = [
         [begin, following, is_cause]
         for (_, begin, is_cause), (following, _, _) in zip(cuts, [*cuts[1:], (len(sentence), 0, False)], strict=True)
@@ -74,6 +80,19 @@ def _clauses(text: str, start: int, end: int) -> list[Claim]:
         for begin, stop, is_cause in _joined(sentence, spans)
         if sentence[begin:stop].strip()
     ]
+
+
+def _between_numbers(sentence: str, cuts: list[tuple[int, int, bool]]) -> list[re.Match[str]]:
+    """Return where else to cut: between two things of which each has a number and says enough."""
+    found: list[re.Match[str]] = []
+    ends = [*(start for start, _, _ in cuts[1:]), len(sentence)]
+    for (_, begin, _), end in zip(cuts, ends, strict=True):
+        for match in _BETWEEN_NUMBERS.finditer(sentence, begin, end):
+            left, right = sentence[begin : match.start()], sentence[match.end() : end]
+            if _NUMBER.search(left) and _NUMBER.search(right) and _says_enough(left) and _says_enough(right):
+                found.append(match)
+                begin = match.end()
+    return found
 
 
 def _joined(sentence: str, spans: list[list]) -> list[list]:
@@ -92,4 +111,4 @@ def _joined(sentence: str, spans: list[list]) -> list[list]:
 def _says_enough(text: str) -> bool:
     words = words_of(text)
     weight = sum(word.weight for word in words) + sum(0.5 for word in words if word.text[0].isdigit())
-    return weight >= _LEAST_WEIGHT and len(words) > 2
+    return weight >= _LEAST_WEIGHT and len(words) > (1 if _NUMBER.search(text) else 2)

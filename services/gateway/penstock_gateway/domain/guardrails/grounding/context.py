@@ -12,7 +12,7 @@ import msgspec
 from penstock_gateway.domain.guardrails.grounding.passages import Passage, Statement, head_of, statements_of
 from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, quantities_of
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
-from penstock_gateway.domain.guardrails.grounding.vocabulary import STALE, STALE_PHRASES, UNITS
+from penstock_gateway.domain.guardrails.grounding.vocabulary import DENIALS, NEGATIONS, STALE, STALE_PHRASES, UNITS
 
 _KEY_UNIT = re.compile(r"(?:_|\b)(ms|seconds?|secs?|minutes?|hours?|days?|weeks?|months?|years?|percent|bytes|kb|mb|gb|eur|usd)\b", re.IGNORECASE)
 _LEAST_PREFIX = 5
@@ -20,6 +20,14 @@ _PREFIX_SHARE = 0.6
 
 EXACT, MEANING, PREFIX = 1.0, 0.8, 0.7
 """How much a word counts that stands there in some form, that one of its meaning stands there, that one begins alike."""
+
+
+class Clause(msgspec.Struct, gc=False):
+    """A part of a statement: its words' stems and meanings, and 1 where it denies what it says."""
+
+    stems: frozenset[str]
+    meanings: frozenset[int]
+    denials: int
 
 
 class Indexed(msgspec.Struct, gc=False):
@@ -31,6 +39,16 @@ class Indexed(msgspec.Struct, gc=False):
     stems: frozenset[str]
     head_stems: frozenset[str]
     head_meanings: frozenset[int]
+    raw: frozenset[str]
+    initials: frozenset[str]
+    _clauses: list[Clause] | None = None
+
+    @property
+    def clauses(self) -> list[Clause]:
+        """Return the statement's clauses."""
+        if self._clauses is None:
+            self._clauses = clauses_of(self.words, self.statement.text)
+        return self._clauses
 
 
 class Context:
@@ -46,7 +64,7 @@ class Context:
             under = [word for head in statement.heads for word in _once(heads, head)]
             self._add(statement, under)
         self._alike: dict[str, dict[int, float]] = {}
-        self.stale, self.labels = _versions(self.passages)
+        self.stale, self.years, self.labels = _versions(self.passages)
 
     def _add(self, statement: Statement, under: Iterable[Word]) -> None:
         words = words_of(statement.text)
@@ -66,6 +84,8 @@ class Context:
                 frozenset(word.stem for word in words if word.weight),
                 frozenset(word.stem for word in heads),
                 frozenset(meaning for word in heads for meaning in word.meanings),
+                frozenset(word.text for word in (*words, *under)),
+                _initials(heads),
             )
         )
 
@@ -102,6 +122,67 @@ class Context:
         return max(0.35, 1.0 - 0.65 * math.log(places) / math.log(max(len(self.units), 3)))
 
 
+def clauses_of(words: Sequence[Word], text: str) -> list[Clause]:
+    """Cut at commas, stops and words that join clauses; a label before a colon or a bar goes with what follows it."""
+    pieces: list[list[Word]] = [[]]
+    label: list[Word] = []
+    last_end = 0
+    for at, word in enumerate(words):
+        between = text[last_end : word.start]
+        if _CUT.search(between) or (pieces[-1] and _joins(words, at)):
+            is_answered = label and len(pieces) == 1 and not any(one.weight for one in pieces[0][len(label) :])
+            pieces.append([] if is_answered else list(label))
+        elif not label and len(pieces) == 1 and len(pieces[0]) <= _LABEL_WORDS and ("|" in between or ":" in between):
+            label = list(pieces[0])
+        pieces[-1].append(word)
+        last_end = word.start + len(word.text)
+    return [
+        Clause(
+            frozenset(word.stem for word in piece if word.weight),
+            frozenset(meaning for word in piece for meaning in word.meanings),
+            denials_in(piece) % 2,
+        )
+        for piece in pieces
+        if piece
+    ]
+
+
+_CUT = re.compile(r"[;.,()]\s|--")
+_JOINTS = frozenset(["but", "yet", "whereas", "while", "because", "since"])
+_AFTER_AND = frozenset("is are was were can may must has have do does will should not no never nobody nothing cannot".split())
+_LABEL_WORDS = 8
+
+
+def _joins(words: Sequence[Word], at: int) -> bool:
+    return words[at].text in _JOINTS or (words[at].text == "and" and _text(words, at + 1) in _AFTER_AND)
+
+
+def denials_in(words: Sequence[Word]) -> int:
+    """Return how often the words say no; "not only" and "no longer than" do not, and "unless" does."""
+    count = 0
+    for at, word in enumerate(words):
+        following = words[at + 1].text if at + 1 < len(words) else ""
+        if word.text in NEGATIONS:
+            is_bound = following in _BOUNDS and not (following in ("longer", "more") and _text(words, at + 2) != "than")
+            count += not is_bound
+        elif word.text in DENIALS:
+            count += 1
+    return count
+
+
+_BOUNDS = frozenset("only later more earlier higher lower longer fewer less sooner".split())
+
+
+def _text(words: Sequence[Word], at: int) -> str:
+    return words[at].text if at < len(words) else ""
+
+
+def _initials(words: Sequence[Word]) -> frozenset[str]:
+    """Return what two or three words in a row may be shortened to: "uk" for the United Kingdom."""
+    letters = "".join(word.text[0] for word in words)
+    return frozenset(letters[at : at + length] for length in (2, 3) for at in range(len(letters) - length + 1))
+
+
 def _once(known: dict[str, list[Word]], text: str) -> list[Word]:
     found = known.get(text)
     if found is None:
@@ -132,20 +213,23 @@ def _with_key_units(text: str, quantities: list[Quantity]) -> list[Quantity]:
     ]
 
 
-def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[frozenset[str]]]:
-    """Return which passages say that they hold no more, and by which words of its head each differs from the others."""
+def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[int], list[frozenset[str]]]:
+    """Return which passages say that they hold no more, the latest year of each head, and by which words of its head each differs from the others."""
     heads = [head_of(passage) for passage in passages]
     stale = [_is_stale(head) for head in heads]
     if len(passages) < 2 or all(stale):
         stale = [False] * len(passages)
+    years = [max(map(int, re.findall(r"\b(?:19|20|21)\d\d\b", head)), default=0) for head in heads]
     told = [{word.text for word in words_of(tidy(head)) if word.text not in STALE and (word.weight > 0 or word.text[0].isdigit())} for head in heads]
+    told = [own | ({"may"} if re.search(r"\bMay\b", head) else set()) for own, head in zip(told, heads, strict=True)]
+    told = [own | {text[1:] for text in own if text[0] == "v" and text[1:].isdigit()} for own in told]
     labels: list[frozenset[str]] = []
     for at, own in enumerate(told):
         others: set[str] = set().union(*(told[:at] + told[at + 1 :]))
         labels.append(frozenset(own - others))
-    return stale, labels
+    return stale, years, labels
 
 
 def _is_stale(head: str) -> bool:
     lower = head.lower()
-    return any(phrase in lower for phrase in STALE_PHRASES[:-1]) or any(word.text in STALE for word in words_of(tidy(head)))
+    return any(phrase in lower for phrase in STALE_PHRASES) or any(word.text in STALE for word in words_of(tidy(lower)))

@@ -6,28 +6,28 @@ import re
 from collections.abc import Iterable, Sequence
 
 from penstock_gateway.domain.guardrails.grounding.alignment import Alignment
-from penstock_gateway.domain.guardrails.grounding.context import Context, Indexed
+from penstock_gateway.domain.guardrails.grounding.context import Context, Indexed, clauses_of
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
 from penstock_gateway.domain.guardrails.grounding.vocabulary import (
     CONDITIONS,
     DENIALS,
     DUTIES,
-    NEGATIONS,
     PERMISSIONS,
     SILENCES,
     SILENT_SUBJECTS,
     UNIVERSALS,
     opposites_of,
+    stem_of,
 )
 
 _CLAUSE = re.compile(r"[,;:|()]\s|\s(?:but|yet|and|whereas|while|unless|because)\s|\.\s|--")
 _RATE = re.compile(
-    r"\b(?:a|an|per|each|every|/)\s*(?P<per>second|minute|hour|day|night|week|month|quarter|year|piece|metre|meter|litre|kilo|person|page)s?\b"
+    r"\b(?:a|an|per|each|every|/)\s*(?P<per>second|minute|hour|day|night|week|month|quarter|year)s?\b"
+    r"|(?:€|%|\$|£|\b(?:eur|usd|gbp|euros?|dollars?|pounds?|cents?|percent|\d+))\s*(?:a|an|per|each|every|/)\s*(?P<of>[a-z]+)"
     r"|\b(?P<ly>hourly|daily|nightly|weekly|monthly|quarterly|yearly|annual|annually)\b",
     re.IGNORECASE,
 )
 _LY = {"daily": "day", "nightly": "night", "annual": "year", "annually": "year"}
-_NO = re.compile(r"(?:\||:)\s*(?:no|none|never|not|without|off|false|forbidden)\b", re.IGNORECASE)
 
 
 def clause_near(alignment: Alignment, unit: Indexed) -> str:
@@ -53,43 +53,47 @@ def _overlap(words: Iterable[Word], wanted: dict[str, float], meanings: dict[int
     return found
 
 
-def denials_in(words: Sequence[Word]) -> int:
-    """Return how often the words say no; "not only" and "no longer than" do not."""
-    count = 0
-    for at, word in enumerate(words):
-        following = words[at + 1].text if at + 1 < len(words) else ""
-        if word.text in NEGATIONS and following not in ("only", "later", "more", "earlier", "higher", "lower", "longer", "fewer", "less", "sooner"):
-            count += 1
-        elif word.text in ("no", "not") and following in ("longer", "more") and (at + 2 >= len(words) or words[at + 2].text != "than"):
-            count += 1
-        elif word.text in DENIALS:
-            count += 1
-    return count
+def sides(alignment: Alignment, context: Context) -> tuple[float, float]:
+    """Return how much of the claim a statement says that denies as it does, and how much one that denies where it does not.
+
+    Both are the most of the nearest statements, word by word and clause by clause.
+    """
+    own = {stem: clause.denials for clause in clauses_of(alignment.words, alignment.claim.text) for stem in clause.stems}
+    whole = sum(weight for word, weight in alignment.content if word.text not in DENIALS) or 1.0
+    agreed = denied = 0.0
+    ranked = sorted(alignment.scores, key=lambda number: -alignment.scores[number])[:_COMPARED]
+    for number in ranked:
+        unit = context.units[number]
+        same = other = 0.0
+        for word, weight in alignment.content:
+            if word.text in DENIALS:
+                continue
+            near = [clause.denials for clause in unit.clauses if word.stem in clause.stems] or [
+                clause.denials for clause in unit.clauses if not word.meanings.isdisjoint(clause.meanings)
+            ]
+            if near:
+                is_same = own.get(word.stem, 0) in near
+                same += weight * is_same
+                other += weight * (not is_same)
+        agreed, denied = max(agreed, same / whole), max(denied, other / whole)
+    return agreed, denied
 
 
-def denies_otherwise(alignment: Alignment, context: Context) -> float:
-    """Return 1 where one of claim and statement denies and the other does not; 0.5 where the statement does both."""
-    unit = alignment.best(context)
-    if unit is None:
-        return 0.0
-    own = denials_in(alignment.words) % 2
-    near = denials_in(words_of(clause_near(alignment, unit))) % 2
-    if own == near:
-        return 0.0
-    whole = denials_in(unit.words) % 2
-    return 1.0 if whole != own else 0.5
+_COMPARED = 4
 
 
 def opposes(alignment: Alignment, context: Context) -> float:
-    """Return how much of the claim stands in the statement as its opposite."""
+    """Return how much of the claim stands in the nearest clauses as its opposite."""
     unit = alignment.best(context)
     if unit is None:
         return 0.0
-    texts = {word.stem for word in unit.words}
+    whole = {word.stem for word in unit.words}
+    near = {word.stem for word in words_of(clause_near(alignment, unit))}
     found = 0.0
     for word in alignment.words:
-        if word.stem not in texts and not opposites_of(word.stem).isdisjoint(texts):
-            found += 1.0
+        if word.stem not in whole:
+            others = opposites_of(word.stem)
+            found += 1.0 if not others.isdisjoint(near) else 0.8 * (not others.isdisjoint(whole))
     return min(found, 2.0)
 
 
@@ -147,25 +151,52 @@ def rate_differs(alignment: Alignment, context: Context) -> float:
 
 
 def rates_in(text: str) -> frozenset[str]:
-    """Return the spans of time and the things that something is counted by: per day, a month, yearly."""
+    """Return the spans of time and the things that something is counted by: per day, a month, yearly, a piece."""
     found: set[str] = set()
     for match in _RATE.finditer(tidy(text)):
-        if match["per"]:
-            found.add(match["per"].lower())
+        per = match["per"] or match["of"]
+        if per:
+            found.add(stem_of(per.lower()))
         else:
             word = match["ly"].lower()
-            found.add(_LY.get(word, word.removesuffix("ly")))
+            found.add(stem_of(_LY.get(word, word.removesuffix("ly"))))
     return frozenset(found)
 
 
+def tells_former(alignment: Alignment, context: Context) -> float:
+    """Return 1 where the nearest statement tells of what held before, and the claim does not."""
+    unit = alignment.best(context)
+    if unit is None:
+        return 0.0
+    near = {word.text for word in unit.words}
+    own = {word.text for word in words_of(tidy(alignment.claim.sentence))}
+    if not near & _BEFORE or own & _BEFORE or own & {"was", "were", "had", "did", "went", "rose", "fell"}:
+        return 0.0
+    return 1.0
+
+
+_BEFORE = frozenset("older former formerly previous previously earlier past once prior replaces replaced gave had knew edition version predecessor".split())
+
+
+def subject_stands(alignment: Alignment, context: Context) -> float:
+    """Return how surely the first thing that the claim names is what the statement is about."""
+    unit = alignment.best(context)
+    for at, (word, _) in enumerate(alignment.content):
+        if word.weight >= 1 and unit is not None:
+            return max(alignment.in_best[at], 0.9 * alignment.in_heads[at], 0.4 * alignment.anywhere[at])
+    return 0.5
+
+
 def tells_silence(words: Sequence[Word]) -> int:
-    """Return where the thing begins of which the claim says that the documents say nothing; 0 where it says no such thing."""
+    """Return where the thing begins of which the claim says that nothing is said; 0 where it says no such thing."""
     for at, word in enumerate(words):
-        if word.text not in SILENCES:
+        if word.text not in SILENCES or at == 0:
             continue
-        before = [one.text for one in words[max(0, at - 6) : at]]
-        if ("not" in before or "nothing" in before or "no" in before or "nowhere" in before) and any(
-            text in SILENT_SUBJECTS or text in ("documents", "information") for text in before
-        ):
+        before = [one.text for one in words[max(0, at - 4) : at]]
+        following = words[at + 1].text if at + 1 < len(words) else ""
+        if following == "nothing":
+            return at + 2
+        is_denied = "not" in before[-2:] or "nowhere" in before or "nothing" in before
+        if is_denied and (not SILENT_SUBJECTS.isdisjoint(one.text for one in words[:at]) or following in ("whether", "if", "how", "why", "who", "which")):
             return at + 1
     return 0

@@ -6,28 +6,32 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from penstock_gateway.domain.guardrails.grounding.alignment import Alignment
-from penstock_gateway.domain.guardrails.grounding.context import Context, Indexed
+from penstock_gateway.domain.guardrails.grounding.context import Context, Indexed, denials_in
 from penstock_gateway.domain.guardrails.grounding.differences import (
     clause_near,
-    denies_otherwise,
     drops_condition,
     generalises,
     obliges_otherwise,
     opposes,
     rate_differs,
-    tells_silence,
+    sides,
+    subject_stands,
+    tells_former,
 )
 from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, is_same
 from penstock_gateway.domain.guardrails.grounding.text import words_of
+from penstock_gateway.domain.guardrails.grounding.vocabulary import INDEFINITES, LOWERS, SUMS, UPPERS
 
 NAMES = (
     "best", "best_with_heads", "tops", "anywhere", "exact", "novel", "novel_share", "heaviest_missing", "names_missing", "names_far",
-    "numbers", "numbers_near", "numbers_far", "numbers_missing", "numbers_derived", "numbers_replaced", "denies", "opposes", "generalises",
-    "conditions", "obliges", "rate", "cause", "silent", "length", "said_of_best", "second", "pairs", "other_passage", "margin",
+    "numbers", "numbers_all_near", "numbers_far", "numbers_missing", "numbers_derived", "numbers_replaced", "limit", "agreed", "denied", "denied_more",
+    "opposes", "generalises", "conditions", "general_condition", "obliges", "rate", "former", "subject", "cause", "length", "said_of_best",
+    "second", "pairs", "other_passage", "margin", "beside",
 )  # fmt: skip
 
 _NEAR_ENOUGH = 0.62
 _OPERANDS = 10
+_TWIN = 0.8
 
 
 class Standing(NamedTuple):
@@ -38,7 +42,7 @@ class Standing(NamedTuple):
     is_replaced: bool
 
 
-def features_of(alignment: Alignment, context: Context, elsewhere: float) -> list[float]:
+def features_of(alignment: Alignment, context: Context, elsewhere: float, before: Alignment | None) -> list[float]:
     """Return the features in the order of ``NAMES``; ``elsewhere``: how much better passages of another version fit."""
     weights = [weight for _, weight in alignment.content]
     whole = sum(weights) or 1.0
@@ -52,8 +56,11 @@ def features_of(alignment: Alignment, context: Context, elsewhere: float) -> lis
     ]
     heavy = [(word, weight) for word, weight in missing if word.weight >= 1]
     names = [(word, top, there) for (word, _), top, there in zip(alignment.content, in_tops, alignment.anywhere, strict=True) if word.is_name]
+    agreed, denied = sides(alignment, context)
+    best = _share(alignment.in_best, weights, whole)
+    general, dropped = generalises(alignment, context), drops_condition(alignment, context)
     return [
-        _share(alignment.in_best, weights, whole),
+        best,
         _share(with_heads, weights, whole),
         _share(in_tops, weights, whole),
         _share(alignment.anywhere, weights, whole),
@@ -65,20 +72,26 @@ def features_of(alignment: Alignment, context: Context, elsewhere: float) -> lis
         float(sum(bool(there) for _, top, there in names if not top)),
         min(len(standings) / 2, 2.0),
         *_counted(standings),
-        denies_otherwise(alignment, context),
+        _limit(standings, alignment, context),
+        agreed,
+        denied,
+        max(denied - agreed, 0.0),
         opposes(alignment, context),
-        min(generalises(alignment, context), 2.0),
-        min(drops_condition(alignment, context), 2.0),
+        min(general, 2.0),
+        min(dropped, 2.0),
+        min(general * dropped, 1.0),
         obliges_otherwise(alignment, context),
         rate_differs(alignment, context),
+        tells_former(alignment, context),
+        subject_stands(alignment, context),
         float(alignment.claim.is_cause),
-        float(tells_silence(alignment.words) > 0),
         min(len(alignment.content) / 8, 2.0),
         _said_of_best(alignment, context),
         alignment.tops[1][1] / whole if len(alignment.tops) > 1 else 0.0,
         _pairs(alignment, context),
         min(elsewhere, 1.0),
         _margin(alignment),
+        _beside(alignment, before, context),
     ]
 
 
@@ -87,9 +100,44 @@ def _share(found: Iterable[float], weights: Iterable[float], whole: float) -> fl
 
 
 def _counted(standings: Sequence[Standing]) -> list[float]:
-    count = {how: sum(one.how == how for one in standings) for how in ("near", "far", "missing", "derived")}
-    replaced = sum(one.is_replaced for one in standings)
-    return [min(value, 2.0) for value in (*(float(count[how]) for how in ("near", "far", "missing", "derived")), float(replaced))]
+    """Return whether all numbers stand where they should, and whether any is far, missing, derived, or in another's place."""
+    hows = {one.how for one in standings}
+    return [
+        float(hows == {"near"}),
+        float("far" in hows),
+        float("missing" in hows),
+        float("derived" in hows),
+        float(any(one.is_replaced for one in standings)),
+    ]
+
+
+def _limit(standings: Sequence[Standing], alignment: Alignment, context: Context) -> float:
+    """Return 1 where a number that is not there keeps to, or breaks, a limit that is, as the claim says; -1 where not so."""
+    unit = alignment.best(context)
+    if unit is None or not alignment.words or alignment.words[0].text not in INDEFINITES:
+        return 0.0
+    for one in standings:
+        rivals = [other for other in unit.quantities if other.dimension == one.quantity.dimension]
+        if one.how == "near" or not rivals:
+            continue
+        before = {word.text for word in unit.words[max(0, rivals[0].at - 4) : rivals[0].at]}
+        is_upper, is_lower = not before.isdisjoint(UPPERS), not before.isdisjoint(LOWERS)
+        if is_upper != is_lower:
+            is_kept = one.quantity.size <= rivals[0].size if is_upper else one.quantity.size >= rivals[0].size
+            denials = denials_in(alignment.words) + denials_in(unit.words)
+            return 1.0 if is_kept == (denials % 2 == 0) else -1.0
+    return 0.0
+
+
+def _beside(alignment: Alignment, before: Alignment | None, context: Context) -> float:
+    """Return how near the claim's evidence is to that of the clause before it in the sentence: a cause stands beside its effect."""
+    if before is None or not before.tops or not alignment.tops:
+        return 0.5
+    own, other = alignment.tops[0][0], before.tops[0][0]
+    if abs(own - other) <= 1:
+        return 1.0
+    one, two = context.units[own].statement, context.units[other].statement
+    return 0.5 if one.passage == two.passage and one.block == two.block else 0.0
 
 
 def standings_of(alignment: Alignment, context: Context) -> list[Standing]:
@@ -104,50 +152,73 @@ def standings_of(alignment: Alignment, context: Context) -> list[Standing]:
 def _standing(
     one: Quantity, alignment: Alignment, context: Context, best_score: float, top_units: Sequence[Indexed]
 ) -> Standing:
+    if one.dimension == "label":
+        return Standing(one, "near" if _is_named(alignment, context, one) else "missing", is_replaced=False)
     places = [
         number
         for number, unit in enumerate(context.units)
-        if unit.statement.passage in alignment.allowed and any(is_same(one, other) for other in _all(unit))
+        if unit.statement.passage in alignment.allowed and any(is_same(one, other) for other in unit.quantities)
     ]
     support = max((alignment.scores.get(number, 0.0) for number in places), default=0.0) / best_score
     in_tops = any(number in places for number, _ in alignment.tops[:2])
-    if places and (in_tops or support >= _NEAR_ENOUGH):
+    best = top_units[:1]
+    rivals = [other for unit in best for other in unit.quantities if _is_rival(one, other)]
+    strict = [other for unit in best for other in unit.quantities if other.dimension == one.dimension and one.dimension]
+    loose_only = bool(strict) and not any(is_same(one, other) for other in strict)
+    twin = any(
+        alignment.scores.get(number, 0.0) >= _TWIN * best_score
+        and any(other.dimension == one.dimension and is_same(one, other) for other in context.units[number].quantities)
+        for number in places
+    )
+    if places and (in_tops or support >= _NEAR_ENOUGH) and (twin or not loose_only):
         return Standing(one, "near", is_replaced=False)
-    if one.dimension == "" and one.value in (1.0, 2.0) and not places:
+    if best and _is_derived(one, [*top_units, *_others(alignment, context)], alignment):
         return Standing(one, "derived", is_replaced=False)
-    best = top_units[0] if top_units else None
-    rivals = [other for unit in top_units[:1] for other in unit.quantities if _is_rival(one, other)]
-    if places:
-        return Standing(one, "far", is_replaced=bool(rivals))
-    if best is not None and _is_derived(one, top_units):
-        return Standing(one, "derived", is_replaced=False)
-    return Standing(one, "missing", is_replaced=bool(rivals))
+    return Standing(one, "far" if places else "missing", is_replaced=bool(rivals))
 
 
-def _all(unit: Indexed) -> list[Quantity]:
-    return unit.quantities
+def _others(alignment: Alignment, context: Context) -> list[Indexed]:
+    """Return the next nearest statements that have numbers."""
+    ranked = sorted(alignment.scores, key=lambda number: -alignment.scores[number])[:8]
+    tops = {number for number, _ in alignment.tops}
+    return [context.units[number] for number in ranked if number not in tops and context.units[number].quantities]
+
+
+def _is_named(alignment: Alignment, context: Context, one: Quantity) -> bool:
+    text = f"{one.value:g}"
+    return any(
+        text in unit.raw or any(is_same(one, other) for other in unit.quantities)
+        for unit in context.units
+        if unit.statement.passage in alignment.allowed
+    ) or any(text in context.labels[at] or "v" + text in context.labels[at] for at in alignment.allowed)
 
 
 def _is_rival(one: Quantity, other: Quantity) -> bool:
-    return one.dimension == other.dimension or not one.dimension or not other.dimension
+    """Return whether another number of the statement may stand where the claim has this one."""
+    if one.dimension == other.dimension:
+        return True
+    return (not other.dimension and one.dimension not in ("date", "clock", "year")) or (not one.dimension and other.dimension not in _PLACES)
 
 
-def _is_derived(one: Quantity, units: Sequence[Indexed]) -> bool:
-    """Return whether two numbers of the nearest statements make it: their sum, difference, product or quotient."""
-    numbers = [other for unit in units for other in unit.quantities if other.dimension != "date"][:_OPERANDS]
-    for at, left in enumerate(numbers):
-        for right in numbers[at + 1 :]:
-            if left.dimension == right.dimension:
-                sizes = (left.size + right.size, abs(left.size - right.size))
-                if one.dimension in (left.dimension, "") and any(_is_near(one.size, size) for size in sizes) and one.size:
-                    return True
-            if not left.dimension or not right.dimension:
-                unit_of = left.dimension or right.dimension
-                if one.dimension == unit_of and _is_near(one.size, left.size * right.size):
-                    return True
-    return any(
-        one.dimension in (other.dimension, "") and _is_near(one.size, other.size * factor) for other in numbers for factor in (2, 0.5)
-    )
+_PLACES = frozenset(["label", "year", "date", "clock", "ordinal"])
+
+
+def _is_derived(one: Quantity, units: Sequence[Indexed], alignment: Alignment) -> bool:
+    """Return whether numbers of the nearest statements, and others of the claim, make it: a sum, difference, product, quotient."""
+    own = [other for other in alignment.quantities if other is not one and other.dimension in ("", "label")]
+    tells_sum = any(word.text in SUMS for word in alignment.words)
+    if not (tells_sum or alignment.quantities[1:]) or not one.size or one.dimension in ("date", "year", "clock"):
+        return False
+    numbers = [other for unit in units for other in unit.quantities if other.dimension not in _PLACES][:_OPERANDS]
+    alike = [other.size for other in numbers if other.dimension == one.dimension or not one.dimension or not other.dimension]
+    if tells_sum:
+        pairs = [(left, right) for at, left in enumerate(alike) for right in alike[at + 1 :]]
+        sizes = {size for left, right in pairs for size in (left + right, abs(left - right), left * right)}
+        sizes |= {100 - sum(alike[:2]), *(factor * size for size in alike for factor in (0.5, 2))}
+        if any(_is_near(one.size, size) for size in sizes):
+            return True
+    products = [size * other.value for size in alike for other in own if other.value > 1]
+    return any(_is_near(one.size, product + more) for product in products for more in (0.0, *alike))
 
 
 def _is_near(one: float, other: float) -> bool:

@@ -26,7 +26,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')*\]]*\s+(?=[\"'(*\[`]*[A-Z0-9§])|(?
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|nr|fig|dr|mr|mrs|ms|prof|st|inc|ltd|ca)|^\s*\d{1,3}|[:,(]\s*[A-Z])\.$")
 _KEYED = re.compile(r"\s*(?:- )?[\"']?[\w.$/ -]{1,40}[\"']?\s*[:=]\s*[\[{]?\s*,?$")
 _TITLE_LENGTH = 90
-_HEAD_LINES = 4
+_HEAD_LINES = 5
+_FEW_COLUMNS = 2
 _CODE_SIGNS = re.compile(r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*[a-z_]+:\s|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)")
 
 
@@ -71,9 +72,16 @@ def statements_of(passages: Sequence[Passage]) -> list[Statement]:
 
 
 def head_of(passage: Passage) -> str:
-    """Return what a passage says of itself: its title and its first lines."""
-    lines = [line for line in _plain(tidy(passage.text)).splitlines() if line.strip()]
-    return "\n".join([passage.title, *(line[: _TITLE_LENGTH * 2] for line in lines[:_HEAD_LINES])])
+    """Return what a passage says of itself: its title, its first line, and of the next ones those that tell its standing."""
+    lines = [line.strip() for line in _plain(tidy(passage.text)).splitlines() if line.strip()][:_HEAD_LINES]
+    told = [line[:_TITLE_LENGTH * 2] for at, line in enumerate(lines) if at == 0 or _STANDING.search(line)]
+    return "\n".join([_NUMBERED.sub("", passage.title), *told])
+
+
+_STANDING = re.compile(
+    r"\b(?:status|valid|in force|support|edition|version|deprecated|replaced|superseded|withdrawn|signed|no longer|since|until)\b", re.IGNORECASE
+)
+_NUMBERED = re.compile(r"^\s*\[\w{1,5}\]\s*")
 
 
 def _plain(text: str) -> str:
@@ -166,7 +174,12 @@ class _Reader:
         if "-" in following and _RULE.fullmatch(following):
             self._table = line.text
             return
-        self._add(line.start, line.text, self._table)
+        cells, names = _cells(line.text), _cells(self._table)
+        if len(names) > _FEW_COLUMNS and len(cells) == len(names):
+            for name, cell in zip(names[1:], cells[1:], strict=True):
+                self._add(line.start, f"{cells[0]} | {name}: {cell}", end=line.start + len(line.text))
+        else:
+            self._add(line.start, line.text, self._table)
 
     def _code(self, line: _Line) -> None:
         """Read a line of code or of a record, under the keys of the lines that are indented less."""
@@ -194,7 +207,7 @@ class _Reader:
         if begin < len(line.text):
             self._add(line.start + begin, line.text[begin:], *heads)
 
-    def _add(self, start: int, text: str, *heads: str) -> None:
+    def _add(self, start: int, text: str, *heads: str, end: int | None = None) -> None:
         if not text.strip():
             return
         left = len(text) - len(text.lstrip())
@@ -202,7 +215,8 @@ class _Reader:
         text = text.strip()
         above = tuple(heading for _, heading in self._headings if heading != text)
         under = tuple(head for head in heads if head)
-        self._found.append(Statement(self._number, self._block, start, start + len(text), text, above + under))
+        stop = start + len(text) if end is None else end + self._passage.start
+        self._found.append(Statement(self._number, self._block, start, stop, text, above + under))
 
 
 def _lines(text: str) -> Iterator[_Line]:
@@ -214,6 +228,10 @@ def _lines(text: str) -> Iterator[_Line]:
         else:
             after_gap = True
         start += len(line)
+
+
+def _cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip().strip("|").split("|")] if row else []
 
 
 def _is_heading(text: str, following: str) -> bool:

@@ -21,6 +21,10 @@ _NEAR = 1e-3
 _NOUNS = 3
 _MONTH_DAYS = 31
 _TENS = range(20, 100)
+_NUMBERED = frozenset(
+    """version edition release api schema level zone rule page chapter section paragraph table type class grade step room pier plot item
+    article clause form policy protocol generation model series part phase line lines track gate hall floor group""".split()
+)
 
 
 class Quantity(NamedTuple):
@@ -41,14 +45,16 @@ def is_same(one: Quantity, other: Quantity) -> bool:
     """Return whether two say the same; one without a unit is the same as one of its written value with any."""
     if one.dimension == other.dimension:
         return math.isclose(one.size, other.size, rel_tol=_NEAR, abs_tol=1e-9)
-    if one.dimension == "seconds" and other.dimension == "seconds":
-        return math.isclose(one.size, other.size, rel_tol=_NEAR)
-    loose = ("", "ordinal", "year")
-    if one.dimension in loose or other.dimension in loose:
-        return math.isclose(one.value, other.value, rel_tol=1e-9, abs_tol=1e-12)
-    if {one.dimension, other.dimension} == {"clock", "seconds"}:
+    kinds = {one.dimension, other.dimension}
+    if kinds == {"share", "percent"}:
+        sizes = sorted((one.size, other.size))
+        return math.isclose(sizes[0] * 100, sizes[1], rel_tol=_NEAR)
+    if "label" in kinds and not kinds <= {"label", "", "ordinal"}:
         return False
-    return False
+    return bool(kinds & _LOOSE) and math.isclose(one.value, other.value, rel_tol=1e-9, abs_tol=1e-12)
+
+
+_LOOSE = frozenset(["", "ordinal", "year", "label"])
 
 
 def quantities_of(words: Sequence[Word]) -> list[Quantity]:
@@ -82,18 +88,36 @@ class _Reader:
             self._add(0, "clock", at, at + 1)
             return at + 1
         if text in ("half", "halves"):
-            self._add(0.5, "share", at, at + 1)
-            return at + 1
-        if text in ORDINALS and not text.endswith("econd"):
+            return self._half(at)
+        if text in ORDINALS and text not in ("first", "second"):
             return self._ordinal(at, ORDINALS[text])
         value = _value(text)
-        if value is None:
+        if value is None or (text in ("one", "single") and self._text(at + 1) not in UNITS):
+            return at + 1
+        if text[0].isdigit() and self._is_label(at):
+            self._add(value, "label", at, at + 1)
             return at + 1
         return self._quantity(at, value)
+
+    def _half(self, at: int) -> int:
+        end = at + 2 if self._text(at + 1) in ("a", "an", "of", "the") else at + 1
+        unit = UNITS.get(self._text(end))
+        if unit is not None and self._text(at + 1) != "of":
+            self._add(0.5 * unit[1], unit[0], at, end + 1, value=0.5)
+            return end + 1
+        self._add(0.5, "share", at, at + 1)
+        return at + 1
 
     def _ordinal(self, at: int, value: float) -> int:
         self._add(value, "ordinal", at, at + 1)
         return at + 1
+
+    def _is_label(self, at: int) -> bool:
+        """Return whether the number belongs to a name, as in "version 4" and "Borea 18"."""
+        if at == 0 or self._text(at + 1) in UNITS or self._text(at + 1) in SCALES:
+            return False
+        before = self._words[at - 1]
+        return before.text in _NUMBERED or (before.is_name and before.text not in MONTHS and before.text not in UNITS)
 
     def _quantity(self, at: int, value: float) -> int:
         end = at + 1

@@ -10,7 +10,7 @@ from penstock_gateway.domain.guardrails.grounding.text import tidy, words_of
 from penstock_gateway.domain.guardrails.grounding.vocabulary import CURRENT, FORMER
 
 _CHANGE = re.compile(
-    r"\b(?:from\b.{1,60}\bto|used to|instead of|rather than|compared|than (?:before|in|under)|no longer|anymore|any more|went (?:up|down)"
+    r"\b(?:from\b.{1,60}\bto|instead of|rather than|compared|than (?:before|in|under)|no longer|anymore|any more|went (?:up|down)"
     r"|(?:has|have|was|were) (?:raised|lowered|increased|reduced|changed|replaced|extended|shortened|cut|doubled|halved)|rose|fell|grew|dropped"
     r"|unlike|both|unchanged|as before|still|postponed|since then|difference)\b",
     re.IGNORECASE,
@@ -22,21 +22,36 @@ def allowed_for(claim: Claim, context: Context) -> frozenset[int]:
     every = frozenset(range(len(context.passages)))
     if len(every) < 2:
         return every
+    stale = frozenset(at for at, is_stale in enumerate(context.stale) if is_stale)
+    if stale and _PAST.search(claim.text):
+        return stale
+    if _CHANGE.search(tidy(claim.text)):
+        return every
     own = _named(claim.text, context)
     if own:
         return own
-    if _CHANGE.search(tidy(claim.sentence)):
+    words = {word.text for word in words_of(tidy(claim.text))}
+    is_now = not words.isdisjoint(CURRENT)
+    if _CHANGE.search(tidy(claim.sentence)) and not is_now:
         return every
     of_sentence = _named(claim.sentence, context)
-    if of_sentence and claim.sentence != claim.text:
+    if of_sentence:
         return of_sentence
-    if any(context.stale):
-        stale = frozenset(at for at, is_stale in enumerate(context.stale) if is_stale)
-        words = {word.text for word in words_of(tidy(claim.sentence))}
-        if words & FORMER and not words & CURRENT:
-            return stale
-        return every - stale
+    return _holding(claim, context, stale, every)
+
+
+def _holding(claim: Claim, context: Context, stale: frozenset[int], every: frozenset[int]) -> frozenset[int]:
+    words = {word.text for word in words_of(tidy(claim.sentence))}
+    is_now = not words.isdisjoint(CURRENT)
+    if stale:
+        return stale if words & FORMER and not is_now else every - stale
+    if is_now and len(set(context.years)) > 1:
+        latest = max(context.years)
+        return frozenset(at for at, year in enumerate(context.years) if year == latest)
     return every
+
+
+_PAST = re.compile(r"\b(?:used to|formerly|previously|in the past|earlier (?:rules?|version|edition)|(?:old|former|previous|replaced|superseded|withdrawn) \w+)\b", re.IGNORECASE)
 
 
 def _named(text: str, context: Context) -> frozenset[int]:
