@@ -50,7 +50,15 @@ def judged_answers(path: Path) -> list[Answer]:
     """Return the answers of a file of the format of `penstock eval grounding`."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     return [
-        Answer("development", "dev:" + _subject(row.get("source", ""), row["context"]), row["context"], row["answer"], row["label"], row["kind"], ())
+        Answer(
+            "development",
+            "dev:" + _subject(row.get("source", ""), row["context"]),
+            row["context"],
+            row["answer"],
+            row["label"],
+            row["kind"],
+            (),
+        )
         for row in rows
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,8 +14,18 @@ from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, is
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
 
 _TOPS = 4
-_SENTENCE_WEIGHT = 0.25
-_UNIT_NUMBER = 0.4
+_CANDIDATES = 24
+_LEAST_GAIN = 0.3
+_SENTENCE_WEIGHT = 0.125
+_NUMBER_SCORE = 0.4
+_HEAD_SHARE = 0.3
+
+
+class _Own(NamedTuple):
+    """What a claim says: its content words with their weights, and its numbers."""
+
+    content: list[tuple[Word, float]]
+    quantities: list[Quantity]
 
 
 class Alignment(msgspec.Struct, gc=False):
@@ -51,7 +62,7 @@ def align(claim: Claim, context: Context, allowed: frozenset[int]) -> Alignment:
             seen.add(word.stem)
             content.append((word, word.weight * context.rarity(len(context.where(word)))))
     quantities = quantities_of(words)
-    scores = _scores(claim, content, quantities, context, allowed)
+    scores = _scores(claim, _Own(content, quantities), context, allowed)
     tops = _tops(content, scores, context)
     best = tops[0][0] if tops else -1
     return Alignment(
@@ -61,7 +72,7 @@ def align(claim: Claim, context: Context, allowed: frozenset[int]) -> Alignment:
         quantities,
         tops,
         [context.where(word).get(best, 0.0) for word, _ in content],
-        [_head_match(word, context.units[best]) if tops else 0.0 for word, _ in content],
+        [head_match(word, context.units[best]) if tops else 0.0 for word, _ in content],
         [max([context.where(word).get(top, 0.0) for top, _ in tops], default=0.0) for word, _ in content],
         [_anywhere(word, context, allowed) for word, _ in content],
         scores,
@@ -69,29 +80,46 @@ def align(claim: Claim, context: Context, allowed: frozenset[int]) -> Alignment:
     )
 
 
-def _scores(
-    claim: Claim, content: Sequence[tuple[Word, float]], quantities: Sequence[Quantity], context: Context, allowed: frozenset[int]
-) -> dict[int, float]:
+def _scores(claim: Claim, own: _Own, context: Context, allowed: frozenset[int]) -> dict[int, float]:
     """Return how near each statement is: what it says of the claim itself, and a little of what stands around it."""
     scores: defaultdict[int, float] = defaultdict(float)
-    for word, weight in content:
+    for word, weight in own.content:
         for number, share in context.where(word).items():
             scores[number] += weight * share
-    own = {word.stem for word, _ in content}
-    if claim.sentence != claim.text:
-        for word in words_of(tidy(claim.sentence)):
-            if word.weight and word.stem not in own:
-                for number, share in context.where(word).items():
-                    scores[number] += _SENTENCE_WEIGHT * word.weight * share * 0.5
+    for word, weight in _around(claim, own.content):
+        for number, share in context.where(word).items():
+            scores[number] += weight * share
     for number, unit in enumerate(context.units):
         if unit.statement.passage not in allowed:
             scores.pop(number, None)
-        elif number in scores or quantities:
-            extra = sum(_UNIT_NUMBER for one in quantities if any(is_same(one, other) for other in unit.quantities))
-            extra += sum(0.3 * weight for word, weight in content if number in scores and word.stem not in unit.stems and _head_match(word, unit))
+        elif number in scores or own.quantities:
+            extra = _extra(own, unit, with_heads=number in scores)
             if extra:
                 scores[number] += extra
     return scores
+
+
+def _around(claim: Claim, content: Sequence[tuple[Word, float]]) -> list[tuple[Word, float]]:
+    """Return the other words of the claim's sentence: what it is about may stand there."""
+    if claim.sentence == claim.text:
+        return []
+    stems = {word.stem for word, _ in content}
+    return [
+        (word, _SENTENCE_WEIGHT * word.weight)
+        for word in words_of(tidy(claim.sentence))
+        if word.weight and word.stem not in stems
+    ]
+
+
+def _extra(own: _Own, unit: Indexed, *, with_heads: bool) -> float:
+    extra = sum(_NUMBER_SCORE for one in own.quantities if any(is_same(one, other) for other in unit.quantities))
+    if with_heads:
+        extra += sum(
+            _HEAD_SHARE * weight
+            for word, weight in own.content
+            if word.stem not in unit.stems and head_match(word, unit)
+        )
+    return extra
 
 
 def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], context: Context) -> list[tuple[int, float]]:
@@ -100,7 +128,7 @@ def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], conte
         return []
     left = {word.stem: weight for word, weight in content}
     found: list[tuple[int, float]] = []
-    ranked = sorted(scores, key=lambda number: (-scores[number], number))[:24]
+    ranked = sorted(scores, key=lambda number: (-scores[number], number))[:_CANDIDATES]
     while ranked and len(found) < _TOPS:
         if not found:
             best, gain = ranked[0], scores[ranked[0]]
@@ -113,7 +141,7 @@ def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], conte
             }
             best = max(ranked, key=lambda number: (gains[number], scores[number]))
             gain = gains[best]
-            if gain < 0.3:
+            if gain < _LEAST_GAIN:
                 break
         ranked.remove(best)
         found.append((best, gain))
@@ -123,7 +151,8 @@ def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], conte
     return found
 
 
-def _head_match(word: Word, unit: Indexed) -> float:
+def head_match(word: Word, unit: Indexed) -> float:
+    """Return how surely the word is among what the statement stands under."""
     if word.stem in unit.head_stems or (word.is_name and word.text in unit.initials):
         return 1.0
     return 0.8 if not word.meanings.isdisjoint(unit.head_meanings) else 0.0
@@ -134,5 +163,3 @@ def _anywhere(word: Word, context: Context, allowed: frozenset[int]) -> float:
         (share for number, share in context.where(word).items() if context.units[number].statement.passage in allowed),
         default=0.0,
     )
-
-

@@ -13,8 +13,11 @@ MAX_CLAIMS = 64
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+\s*(?:[-*+] |\d{1,2}[.)] )?|(?<=[。！？])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|nr|dr|mr|mrs|ms|prof|st|inc|ltd))\.$", re.IGNORECASE)
 _INITIAL = re.compile(r"(?:^|[:,(]|\b(?:is|was|by|and|with|to|from|of|for|mr|ms|dr)) ?[A-Z]\.$")
-_NUMBER = re.compile(r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|half|twice)\b", re.IGNORECASE)
-_BETWEEN_NUMBERS = re.compile(r",?\s+(?:and|for)\s+|,\s+")
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|half|twice)\b",
+    re.IGNORECASE,
+)
+_BETWEEN_NUMBERS = re.compile(r",?\s+and\s+|\s+for\s+(?=\d)|,\s+")
 _JOINT = re.compile(
     r"(?P<cause>,?\s+(?:because|since(?= [a-z])|(?<!long )(?<!soon )(?<!well )(?<!far )as(?= (?:the|it|its|they|their|there|[a-z]+s (?:are|is)))|owing to|due to|so that)\s+)"
     r"|(?P<plain>\s*;\s+|,?\s+(?:but|whereas|yet|while)\s+|,\s+(?:and|or|so|which|who)\s+(?:also\s+)?"
@@ -22,7 +25,10 @@ _JOINT = re.compile(
     r"costs?|takes?|gets?|lasts?|comes?|makes?|pays?|covers?|keeps?|needn't|doesn't|don't|won't|will|should|had|did|does|allows?|"
     r"requires?|forbids?|expires?|runs?|starts?|ends?|closes?|opens?)\b)|,\s+(?=(?:the|it|its|they|their|there|no|not|on|only|even)\s))"
 )
-_CONDITION = re.compile(r"^\s*(?:if|unless|when|once|until|after|before|without|with|in|on|at|for|from|under|within|since|as)\b", re.I)
+_CONDITION = re.compile(
+    r"^\s*(?:if|unless|when|once|until|after|before|without|with|in|on|at|for|from|under|within|since|as)\b",
+    re.IGNORECASE,
+)
 _LEAST_WEIGHT = 1.0
 
 
@@ -33,6 +39,12 @@ class Claim(NamedTuple):
     end: int
     text: str
     sentence: str
+    is_cause: bool
+
+
+class _Span(NamedTuple):
+    begin: int
+    end: int
     is_cause: bool
 
 
@@ -66,19 +78,23 @@ def _clauses(text: str, start: int, end: int) -> list[Claim]:
     sentence = text[start:end]
     cuts = [(0, 0, False)]
     for match in _JOINT.finditer(sentence):
-        is_open = _CONDITION.match(sentence[cuts[-1][1] : match.start()]) and match.group().startswith(",") and not match["cause"]
+        is_open = (
+            _CONDITION.match(sentence[cuts[-1][1] : match.start()])
+            and match.group().startswith(",")
+            and not match["cause"]
+        )
         if is_open and not re.search(r"\band\b|\bbut\b", match.group()):
             continue
         cuts.append((match.start(), match.end(), match["cause"] is not None))
     cuts = sorted({*cuts, *((cut.start(), cut.end(), False) for cut in _between_numbers(sentence, cuts))})
     spans = [
-        [begin, following, is_cause]
+        _Span(begin, following, is_cause)
         for (_, begin, is_cause), (following, _, _) in zip(cuts, [*cuts[1:], (len(sentence), 0, False)], strict=True)
     ]
     return [
-        Claim(start + begin, start + stop, sentence[begin:stop], sentence, is_cause)
-        for begin, stop, is_cause in _joined(sentence, spans)
-        if sentence[begin:stop].strip()
+        Claim(start + span.begin, start + span.end, sentence[span.begin : span.end], sentence, span.is_cause)
+        for span in _joined(sentence, spans)
+        if sentence[span.begin : span.end].strip()
     ]
 
 
@@ -95,14 +111,15 @@ def _between_numbers(sentence: str, cuts: list[tuple[int, int, bool]]) -> list[r
     return found
 
 
-def _joined(sentence: str, spans: list[list]) -> list[list]:
+def _joined(sentence: str, spans: list[_Span]) -> list[_Span]:
     """Put pieces that say too little by themselves to what stands before them, or else after."""
-    kept: list[list] = []
+    kept: list[_Span] = []
     for span in spans:
-        if kept and not span[2] and not _says_enough(sentence[span[0] : span[1]]):
-            kept[-1][1] = span[1]
-        elif kept and not kept[-1][2] and not _says_enough(sentence[kept[-1][0] : kept[-1][1]]):
-            kept[-1] = [kept[-1][0], span[1], kept[-1][2]]
+        last = kept[-1] if kept else None
+        if (last and not span.is_cause and not _says_enough(sentence[span.begin : span.end])) or (
+            last and not last.is_cause and not _says_enough(sentence[last.begin : last.end])
+        ):
+            kept[-1] = last._replace(end=span.end)
         else:
             kept.append(span)
     return kept

@@ -14,7 +14,11 @@ from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, qu
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
 from penstock_gateway.domain.guardrails.grounding.vocabulary import DENIALS, NEGATIONS, STALE, STALE_PHRASES, UNITS
 
-_KEY_UNIT = re.compile(r"(?:_|\b)(ms|seconds?|secs?|minutes?|hours?|days?|weeks?|months?|years?|percent|bytes|kb|mb|gb|eur|usd)\b", re.IGNORECASE)
+_KEY_UNIT = re.compile(
+    r"(?:_|\b)(ms|seconds?|secs?|minutes?|hours?|days?|weeks?|months?|years?|percent|bytes|kb|mb|gb|eur|usd)\b",
+    re.IGNORECASE,
+)
+_ITEM = re.compile(r"\(?\d{1,3}[.)]\s")
 _LEAST_PREFIX = 5
 _PREFIX_SHARE = 0.6
 
@@ -75,7 +79,10 @@ class Context:
                 for meaning in word.meanings:
                     self.by_meaning[meaning].add(number)
         heads = [word for word in under if word.weight]
-        quantities = _with_key_units(statement.text, quantities_of(words))
+        is_item = _ITEM.match(statement.text) is not None
+        quantities = _with_key_units(
+            statement.text, [one for one in quantities_of(words) if not (is_item and one.at == 0)]
+        )
         self.units.append(
             Indexed(
                 statement,
@@ -112,7 +119,9 @@ class Context:
         return [
             other
             for other in self.by_stem
-            if other.startswith(begin) and other != stem and _shared(stem, other) >= max(4, _PREFIX_SHARE * max(len(stem), len(other)))
+            if other.startswith(begin)
+            and other != stem
+            and _shared(stem, other) >= max(4, _PREFIX_SHARE * max(len(stem), len(other)))
         ]
 
     def rarity(self, places: int) -> float:
@@ -149,7 +158,29 @@ def clauses_of(words: Sequence[Word], text: str) -> list[Clause]:
 
 _CUT = re.compile(r"[;.,()]\s|--")
 _JOINTS = frozenset(["but", "yet", "whereas", "while", "because", "since"])
-_AFTER_AND = frozenset("is are was were can may must has have do does will should not no never nobody nothing cannot".split())
+_AFTER_AND = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "can",
+        "may",
+        "must",
+        "has",
+        "have",
+        "do",
+        "does",
+        "will",
+        "should",
+        "not",
+        "no",
+        "never",
+        "nobody",
+        "nothing",
+        "cannot",
+    ]
+)
 _LABEL_WORDS = 8
 
 
@@ -170,7 +201,7 @@ def denials_in(words: Sequence[Word]) -> int:
     return count
 
 
-_BOUNDS = frozenset("only later more earlier higher lower longer fewer less sooner".split())
+_BOUNDS = frozenset(["only", "later", "more", "earlier", "higher", "lower", "longer", "fewer", "less", "sooner"])
 
 
 def _text(words: Sequence[Word], at: int) -> str:
@@ -208,9 +239,7 @@ def _with_key_units(text: str, quantities: list[Quantity]) -> list[Quantity]:
     unit = UNITS.get(named[1].lower()) if named else None
     if unit is None:
         return quantities
-    return [
-        one if one.dimension else one._replace(size=one.value * unit[1], dimension=unit[0]) for one in quantities
-    ]
+    return [one if one.dimension else one._replace(size=one.value * unit[1], dimension=unit[0]) for one in quantities]
 
 
 def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[int], list[frozenset[str]]]:
@@ -220,7 +249,14 @@ def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[int], list[
     if len(passages) < 2 or all(stale):
         stale = [False] * len(passages)
     years = [max(map(int, re.findall(r"\b(?:19|20|21)\d\d\b", head)), default=0) for head in heads]
-    told = [{word.text for word in words_of(tidy(head)) if word.text not in STALE and (word.weight > 0 or word.text[0].isdigit())} for head in heads]
+    told = [
+        {
+            word.text
+            for word in words_of(tidy(head))
+            if word.text not in STALE and (word.weight > 0 or word.text[0].isdigit())
+        }
+        for head in heads
+    ]
     told = [own | ({"may"} if re.search(r"\bMay\b", head) else set()) for own, head in zip(told, heads, strict=True)]
     told = [own | {text[1:] for text in own if text[0] == "v" and text[1:].isdigit()} for own in told]
     labels: list[frozenset[str]] = []

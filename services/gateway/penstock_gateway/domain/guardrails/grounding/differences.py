@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from penstock_gateway.domain.guardrails.grounding.alignment import Alignment
+from penstock_gateway.domain.guardrails.grounding.alignment import Alignment, head_match
 from penstock_gateway.domain.guardrails.grounding.context import Context, Indexed, clauses_of
+from penstock_gateway.domain.guardrails.grounding.quantities import is_same
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
 from penstock_gateway.domain.guardrails.grounding.vocabulary import (
     CONDITIONS,
@@ -58,7 +59,9 @@ def sides(alignment: Alignment, context: Context) -> tuple[float, float]:
 
     Both are the most of the nearest statements, word by word and clause by clause.
     """
-    own = {stem: clause.denials for clause in clauses_of(alignment.words, alignment.claim.text) for stem in clause.stems}
+    own = {
+        stem: clause.denials for clause in clauses_of(alignment.words, alignment.claim.text) for stem in clause.stems
+    }
     whole = sum(weight for word, weight in alignment.content if word.text not in DENIALS) or 1.0
     agreed = denied = 0.0
     ranked = sorted(alignment.scores, key=lambda number: -alignment.scores[number])[:_COMPARED]
@@ -71,7 +74,9 @@ def sides(alignment: Alignment, context: Context) -> tuple[float, float]:
             near = [clause.denials for clause in unit.clauses if word.stem in clause.stems] or [
                 clause.denials for clause in unit.clauses if not word.meanings.isdisjoint(clause.meanings)
             ]
-            if near:
+            if not near:
+                same += 0.85 * weight * head_match(word, unit)
+            else:
                 is_same = own.get(word.stem, 0) in near
                 same += weight * is_same
                 other += weight * (not is_same)
@@ -139,15 +144,21 @@ _DUTY = DUTIES - {"has", "have", "need", "needs"}
 
 
 def rate_differs(alignment: Alignment, context: Context) -> float:
-    """Return 1 where the claim says "a week" and the statement "a day"; 0.5 where the statement says none."""
-    unit = alignment.best(context)
+    """Return 1 where the claim says "a week" and the statement of the number "a day"; 0.5 where the nearest one says none."""
     own = rates_in(alignment.claim.text)
+    unit = alignment.best(context)
     if unit is None or not own:
         return 0.0
-    near = rates_in(" ".join((unit.statement.text, *unit.statement.heads[-2:])))
-    if own & near:
+    stating = [
+        other
+        for other in context.units
+        if other.statement.passage in alignment.allowed
+        and any(one.dimension and is_same(one, there) for one in alignment.quantities for there in other.quantities)
+    ]
+    told = [rates_in(other.statement.text) for other in (stating or [unit])]
+    if any(own & rates for rates in told) or own & rates_in(" ".join(unit.statement.heads[-2:])):
         return 0.0
-    return 1.0 if near else 0.5
+    return 1.0 if any(told) else 0.5
 
 
 def rates_in(text: str) -> frozenset[str]:
@@ -175,7 +186,52 @@ def tells_former(alignment: Alignment, context: Context) -> float:
     return 1.0
 
 
-_BEFORE = frozenset("older former formerly previous previously earlier past once prior replaces replaced gave had knew edition version predecessor".split())
+_BEFORE = frozenset(
+    [
+        "older",
+        "former",
+        "formerly",
+        "previous",
+        "previously",
+        "earlier",
+        "past",
+        "once",
+        "prior",
+        "replaces",
+        "replaced",
+        "gave",
+        "had",
+        "knew",
+        "edition",
+        "version",
+        "predecessor",
+    ]
+)
+
+
+def swaps_value(alignment: Alignment, context: Context) -> float:
+    """Return 1 where the claim names the key of an entry, and nothing of its value but something else."""
+    unit = alignment.best(context)
+    parts = re.split(r"[|:=]", unit.statement.text.strip("| "), maxsplit=1) if unit is not None else []
+    if unit is None or len(parts) < 2 or len(parts[0]) > _KEY_LENGTH:
+        return 0.0
+    key = {word.stem for word in words_of(parts[0]) if word.weight}
+    value = [word for word in words_of(parts[1]) if word.weight >= 1]
+    own = {word.stem for word, _ in alignment.content}
+    meanings = {meaning for word, _ in alignment.content for meaning in word.meanings}
+    if not value or not key & own or any(word.stem in own or not word.meanings.isdisjoint(meanings) for word in value):
+        return 0.0
+    if any(is_same(one, other) for one in alignment.quantities for other in unit.quantities):
+        return 0.0
+    strange = [
+        word
+        for (word, _), near, head in zip(alignment.content, alignment.in_best, alignment.in_heads, strict=True)
+        if word.weight >= 1 and not near and not head
+    ]
+    return min(len(strange) / 2, 1.0)
+
+
+_KEY_LENGTH = 60
 
 
 def subject_stands(alignment: Alignment, context: Context) -> float:
@@ -197,6 +253,9 @@ def tells_silence(words: Sequence[Word]) -> int:
         if following == "nothing":
             return at + 2
         is_denied = "not" in before[-2:] or "nowhere" in before or "nothing" in before
-        if is_denied and (not SILENT_SUBJECTS.isdisjoint(one.text for one in words[:at]) or following in ("whether", "if", "how", "why", "who", "which")):
+        if is_denied and (
+            not SILENT_SUBJECTS.isdisjoint(one.text for one in words[:at])
+            or following in ("whether", "if", "how", "why", "who", "which")
+        ):
             return at + 1
     return 0

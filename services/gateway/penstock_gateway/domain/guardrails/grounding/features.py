@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from penstock_gateway.domain.guardrails.grounding.alignment import Alignment
@@ -16,6 +17,7 @@ from penstock_gateway.domain.guardrails.grounding.differences import (
     rate_differs,
     sides,
     subject_stands,
+    swaps_value,
     tells_former,
 )
 from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, is_same
@@ -24,54 +26,41 @@ from penstock_gateway.domain.guardrails.grounding.vocabulary import INDEFINITES,
 
 NAMES = (
     "best", "best_with_heads", "tops", "anywhere", "exact", "novel", "novel_share", "heaviest_missing", "names_missing", "names_far",
-    "numbers", "numbers_all_near", "numbers_far", "numbers_missing", "numbers_derived", "numbers_replaced", "limit", "agreed", "denied", "denied_more",
-    "opposes", "generalises", "conditions", "general_condition", "obliges", "rate", "former", "subject", "cause", "length", "said_of_best",
+    "numbers", "numbers_all_near", "numbers_far", "numbers_missing", "numbers_derived", "numbers_replaced", "conflict", "near_said", "limit", "agreed", "denied", "denied_more",
+    "opposes", "generalises", "conditions", "general_condition", "obliges", "rate", "former", "value_swapped", "subject", "cause", "length", "said_of_best",
     "second", "pairs", "other_passage", "margin", "beside",
 )  # fmt: skip
 
 _NEAR_ENOUGH = 0.62
 _OPERANDS = 10
+_HEAD = 0.85
+_NEIGHBOURS = 4
 _TWIN = 0.8
 
 
 class Standing(NamedTuple):
-    """How a number of the claim stands: ``near``, ``far``, ``derived`` or ``missing``; and whether another takes its place."""
+    """How a number of the claim stands: ``near``, ``far``, ``derived`` or ``missing``; whether another takes its place, and one of its unit."""
 
     quantity: Quantity
     how: str
     is_replaced: bool
+    is_contested: bool = False
 
 
 def features_of(alignment: Alignment, context: Context, elsewhere: float, before: Alignment | None) -> list[float]:
     """Return the features in the order of ``NAMES``; ``elsewhere``: how much better passages of another version fit."""
-    weights = [weight for _, weight in alignment.content]
-    whole = sum(weights) or 1.0
     standings = standings_of(alignment, context)
-    with_heads = [max(own, 0.85 * head) for own, head in zip(alignment.in_best, alignment.in_heads, strict=True)]
-    in_tops = [max(top, 0.85 * head) for top, head in zip(alignment.in_tops, alignment.in_heads, strict=True)]
-    missing = [
-        (word, weight)
-        for (word, weight), there, head in zip(alignment.content, alignment.anywhere, alignment.in_heads, strict=True)
-        if not there and not head
-    ]
-    heavy = [(word, weight) for word, weight in missing if word.weight >= 1]
-    names = [(word, top, there) for (word, _), top, there in zip(alignment.content, in_tops, alignment.anywhere, strict=True) if word.is_name]
+    own = _own_words(alignment)
+    with_heads = own[1]
     agreed, denied = sides(alignment, context)
-    best = _share(alignment.in_best, weights, whole)
     general, dropped = generalises(alignment, context), drops_condition(alignment, context)
+    all_near = float(bool(standings) and all(one.how == "near" for one in standings))
     return [
-        best,
-        _share(with_heads, weights, whole),
-        _share(in_tops, weights, whole),
-        _share(alignment.anywhere, weights, whole),
-        sum(weight for (_, weight), there in zip(alignment.content, alignment.anywhere, strict=True) if there == 1) / whole,
-        min(len(heavy) / 2, 2.0),
-        sum(weight for _, weight in missing) / whole,
-        max((weight for (_, weight), top in zip(alignment.content, in_tops, strict=True) if not top), default=0.0),
-        float(sum(not there for _, top, there in names if not top)),
-        float(sum(bool(there) for _, top, there in names if not top)),
+        *own,
         min(len(standings) / 2, 2.0),
         *_counted(standings),
+        float(any(one.is_contested for one in standings)) * with_heads,
+        all_near * with_heads,
         _limit(standings, alignment, context),
         agreed,
         denied,
@@ -83,15 +72,49 @@ def features_of(alignment: Alignment, context: Context, elsewhere: float, before
         obliges_otherwise(alignment, context),
         rate_differs(alignment, context),
         tells_former(alignment, context),
+        swaps_value(alignment, context),
         subject_stands(alignment, context),
         float(alignment.claim.is_cause),
         min(len(alignment.content) / 8, 2.0),
         _said_of_best(alignment, context),
-        alignment.tops[1][1] / whole if len(alignment.tops) > 1 else 0.0,
+        alignment.tops[1][1] / _whole(alignment) if len(alignment.tops) > 1 else 0.0,
         _pairs(alignment, context),
         min(elsewhere, 1.0),
         _margin(alignment),
         _beside(alignment, before, context),
+    ]
+
+
+def _whole(alignment: Alignment) -> float:
+    return sum(weight for _, weight in alignment.content) or 1.0
+
+
+def _own_words(alignment: Alignment) -> list[float]:
+    """Return how much of the claim stands in the best statement, in it and its heads, in the nearest, anywhere; and what is new."""
+    weights, whole = [weight for _, weight in alignment.content], _whole(alignment)
+    with_heads = [max(own, _HEAD * head) for own, head in zip(alignment.in_best, alignment.in_heads, strict=True)]
+    in_tops = [max(top, _HEAD * head) for top, head in zip(alignment.in_tops, alignment.in_heads, strict=True)]
+    missing = [
+        (word, weight)
+        for (word, weight), there, head in zip(alignment.content, alignment.anywhere, alignment.in_heads, strict=True)
+        if not there and not head
+    ]
+    far = [
+        there
+        for (word, _), top, there in zip(alignment.content, in_tops, alignment.anywhere, strict=True)
+        if word.is_name and not top
+    ]
+    return [
+        _share(alignment.in_best, weights, whole),
+        _share(with_heads, weights, whole),
+        _share(in_tops, weights, whole),
+        _share(alignment.anywhere, weights, whole),
+        _share([float(there == 1) for there in alignment.anywhere], weights, whole),
+        min(sum(word.weight >= 1 for word, _ in missing) / 2, 2.0),
+        sum(weight for _, weight in missing) / whole,
+        max((weight for weight, top in zip(weights, in_tops, strict=True) if not top), default=0.0),
+        float(sum(not there for there in far)),
+        float(sum(bool(there) for there in far)),
     ]
 
 
@@ -174,7 +197,7 @@ def _standing(
         return Standing(one, "near", is_replaced=False)
     if best and _is_derived(one, [*top_units, *_others(alignment, context)], alignment):
         return Standing(one, "derived", is_replaced=False)
-    return Standing(one, "far" if places else "missing", is_replaced=bool(rivals))
+    return Standing(one, "far" if places else "missing", is_replaced=bool(rivals), is_contested=bool(strict))
 
 
 def _others(alignment: Alignment, context: Context) -> list[Indexed]:
@@ -197,7 +220,9 @@ def _is_rival(one: Quantity, other: Quantity) -> bool:
     """Return whether another number of the statement may stand where the claim has this one."""
     if one.dimension == other.dimension:
         return True
-    return (not other.dimension and one.dimension not in ("date", "clock", "year")) or (not one.dimension and other.dimension not in _PLACES)
+    return (not other.dimension and one.dimension not in ("date", "clock", "year")) or (
+        not one.dimension and other.dimension not in _PLACES
+    )
 
 
 _PLACES = frozenset(["label", "year", "date", "clock", "ordinal"])
@@ -210,7 +235,9 @@ def _is_derived(one: Quantity, units: Sequence[Indexed], alignment: Alignment) -
     if not (tells_sum or alignment.quantities[1:]) or not one.size or one.dimension in ("date", "year", "clock"):
         return False
     numbers = [other for unit in units for other in unit.quantities if other.dimension not in _PLACES][:_OPERANDS]
-    alike = [other.size for other in numbers if other.dimension == one.dimension or not one.dimension or not other.dimension]
+    alike = [
+        other.size for other in numbers if other.dimension == one.dimension or not one.dimension or not other.dimension
+    ]
     if tells_sum:
         pairs = [(left, right) for at, left in enumerate(alike) for right in alike[at + 1 :]]
         sizes = {size for left, right in pairs for size in (left + right, abs(left - right), left * right)}
@@ -243,11 +270,13 @@ def _pairs(alignment: Alignment, context: Context) -> float:
     """Return the share of the claim's neighbouring words that stand near each other in the best statement, too."""
     unit = alignment.best(context)
     own = [word.stem for word in alignment.words if word.weight]
-    if unit is None or len(own) < 2:
+    if unit is None or not own[1:]:
         return 0.0
     places: dict[str, int] = {word.stem: at for at, word in enumerate(unit.words)}
-    pairs = list(zip(own, own[1:], strict=False))
-    near = sum(one in places and other in places and 0 < places[other] - places[one] <= 4 for one, other in pairs)
+    pairs = list(pairwise(own))
+    near = sum(
+        one in places and other in places and 0 < places[other] - places[one] <= _NEIGHBOURS for one, other in pairs
+    )
     return near / len(pairs)
 
 

@@ -132,13 +132,15 @@ def _best_score(alignment: Alignment) -> float:
 
 def odds_of(judged: Judged, context: Context) -> float:
     """Return the log odds that a claim is supported; that nothing is said of a thing holds where no statement has it."""
-    silence = tells_silence(judged.alignment.words)
-    if silence:
-        return _silent_odds(judged.alignment, silence, context)
-    return log_odds(judged.features)
+    silent = silent_odds(judged.alignment, context)
+    return log_odds(judged.features) if silent is None else silent
 
 
-def _silent_odds(alignment: Alignment, silence: int, context: Context) -> float:
+def silent_odds(alignment: Alignment, context: Context) -> float | None:
+    """Return the log odds of a claim that nothing is said of something; None for any other."""
+    silence = tells_silence(alignment.words)
+    if not silence:
+        return None
     topic = {word.stem: word for word in alignment.words[silence:] if word.weight >= 1}
     if not topic:
         return 0.0
@@ -151,7 +153,9 @@ def _silent_odds(alignment: Alignment, silence: int, context: Context) -> float:
 
 def is_mixed(judged: Sequence[Judged]) -> bool:
     """Return whether any claim has numbers of which some do not stand where they should."""
-    return any(one.features[_NUMBERS] >= 1 and not one.features[_ALL_NEAR] and not one.features[_DERIVED] for one in judged)
+    return any(
+        one.features[_NUMBERS] >= 1 and not one.features[_ALL_NEAR] and not one.features[_DERIVED] for one in judged
+    )
 
 
 def _verdict(judged: Judged, odds: float, context: Context) -> ClaimVerdict:
@@ -183,7 +187,11 @@ def _contradictions(judged: Judged, context: Context) -> list[str]:
 
 
 def _gaps(judged: Judged) -> list[str]:
-    found = [f"number {one.quantity.value:g} is not there" for one in judged.standings if one.how == "missing" and not one.is_replaced]
+    found = [
+        f"number {one.quantity.value:g} is not there"
+        for one in judged.standings
+        if one.how == "missing" and not one.is_replaced
+    ]
     alignment = judged.alignment
     missing = [
         word.text

@@ -30,7 +30,9 @@ class _Model(NamedTuple):
 @cache
 def _model() -> _Model:
     """Read the weights; they carry the features' names, so that other features than those of training are noticed."""
-    read = json.loads((files("penstock_gateway.domain.guardrails.grounding") / "weights.json").read_text(encoding="utf-8"))
+    read = json.loads(
+        (files("penstock_gateway.domain.guardrails.grounding") / "weights.json").read_text(encoding="utf-8")
+    )
     if tuple(read.pop("features")) != NAMES:
         raise RuntimeError("weights.json was trained on other features than these; run tools/train_grounding/train.py.")
     return _Model(**read)

@@ -15,20 +15,52 @@ import msgspec
 from penstock_gateway.domain.compression.documents import documents_in
 from penstock_gateway.domain.guardrails.grounding.text import tidy
 
-_TAG = re.compile(r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)\b[^<>]*>|<!--.*?-->|<!doctype[^>]*>", re.IGNORECASE | re.DOTALL)
-_BLOCKS = frozenset("p li tr div ul ol table section article dl dd title head body html h1 h2 h3 h4 h5 h6 thead tbody".split())
+_TAG = re.compile(
+    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)\b[^<>]*>|<!--.*?-->|<!doctype[^>]*>", re.IGNORECASE | re.DOTALL
+)
+_BLOCKS = frozenset(
+    [
+        "p",
+        "li",
+        "tr",
+        "div",
+        "ul",
+        "ol",
+        "table",
+        "section",
+        "article",
+        "dl",
+        "dd",
+        "title",
+        "head",
+        "body",
+        "html",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "thead",
+        "tbody",
+    ]
+)
 _ENTITY = {"&amp;": "&    ", "&lt;": "<   ", "&gt;": ">   ", "&nbsp;": "      ", "&quot;": '"     '}
 _HEADING = re.compile(r"\s*(#{1,6})\s+(.*)")
 _BOLD_LEAD = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] )?(?:\*\*|__)([^*_\n]{1,60}?)[.:]?(?:\*\*|__)[.:]?\s+(?=\S)")
 _RUN_IN = re.compile(r"\s*(?:\d{1,3}[.)] )?([A-Z][\w'-]*(?: [\w'-]+){0,3})\.\s+(?=[A-Z\"(\d])")
 _RULE = re.compile(r"[\s|:=-]*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')*\]]*\s+(?=[\"'(*\[`]*[A-Z0-9§])|(?<=[;])\s+|(?<=[。！？])")
-_ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|nr|fig|dr|mr|mrs|ms|prof|st|inc|ltd|ca)|^\s*\d{1,3}|[:,(]\s*[A-Z])\.$")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|nr|fig|dr|mr|mrs|ms|prof|st|inc|ltd|ca)|^\s*\d{1,3}|[:,(]\s*[A-Z])\.$"
+)
 _KEYED = re.compile(r"\s*(?:- )?[\"']?[\w.$/ -]{1,40}[\"']?\s*[:=]\s*[\[{]?\s*,?$")
 _TITLE_LENGTH = 90
 _HEAD_LINES = 5
 _FEW_COLUMNS = 2
-_CODE_SIGNS = re.compile(r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*[a-z_]+:\s|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)")
+_CODE_SIGNS = re.compile(
+    r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*[a-z_]+:\s|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)"
+)
 
 
 class Passage(NamedTuple):
@@ -74,12 +106,13 @@ def statements_of(passages: Sequence[Passage]) -> list[Statement]:
 def head_of(passage: Passage) -> str:
     """Return what a passage says of itself: its title, its first line, and of the next ones those that tell its standing."""
     lines = [line.strip() for line in _plain(tidy(passage.text)).splitlines() if line.strip()][:_HEAD_LINES]
-    told = [line[:_TITLE_LENGTH * 2] for at, line in enumerate(lines) if at == 0 or _STANDING.search(line)]
+    told = [line[: _TITLE_LENGTH * 2] for at, line in enumerate(lines) if at == 0 or _STANDING.search(line)]
     return "\n".join([_NUMBERED.sub("", passage.title), *told])
 
 
 _STANDING = re.compile(
-    r"\b(?:status|valid|in force|support|edition|version|deprecated|replaced|superseded|withdrawn|signed|no longer|since|until)\b", re.IGNORECASE
+    r"\b(?:status|valid|in force|support|edition|version|deprecated|replaced|superseded|withdrawn|signed|no longer|since|until)\b",
+    re.IGNORECASE,
 )
 _NUMBERED = re.compile(r"^\s*\[\w{1,5}\]\s*")
 
@@ -147,7 +180,12 @@ class _Reader:
         if heading and not (is_code and not is_first):
             self._head(len(heading[1]), heading[2])
             self._add(line.start, line.text)
-        elif is_first and len(stripped) <= _TITLE_LENGTH and not stripped.endswith((".", ",", ";", "{")) and "|" not in stripped:
+        elif (
+            is_first
+            and len(stripped) <= _TITLE_LENGTH
+            and not stripped.endswith((".", ",", ";", "{"))
+            and "|" not in stripped
+        ):
             self._head(1, stripped)
             self._add(line.start, line.text)
         elif stripped.startswith("|") or " | " in stripped or stripped.endswith("|"):
@@ -191,9 +229,7 @@ class _Reader:
         under = tuple(text for _, text in self._parents)
         is_item = line.text.lstrip().startswith("- ")
         self._add(line.start, line.text, *under)
-        if _KEYED.match(line.text) or line.text.rstrip().endswith(("{", "(", ":", "[")):
-            self._parents.append((indent, line.text))
-        elif is_item:
+        if _KEYED.match(line.text) or line.text.rstrip().endswith(("{", "(", ":", "[")) or is_item:
             self._parents.append((indent, line.text))
 
     def _sentences(self, line: _Line) -> None:

@@ -22,8 +22,46 @@ _NOUNS = 3
 _MONTH_DAYS = 31
 _TENS = range(20, 100)
 _NUMBERED = frozenset(
-    """version edition release api schema level zone rule page chapter section paragraph table type class grade step room pier plot item
-    article clause form policy protocol generation model series part phase line lines track gate hall floor group""".split()
+    [
+        "version",
+        "edition",
+        "release",
+        "api",
+        "schema",
+        "level",
+        "zone",
+        "rule",
+        "page",
+        "chapter",
+        "section",
+        "paragraph",
+        "table",
+        "type",
+        "class",
+        "grade",
+        "step",
+        "room",
+        "pier",
+        "plot",
+        "item",
+        "article",
+        "clause",
+        "form",
+        "policy",
+        "protocol",
+        "generation",
+        "model",
+        "series",
+        "part",
+        "phase",
+        "line",
+        "lines",
+        "track",
+        "gate",
+        "hall",
+        "floor",
+        "group",
+    ]
 )
 
 
@@ -117,6 +155,8 @@ class _Reader:
         if at == 0 or self._text(at + 1) in UNITS or self._text(at + 1) in SCALES:
             return False
         before = self._words[at - 1]
+        if self._words[at].start - before.start > len(before.text) + 1:
+            return False
         return before.text in _NUMBERED or (before.is_name and before.text not in MONTHS and before.text not in UNITS)
 
     def _quantity(self, at: int, value: float) -> int:
@@ -149,11 +189,15 @@ class _Reader:
             self._add(value, "degrees", at, end + is_celsius)
             return end + is_celsius
         skip = 1 if self._text(end) in ("working", "calendar", "full", "paid", "business", "whole", "more") else 0
-        unit = UNITS.get(self._text(end + skip)) if self._text(end + skip) not in ("in", "second") or skip == 0 else None
+        unit = (
+            UNITS.get(self._text(end + skip)) if self._text(end + skip) not in ("in", "second") or skip == 0 else None
+        )
         if unit is not None and self._text(end + skip) != "cent":
             self._add(value * unit[1], unit[0], at, end + skip + 1, value=value)
             return end + skip + 1
-        before = UNITS.get(self._text(at - 1)) if self._text(at - 1) in ("€", "$", "£", "eur", "usd", "gbp", "chf") else None
+        before = (
+            UNITS.get(self._text(at - 1)) if self._text(at - 1) in ("€", "$", "£", "eur", "usd", "gbp", "chf") else None
+        )
         if before:
             self._add(value * before[1], before[0], at, end, value=value)
         elif value in _YEARS and value == int(value) and len(self._text(at)) == 4:
@@ -175,7 +219,9 @@ class _Reader:
 
     def _is_month(self, at: int) -> bool:
         text = self._text(at)
-        return text in MONTHS and (text not in ("may", "march") or self._words[at].is_name or self._words[at].weight >= 0)
+        return text in MONTHS and (
+            text not in ("may", "march") or self._words[at].is_name or self._words[at].weight >= 0
+        )
 
     def _add(self, size: float, dimension: str, at: int, end: int, *, value: float | None = None) -> None:
         noun = next((word.stem for word in self._words[end : end + _NOUNS] if word.weight > 0), "")
@@ -210,5 +256,3 @@ def _decimal(text: str) -> float | None:
         return None
     is_thousands = len(tail) == 3 and len(set(marks)) == 1 and (marks[-1] == "," or len(marks) > 1) and digits != "0"
     return float(digits + tail) if is_thousands else float(f"{digits}.{tail}")
-
-

@@ -15,12 +15,17 @@ _TOKEN = re.compile(
     r"|(?P<mark>[%°€$£])"
 )
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_GLUED = re.compile(r"(\d)(?=(?:ms|s|m|h|d|min|kg|g|mg|km|cm|mm|nm|kb|mb|gb|tb|kib|mib|gib|w|kw|v|kv|hz|khz|mhz|ghz|eur|usd)\b)", re.I)
+_GLUED = re.compile(
+    r"(\d)(?=(?:ms|s|m|h|d|min|kg|g|mg|km|cm|mm|nm|kb|mb|gb|tb|kib|mib|gib|w|kw|v|kv|hz|khz|mhz|ghz|eur|usd)\b)",
+    re.IGNORECASE,
+)
 _CONTRACTED = {
     "can't": ("can", "not"), "cannot": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not"),
     "ain't": ("is", "not"),
 }  # fmt: skip
-_QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " ", "\u202f": " "})
+_QUOTES = str.maketrans(
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " ", "\u202f": " "}
+)
 
 LIGHT_WEIGHT = 0.25
 NUMBER_WEIGHT = 0.6

@@ -51,16 +51,23 @@ def _holding(claim: Claim, context: Context, stale: frozenset[int], every: froze
     return every
 
 
-_PAST = re.compile(r"\b(?:used to|formerly|previously|in the past|earlier (?:rules?|version|edition)|(?:old|former|previous|replaced|superseded|withdrawn) \w+)\b", re.IGNORECASE)
+_PAST = re.compile(
+    r"\b(?:used to|formerly|previously|in the past|earlier (?:rules?|version|edition)|(?:old|former|previous|replaced|superseded|withdrawn) \w+)\b",
+    re.IGNORECASE,
+)
 
 
 def _named(text: str, context: Context) -> frozenset[int]:
     """Return the passages that the text calls by what only their heads have: a version, a year, a name, a month."""
-    words = {word.text for word in words_of(tidy(text)) if word.text[0].isdigit() or word.weight > 0 or word.text == "may"}
+    words = {
+        word.text for word in words_of(tidy(text)) if word.text[0].isdigit() or word.weight > 0 or word.text == "may"
+    }
     months = {"may"} if re.search(r"\bMay\b", text) else set[str]()
     found: set[int] = set()
     for at, labels in enumerate(context.labels):
-        told = {label for label in labels if label.isdigit() or _is_version(label) or label in _ORDERED} | (labels & months)
+        told = {label for label in labels if label.isdigit() or _is_version(label) or label in _ORDERED} | (
+            labels & months
+        )
         if told & words:
             found.add(at)
     return frozenset(found) if len(found) < len(context.passages) else frozenset(found)
@@ -70,4 +77,22 @@ def _is_version(label: str) -> bool:
     return any(sign.isdigit() for sign in label)
 
 
-_ORDERED = frozenset("january february march april june july august september october november december spring summer autumn winter".split())
+_ORDERED = frozenset(
+    [
+        "january",
+        "february",
+        "march",
+        "april",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
+        "spring",
+        "summer",
+        "autumn",
+        "winter",
+    ]
+)
