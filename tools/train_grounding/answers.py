@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 LABELS = {"G": "grounded", "P": "partly", "U": "ungrounded"}
+# An id of a document is domain-subject-variant; a text of its own has none, and goes by its beginning.
+_PARTS = 2
+_BEGIN = 60
 _LINE = re.compile(r"([GPU]) (\w+): (.*)")
 
 
@@ -27,13 +30,19 @@ def own_answers(folder: Path) -> list[Answer]:
     for path in sorted(folder.glob("*.txt")):
         for block in re.split(r"^=== ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
             name, _, rest = block.partition("\n")
-            context, _, answers = rest.partition("\n---\n")
-            for line in answers.splitlines():
-                match = _LINE.fullmatch(line)
-                if match is None:
-                    raise ValueError(f"{path.name}: no answer: {line}")
-                text, wrong = _marked(match[3])
-                found.append(Answer("own", "own:" + name, context, text, LABELS[match[1]], match[2], wrong))
+            found += _answers_of("own:" + name, rest)
+    return found
+
+
+def _answers_of(group: str, block: str) -> list[Answer]:
+    context, _, lines = block.partition("\n---\n")
+    found: list[Answer] = []
+    for line in lines.splitlines():
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"{group}: no answer: {line}")
+        text, wrong = _marked(match[3])
+        found.append(Answer("own", group, context, text, LABELS[match[1]], match[2], wrong))
     return found
 
 
@@ -65,5 +74,5 @@ def judged_answers(path: Path) -> list[Answer]:
 
 def _subject(source: str, context: str) -> str:
     """Return what an answer must not share with one that is judged: the subject of its first document, or its context."""
-    first = source.split(",")[0]
-    return first.rpartition("-")[0] if first.count("-") >= 2 else context[:60]
+    first = source.partition(",")[0]
+    return first.rpartition("-")[0] if first.count("-") >= _PARTS else context[:_BEGIN]

@@ -6,7 +6,6 @@ has it), WORDS a file of the words that are kept. One line a group: `s` for syno
 
 import argparse
 import gzip
-from collections import defaultdict
 from pathlib import Path
 
 PARTS = {"noun": "n", "verb": "v", "adj": "a", "adv": "r"}
@@ -51,9 +50,9 @@ def _pairs(folder: Path, synsets: dict, kept: set[str], common: set, part: str) 
             if sign not in (_ROOT, _OPPOSITE) or not source_at or target not in others[of]:
                 continue
             one, other = words[source_at - 1], others[of][target][0][target_at - 1]
-            if one in kept and other in kept and one != other and (one, part, offset) in common:
-                if (other, of, target) in common:
-                    found.add(" ".join(["d" if sign == _ROOT else "o", *sorted((one, other))]))
+            is_kept = one in kept and other in kept and one != other
+            if is_kept and (one, part, offset) in common and (other, of, target) in common:
+                found.add(" ".join(["d" if sign == _ROOT else "o", *sorted((one, other))]))
     return found
 
 
@@ -80,7 +79,7 @@ def _synsets(path: Path):  # noqa: ANN202 - an iterator of offset and (words, po
         pointers = []
         for at in range(int(fields[start])):
             sign, target, part, ends = fields[start + 1 + 4 * at : start + 5 + 4 * at]
-            pointers.append((sign, target, "a" if part == "s" else part, int(ends[:2], 16), int(ends[2:], 16)))
+            pointers.append((sign, target, "a" if part == "s" else part, *divmod(int(ends, 16), 256)))
         yield fields[0], (words, pointers)
 
 

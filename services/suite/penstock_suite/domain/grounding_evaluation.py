@@ -12,7 +12,7 @@ import msgspec
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.interval import Share, share
 
-LABELS = ("grounded", "partly", "ungrounded")
+LABELS: tuple[str, ...] = ("grounded", "partly", "ungrounded")
 _GZIP = b"\x1f\x8b"
 
 
@@ -106,7 +106,7 @@ def _answer(line: int, text: bytes) -> Answer:
 
 def evaluation(answers: Sequence[Answer], taken: Sequence[Taken], setting: Mapping[str, Any]) -> GroundingEvaluation:
     """Return what was found of the answers, taken in their order."""
-    confusion: dict[str, dict[str, int]] = {label: {taken: 0 for taken in LABELS} for label in LABELS}
+    confusion: dict[str, dict[str, int]] = {label: dict.fromkeys(LABELS, 0) for label in LABELS}
     kinds: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
     for answer, one in zip(answers, taken, strict=True):
         confusion[answer.label][one.label] += 1

@@ -10,7 +10,9 @@ from penstock_gateway.domain.guardrails.grounding.text import tidy, words_of
 MAX_CLAIMS = 64
 """Claims that are judged of one answer; what follows them counts to the last."""
 
-_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+\s*(?:[-*+] |\d{1,2}[.)] )?|(?<=[。！？])")
+_SENTENCE = re.compile(
+    r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]*[A-Z0-9])|\n+\s*(?:[-*+] |\d{1,2}[.)] )?|(?<=[\u3002\uff01\uff1f])"
+)
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|approx|no|nr|dr|mr|mrs|ms|prof|st|inc|ltd))\.$", re.IGNORECASE)
 _INITIAL = re.compile(r"(?:^|[:,(]|\b(?:is|was|by|and|with|to|from|of|for|mr|ms|dr)) ?[A-Z]\.$")
 _NUMBER = re.compile(
@@ -103,11 +105,12 @@ def _between_numbers(sentence: str, cuts: list[tuple[int, int, bool]]) -> list[r
     found: list[re.Match[str]] = []
     ends = [*(start for start, _, _ in cuts[1:]), len(sentence)]
     for (_, begin, _), end in zip(cuts, ends, strict=True):
+        left_begin = begin
         for match in _BETWEEN_NUMBERS.finditer(sentence, begin, end):
-            left, right = sentence[begin : match.start()], sentence[match.end() : end]
+            left, right = sentence[left_begin : match.start()], sentence[match.end() : end]
             if _NUMBER.search(left) and _NUMBER.search(right) and _says_enough(left) and _says_enough(right):
                 found.append(match)
-                begin = match.end()
+                left_begin = match.end()
     return found
 
 

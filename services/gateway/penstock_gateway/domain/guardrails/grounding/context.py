@@ -246,7 +246,7 @@ def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[int], list[
     """Return which passages say that they hold no more, the latest year of each head, and by which words of its head each differs from the others."""
     heads = [head_of(passage) for passage in passages]
     stale = [_is_stale(head) for head in heads]
-    if len(passages) < 2 or all(stale):
+    if not passages[1:] or all(stale):
         stale = [False] * len(passages)
     years = [max(map(int, re.findall(r"\b(?:19|20|21)\d\d\b", head)), default=0) for head in heads]
     told = [

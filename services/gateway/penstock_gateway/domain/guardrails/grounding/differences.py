@@ -35,12 +35,16 @@ def clause_near(alignment: Alignment, unit: Indexed) -> str:
     """Return the clause of a statement that shares the most with the claim; the statement, where none stands out."""
     text = unit.statement.text
     pieces = [piece for piece in _CLAUSE.split(text) if piece.strip()]
-    if len(pieces) < 2:
+    if not pieces[1:]:
         return text
     wanted = {word.stem: weight for word, weight in alignment.content}
     meanings = {meaning: weight for word, weight in alignment.content for meaning in word.meanings}
     best = max(pieces, key=lambda piece: _overlap(words_of(piece), wanted, meanings))
-    label = pieces[0] if best is not pieces[0] and len(pieces[0].split()) <= 5 and text.startswith(pieces[0]) else ""
+    label = (
+        pieces[0]
+        if best is not pieces[0] and len(pieces[0].split()) <= _LABEL_WORDS and text.startswith(pieces[0])
+        else ""
+    )
     return f"{label} : {best}" if label and text[len(label) : len(label) + 1] in ":|" else best
 
 
@@ -85,6 +89,7 @@ def sides(alignment: Alignment, context: Context) -> tuple[float, float]:
 
 
 _COMPARED = 4
+_LABEL_WORDS = 5
 
 
 def opposes(alignment: Alignment, context: Context) -> float:
@@ -213,7 +218,7 @@ def swaps_value(alignment: Alignment, context: Context) -> float:
     """Return 1 where the claim names the key of an entry, and nothing of its value but something else."""
     unit = alignment.best(context)
     parts = re.split(r"[|:=]", unit.statement.text.strip("| "), maxsplit=1) if unit is not None else []
-    if unit is None or len(parts) < 2 or len(parts[0]) > _KEY_LENGTH:
+    if unit is None or not parts[1:] or len(parts[0]) > _KEY_LENGTH:
         return 0.0
     key = {word.stem for word in words_of(parts[0]) if word.weight}
     value = [word for word in words_of(parts[1]) if word.weight >= 1]

@@ -50,7 +50,7 @@ _HEADING = re.compile(r"\s*(#{1,6})\s+(.*)")
 _BOLD_LEAD = re.compile(r"\s*(?:[-*+] |\d{1,3}[.)] )?(?:\*\*|__)([^*_\n]{1,60}?)[.:]?(?:\*\*|__)[.:]?\s+(?=\S)")
 _RUN_IN = re.compile(r"\s*(?:\d{1,3}[.)] )?([A-Z][\w'-]*(?: [\w'-]+){0,3})\.\s+(?=[A-Z\"(\d])")
 _RULE = re.compile(r"[\s|:=-]*")
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')*\]]*\s+(?=[\"'(*\[`]*[A-Z0-9§])|(?<=[;])\s+|(?<=[。！？])")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')*\]]*\s+(?=[\"'(*\[`]*[A-Z0-9§])|(?<=[;])\s+|(?<=[\u3002\uff01\uff1f])")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|no|nr|fig|dr|mr|mrs|ms|prof|st|inc|ltd|ca)|^\s*\d{1,3}|[:,(]\s*[A-Z])\.$"
 )
@@ -58,6 +58,8 @@ _KEYED = re.compile(r"\s*(?:- )?[\"']?[\w.$/ -]{1,40}[\"']?\s*[:=]\s*[\[{]?\s*,?
 _TITLE_LENGTH = 90
 _HEAD_LINES = 5
 _FEW_COLUMNS = 2
+_HEADING_WORDS = 6
+_HEADING_TAG = re.compile(r"h[1-6]")
 _CODE_SIGNS = re.compile(
     r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*[a-z_]+:\s|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)"
 )
@@ -137,7 +139,7 @@ def _as_blank(match: re.Match[str]) -> str:
         if name in _BLOCKS:
             return "\n".rjust(width)
         return " " * width
-    if len(name) == 2 and name[0] == "h" and name[1].isdigit():
+    if _HEADING_TAG.fullmatch(name):
         return ("#" * min(int(name[1]), 3) + " ").rjust(width)[-width:]
     if name == "title":
         return "# ".rjust(width)
@@ -275,4 +277,4 @@ def _is_heading(text: str, following: str) -> bool:
         return False
     if text.startswith("**") and text.rstrip(":").endswith("**"):
         return True
-    return text[0].isupper() and ":" not in text and not text[0].isdigit() and len(text.split()) <= 6
+    return text[0].isupper() and ":" not in text and not text[0].isdigit() and len(text.split()) <= _HEADING_WORDS

@@ -20,6 +20,9 @@ _YEARS = range(1900, 2200)
 _NEAR = 1e-3
 _NOUNS = 3
 _MONTH_DAYS = 31
+_TEN = 10
+_YEAR_DIGITS = 4
+_GROUP_DIGITS = 3
 _TENS = range(20, 100)
 _NUMBERED = frozenset(
     [
@@ -163,9 +166,9 @@ class _Reader:
         end = at + 1
         if not self._text(at)[0].isdigit():
             following = NUMBERS.get(self._text(end), 0)
-            if value in _TENS and value % 10 == 0 and 0 < following < 10:
+            if value in _TENS and value % _TEN == 0 and 0 < following < _TEN:
                 value, end = value + following, end + 1
-        fraction = FRACTIONS.get(self._text(end).rstrip("s")) if value < 10 else None
+        fraction = FRACTIONS.get(self._text(end).rstrip("s")) if value < _TEN else None
         if fraction and self._text(end) not in UNITS and self._text(at).isalpha():
             self._add(value * fraction, "share", at, end + 1)
             return end + 1
@@ -200,7 +203,7 @@ class _Reader:
         )
         if before:
             self._add(value * before[1], before[0], at, end, value=value)
-        elif value in _YEARS and value == int(value) and len(self._text(at)) == 4:
+        elif value in _YEARS and value == int(value) and len(self._text(at)) == _YEAR_DIGITS:
             self._add(value, "year", at, end)
         else:
             self._add(value, "", at, end)
@@ -254,5 +257,7 @@ def _decimal(text: str) -> float | None:
     digits = head.replace(".", "").replace(",", "")
     if not digits.lstrip("-").isdigit() or not tail.isdigit():
         return None
-    is_thousands = len(tail) == 3 and len(set(marks)) == 1 and (marks[-1] == "," or len(marks) > 1) and digits != "0"
+    is_thousands = (
+        len(tail) == _GROUP_DIGITS and len(set(marks)) == 1 and (marks[-1] == "," or len(marks) > 1) and digits != "0"
+    )
     return float(digits + tail) if is_thousands else float(f"{digits}.{tail}")

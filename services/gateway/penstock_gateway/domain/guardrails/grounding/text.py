@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from penstock_gateway.domain.guardrails.grounding.vocabulary import LIGHT, NUMBERS, SILENT, meanings_of, stem_of
 
 _TOKEN = re.compile(
     r"(?P<clock>\d{1,2}:\d{2}(?!\d))"
-    r"|(?P<number>(?<![\w.])[-−]?\d+(?:[.,]\d+)*)"
+    r"|(?P<number>(?<![\w.])-?\d+(?:[.,]\d+)*)"
     r"|(?P<code>(?=[A-Za-z]*\d|[A-Za-z]+-\d|\d+[A-Z])[A-Za-z0-9]+(?:[-.][A-Za-z0-9]*\d[A-Za-z0-9]*)*)"
-    r"|(?P<word>[^\W\d_]+(?:['’][^\W\d_]+)?)"
+    r"|(?P<word>[^\W\d_]+(?:'[^\W\d_]+)?)"
     r"|(?P<mark>[%°€$£])"
 )
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -24,12 +25,23 @@ _CONTRACTED = {
     "ain't": ("is", "not"),
 }  # fmt: skip
 _QUOTES = str.maketrans(
-    {"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-", "\u00a0": " ", "\u202f": " "}
+    {
+        "\u2019": "'",
+        "\u2018": "'",
+        "\u201c": '"',
+        "\u201d": '"',
+        "\u2013": "-",
+        "\u2014": "-",
+        "\u2212": "-",
+        "\u00a0": " ",
+        "\u202f": " ",
+    }
 )
 
 LIGHT_WEIGHT = 0.25
 NUMBER_WEIGHT = 0.6
 _SHORT = 3
+_KNOWN_WORDS = 1 << 15
 
 
 class Word(NamedTuple):
@@ -67,8 +79,7 @@ def _add_word(found: list[Word], shown: str, start: int, *, is_start: bool) -> N
     for part in _HUMP.split(shown):
         lower = part.lower()
         if "'" in lower:
-            for piece in _CONTRACTED.get(lower) or _expanded(lower):
-                found.append(_word(piece, start, is_name=False))
+            found.extend(_word(piece, start, is_name=False) for piece in _CONTRACTED.get(lower) or _expanded(lower))
         else:
             is_name = part[0].isupper() and (not is_start or (len(part) > 1 and part.isupper()))
             found.append(_word(lower, start, is_name=is_name))
@@ -81,13 +92,18 @@ def _expanded(word: str) -> tuple[str, ...]:
 
 
 def _word(text: str, start: int, *, is_name: bool) -> Word:
+    stem, weight, meanings = _reading(text)
+    return Word(text, stem, weight, is_name and weight == 1.0, meanings, start)
+
+
+@lru_cache(maxsize=_KNOWN_WORDS)
+def _reading(text: str) -> tuple[str, float, frozenset[int]]:
     if text in SILENT:
-        return Word(text, text, 0.0, False, frozenset(), start)
+        return text, 0.0, frozenset()
     stem = stem_of(text)
     if text in NUMBERS:
-        return Word(text, stem, 0.0, False, frozenset(), start)
-    weight = LIGHT_WEIGHT if text in LIGHT else 1.0
-    return Word(text, stem, weight, is_name and weight == 1.0, meanings_of(stem), start)
+        return stem, 0.0, frozenset()
+    return stem, LIGHT_WEIGHT if text in LIGHT else 1.0, meanings_of(stem)
 
 
 def _is_start(text: str, at: int) -> bool:

@@ -20,7 +20,7 @@ _CHANGE = re.compile(
 def allowed_for(claim: Claim, context: Context) -> frozenset[int]:
     """Return the numbers of the passages that may support the claim."""
     every = frozenset(range(len(context.passages)))
-    if len(every) < 2:
+    if not context.passages[1:]:
         return every
     stale = frozenset(at for at, is_stale in enumerate(context.stale) if is_stale)
     if stale and _PAST.search(claim.text):
@@ -70,7 +70,7 @@ def _named(text: str, context: Context) -> frozenset[int]:
         )
         if told & words:
             found.add(at)
-    return frozenset(found) if len(found) < len(context.passages) else frozenset(found)
+    return frozenset(found)
 
 
 def _is_version(label: str) -> bool:
