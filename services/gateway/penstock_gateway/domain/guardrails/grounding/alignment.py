@@ -153,9 +153,9 @@ def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], conte
 
 def head_match(word: Word, unit: Indexed) -> float:
     """Return how surely the word is among what the statement stands under."""
-    if word.stem in unit.head_stems or (word.is_name and word.text in unit.initials):
+    if word.stem in unit.head.stems or (word.is_name and word.text in unit.head.initials):
         return 1.0
-    return 0.8 if not word.meanings.isdisjoint(unit.head_meanings) else 0.0
+    return 0.8 if not word.meanings.isdisjoint(unit.head.meanings) else 0.0
 
 
 def _anywhere(word: Word, context: Context, allowed: frozenset[int]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -34,6 +34,15 @@ class Clause(msgspec.Struct, gc=False):
     denials: int
 
 
+class Head(msgspec.Struct, gc=False):
+    """What a statement stands under: the stems and meanings there, all its words, and what they may be shortened to."""
+
+    stems: frozenset[str]
+    meanings: frozenset[int]
+    texts: frozenset[str]
+    initials: frozenset[str]
+
+
 class Indexed(msgspec.Struct, gc=False):
     """A statement with its words, numbers, and the stems of what it stands under."""
 
@@ -41,10 +50,7 @@ class Indexed(msgspec.Struct, gc=False):
     words: list[Word]
     quantities: list[Quantity]
     stems: frozenset[str]
-    head_stems: frozenset[str]
-    head_meanings: frozenset[int]
-    raw: frozenset[str]
-    initials: frozenset[str]
+    head: Head
     _clauses: list[Clause] | None = None
 
     @property
@@ -63,14 +69,16 @@ class Context:
         self.units: list[Indexed] = []
         self.by_stem: defaultdict[str, dict[int, float]] = defaultdict(dict)
         self.by_meaning: defaultdict[int, set[int]] = defaultdict(set)
-        heads: dict[str, list[Word]] = {}
+        heads: dict[tuple[str, ...], Head] = {}
         for statement in statements_of(passages):
-            under = [word for head in statement.heads for word in _once(heads, head)]
-            self._add(statement, under)
+            head = heads.get(statement.heads)
+            if head is None:
+                head = heads[statement.heads] = _head(statement.heads)
+            self._add(statement, head)
         self._alike: dict[str, dict[int, float]] = {}
         self.stale, self.years, self.labels = _versions(self.passages)
 
-    def _add(self, statement: Statement, under: Iterable[Word]) -> None:
+    def _add(self, statement: Statement, head: Head) -> None:
         words = words_of(statement.text)
         number = len(self.units)
         for word in words:
@@ -78,23 +86,11 @@ class Context:
                 self.by_stem[word.stem][number] = EXACT
                 for meaning in word.meanings:
                     self.by_meaning[meaning].add(number)
-        heads = [word for word in under if word.weight]
-        is_item = _ITEM.match(statement.text) is not None
-        quantities = _with_key_units(
-            statement.text, [one for one in quantities_of(words) if not (is_item and one.at == 0)]
-        )
-        self.units.append(
-            Indexed(
-                statement,
-                words,
-                quantities,
-                frozenset(word.stem for word in words if word.weight),
-                frozenset(word.stem for word in heads),
-                frozenset(meaning for word in heads for meaning in word.meanings),
-                frozenset(word.text for word in (*words, *under)),
-                _initials(heads),
-            )
-        )
+        quantities = quantities_of(words)
+        if quantities and _ITEM.match(statement.text):
+            quantities = [one for one in quantities if one.at]
+        stems = frozenset(word.stem for word in words if word.weight)
+        self.units.append(Indexed(statement, words, _with_key_units(statement.text, quantities), stems, head))
 
     def where(self, word: Word) -> dict[int, float]:
         """Return the statements that have the word or one alike, and how much it counts there."""
@@ -214,11 +210,15 @@ def _initials(words: Sequence[Word]) -> frozenset[str]:
     return frozenset(letters[at : at + length] for length in (2, 3) for at in range(len(letters) - length + 1))
 
 
-def _once(known: dict[str, list[Word]], text: str) -> list[Word]:
-    found = known.get(text)
-    if found is None:
-        found = known[text] = words_of(tidy(text))
-    return found
+def _head(heads: Sequence[str]) -> Head:
+    words = [word for head in heads for word in words_of(tidy(head))]
+    said = [word for word in words if word.weight]
+    return Head(
+        frozenset(word.stem for word in said),
+        frozenset(meaning for word in said for meaning in word.meanings),
+        frozenset(word.text for word in words),
+        _initials(said),
+    )
 
 
 def _shared(one: str, other: str) -> int:

@@ -210,7 +210,9 @@ def _others(alignment: Alignment, context: Context) -> list[Indexed]:
 def _is_named(alignment: Alignment, context: Context, one: Quantity) -> bool:
     text = f"{one.value:g}"
     return any(
-        text in unit.raw or any(is_same(one, other) for other in unit.quantities)
+        text in unit.head.texts
+        or any(text == word.text for word in unit.words)
+        or any(is_same(one, other) for other in unit.quantities)
         for unit in context.units
         if unit.statement.passage in alignment.allowed
     ) or any(text in context.labels[at] or "v" + text in context.labels[at] for at in alignment.allowed)

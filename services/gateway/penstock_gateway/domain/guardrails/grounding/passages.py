@@ -61,7 +61,7 @@ _FEW_COLUMNS = 2
 _HEADING_WORDS = 6
 _HEADING_TAG = re.compile(r"h[1-6]")
 _CODE_SIGNS = re.compile(
-    r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*[a-z_]+:\s|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)"
+    r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*(?:- )?[a-z_]+:(?:\s|$)|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)"
 )
 
 
@@ -106,9 +106,13 @@ def statements_of(passages: Sequence[Passage]) -> list[Statement]:
 
 
 def head_of(passage: Passage) -> str:
-    """Return what a passage says of itself: its title, its first line, and of the next ones those that tell its standing."""
+    """Return what a passage says of itself: its title or first heading, and of its first lines those that tell its standing."""
     lines = [line.strip() for line in _plain(tidy(passage.text)).splitlines() if line.strip()][:_HEAD_LINES]
-    told = [line[: _TITLE_LENGTH * 2] for at, line in enumerate(lines) if at == 0 or _STANDING.search(line)]
+    told = [
+        line[: _TITLE_LENGTH * 2]
+        for at, line in enumerate(lines)
+        if _STANDING.search(line) or (at == 0 and (not passage.title or line.startswith("#")))
+    ]
     return "\n".join([_NUMBERED.sub("", passage.title), *told])
 
 

@@ -103,8 +103,12 @@ def quantities_of(words: Sequence[Word]) -> list[Quantity]:
     reader = _Reader(words)
     at = 0
     while at < len(words):
-        at = reader.read(at)
+        text = words[at].text
+        at = reader.read(at) if text[0].isdigit() or text[0] == "-" or text in _COUNTING else at + 1
     return reader.found
+
+
+_COUNTING = frozenset(["noon", "midday", "midnight", "half", "halves", *NUMBERS, *ORDINALS])
 
 
 class _Reader:

@@ -66,7 +66,7 @@ def words_of(text: str) -> list[Word]:
     for match in _TOKEN.finditer(_GLUED.sub(r"\1 ", text) if _GLUED.search(text) else text):
         kind, shown, start = match.lastgroup, match.group(), match.start()
         if kind == "word":
-            _add_word(found, shown, start, is_start=_is_start(text, start))
+            _add_word(found, shown, text, start)
         elif kind == "code":
             code = shown.lower()
             found.append(Word(code, code, 1.0, True, frozenset(), start))
@@ -75,14 +75,21 @@ def words_of(text: str) -> list[Word]:
     return found
 
 
-def _add_word(found: list[Word], shown: str, start: int, *, is_start: bool) -> None:
+def _add_word(found: list[Word], shown: str, text: str, start: int) -> None:
+    if shown.isalpha() and (shown.islower() or not _HUMP.search(shown)):
+        stem, weight, meanings = _reading(shown.lower())
+        found.append(Word(shown.lower(), stem, weight, weight == 1.0 and _is_name(shown, text, start), meanings, start))
+        return
     for part in _HUMP.split(shown):
         lower = part.lower()
         if "'" in lower:
-            found.extend(_word(piece, start, is_name=False) for piece in _CONTRACTED.get(lower) or _expanded(lower))
+            found.extend(_word(piece, start) for piece in _CONTRACTED.get(lower) or _expanded(lower))
         else:
-            is_name = part[0].isupper() and (not is_start or (len(part) > 1 and part.isupper()))
-            found.append(_word(lower, start, is_name=is_name))
+            found.append(_word(lower, start, is_name=_is_name(part, text, start)))
+
+
+def _is_name(shown: str, text: str, start: int) -> bool:
+    return shown[0].isupper() and ((len(shown) > 1 and shown.isupper()) or not _is_start(text, start))
 
 
 def _expanded(word: str) -> tuple[str, ...]:
@@ -91,7 +98,7 @@ def _expanded(word: str) -> tuple[str, ...]:
     return (word.partition("'")[0],)
 
 
-def _word(text: str, start: int, *, is_name: bool) -> Word:
+def _word(text: str, start: int, *, is_name: bool = False) -> Word:
     stem, weight, meanings = _reading(text)
     return Word(text, stem, weight, is_name and weight == 1.0, meanings, start)
 
