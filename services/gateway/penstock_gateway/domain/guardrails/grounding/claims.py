@@ -32,6 +32,8 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _LEAST_WEIGHT = 1.0
+# Longer ones are no prose, and are judged whole.
+_LONGEST_SENTENCE = 800
 
 
 class Claim(NamedTuple):
@@ -78,6 +80,8 @@ def _sentences(text: str) -> list[tuple[int, int]]:
 
 def _clauses(text: str, start: int, end: int) -> list[Claim]:
     sentence = text[start:end]
+    if len(sentence) > _LONGEST_SENTENCE:
+        return [Claim(start, end, sentence, sentence, is_cause=False)]
     cuts = [(0, 0, False)]
     for match in _JOINT.finditer(sentence):
         is_open = (

@@ -22,7 +22,7 @@ from penstock_gateway.domain.guardrails.grounding.differences import (
 )
 from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, is_same
 from penstock_gateway.domain.guardrails.grounding.text import words_of
-from penstock_gateway.domain.guardrails.grounding.vocabulary import INDEFINITES, LOWERS, SUMS, UPPERS
+from penstock_gateway.domain.guardrails.grounding.vocabulary import INDEFINITES, LOWERS, SUMS, SUPPOSING, UPPERS
 
 NAMES = (
     "best", "best_with_heads", "tops", "anywhere", "exact", "novel", "novel_share", "heaviest_missing", "names_missing", "names_far",
@@ -34,6 +34,7 @@ NAMES = (
 _NEAR_ENOUGH = 0.62
 _OPERANDS = 10
 _HEAD = 0.85
+_SUPPOSED = 0.3
 _NEIGHBOURS = 4
 _TWIN = 0.8
 
@@ -59,7 +60,7 @@ def features_of(alignment: Alignment, context: Context, elsewhere: float, before
         *own,
         min(len(standings) / 2, 2.0),
         *_counted(standings),
-        float(any(one.is_contested for one in standings)) * with_heads,
+        float(any(one.is_contested for one in standings)) * with_heads * (_SUPPOSED if _supposes(alignment) else 1.0),
         all_near * with_heads,
         _limit(standings, alignment, context),
         agreed,
@@ -83,6 +84,12 @@ def features_of(alignment: Alignment, context: Context, elsewhere: float, before
         _margin(alignment),
         _beside(alignment, before, context),
     ]
+
+
+def _supposes(alignment: Alignment) -> bool:
+    """Return whether the claim is about a case that it makes up, or reckons: other numbers than the text's belong in there."""
+    words = alignment.words
+    return bool(words) and (words[0].text in SUPPOSING or any(word.text in SUMS for word in words))
 
 
 def _whole(alignment: Alignment) -> float:

@@ -22,6 +22,9 @@ VERSION = 1
 MAX_CONTEXT_CHARACTERS = 200_000
 """Of a context, what lies beyond is not read."""
 
+MAX_ANSWER_CHARACTERS = 20_000
+"""Of an answer, what lies beyond is not judged."""
+
 _HOLDS = 0.5
 _SILENT_ODDS = 2.0
 _TOPIC_COVERED = 0.8
@@ -113,7 +116,7 @@ def judged_claims(answer: str, context: Context) -> list[Judged]:
     """Return the answer's claims, each laid beside what comes nearest."""
     found: list[Judged] = []
     every = frozenset(range(len(context.passages)))
-    for claim in claims_of(answer):
+    for claim in claims_of(answer[:MAX_ANSWER_CHARACTERS]):
         allowed = allowed_for(claim, context)
         alignment = align(claim, context, allowed)
         elsewhere = 0.0
