@@ -76,6 +76,7 @@ AGAINST = frozenset(
         "former",
         "value_swapped",
         "other_passage",
+        "cause_apart",
     ]
 )
 START = np.array([1.0, 0.0, 0.0, 0.0, -0.5, 0.5])

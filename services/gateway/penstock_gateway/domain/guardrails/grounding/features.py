@@ -28,7 +28,7 @@ NAMES = (
     "best", "best_with_heads", "tops", "anywhere", "exact", "novel", "novel_share", "heaviest_missing", "names_missing", "names_far",
     "numbers", "numbers_all_near", "numbers_far", "numbers_missing", "numbers_derived", "numbers_replaced", "conflict", "near_said", "limit", "agreed", "denied", "denied_more",
     "opposes", "generalises", "conditions", "general_condition", "obliges", "rate", "former", "value_swapped", "subject", "cause", "length", "said_of_best",
-    "second", "pairs", "other_passage", "margin", "beside",
+    "second", "pairs", "other_passage", "margin", "beside", "cause_apart",
 )  # fmt: skip
 
 _NEAR_ENOUGH = 0.62
@@ -83,6 +83,7 @@ def features_of(alignment: Alignment, context: Context, elsewhere: float, before
         min(elsewhere, 1.0),
         _margin(alignment),
         _beside(alignment, before, context),
+        _cause_apart(alignment, before, context),
     ]
 
 
@@ -287,6 +288,18 @@ def _pairs(alignment: Alignment, context: Context) -> float:
         one in places and other in places and 0 < places[other] - places[one] <= _NEIGHBOURS for one, other in pairs
     )
     return near / len(pairs)
+
+
+def _cause_apart(alignment: Alignment, before: Alignment | None, context: Context) -> float:
+    """Return how much of a cause stands neither in the statement of its effect nor in one beside that."""
+    if not alignment.claim.is_cause or before is None or not before.tops:
+        return 0.0
+    effect = before.tops[0][0]
+    near = [effect + step for step in (-1, 0, 1)]
+    found = sum(
+        weight * max(context.where(word).get(number, 0.0) for number in near) for word, weight in alignment.content
+    )
+    return 1.0 - min(found / _whole(alignment), 1.0)
 
 
 def _margin(alignment: Alignment) -> float:
