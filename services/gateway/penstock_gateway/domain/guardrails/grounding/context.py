@@ -68,7 +68,7 @@ class Context:
         self.passages = list(passages)
         self.units: list[Indexed] = []
         self.by_stem: defaultdict[str, dict[int, float]] = defaultdict(dict)
-        self.by_meaning: defaultdict[int, set[int]] = defaultdict(set)
+        self.by_meaning: defaultdict[int, set[str]] = defaultdict(set)
         heads: dict[tuple[str, ...], Head] = {}
         for statement in statements_of(passages):
             head = heads.get(statement.heads)
@@ -82,10 +82,13 @@ class Context:
         words = words_of(statement.text)
         number = len(self.units)
         for word in words:
-            if word.weight:
-                self.by_stem[word.stem][number] = EXACT
+            if not word.weight:
+                continue
+            places = self.by_stem[word.stem]
+            if not places:
                 for meaning in word.meanings:
-                    self.by_meaning[meaning].add(number)
+                    self.by_meaning[meaning].add(word.stem)
+            places[number] = EXACT
         quantities = quantities_of(words)
         if quantities and _ITEM.match(statement.text):
             quantities = [one for one in quantities if one.at]
@@ -102,8 +105,9 @@ class Context:
     def _where(self, word: Word) -> dict[int, float]:
         found = dict(self.by_stem.get(word.stem, ()))
         for meaning in word.meanings:
-            for number in self.by_meaning.get(meaning, ()):
-                found.setdefault(number, MEANING)
+            for stem in self.by_meaning.get(meaning, ()):
+                for number in self.by_stem[stem]:
+                    found.setdefault(number, MEANING)
         if len(word.stem) >= _LEAST_PREFIX and not word.is_name:
             for stem in self._beginning_alike(word.stem):
                 for number in self.by_stem[stem]:

@@ -16,10 +16,6 @@ _TOKEN = re.compile(
     r"|(?P<mark>[%°€$£])"
 )
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_GLUED = re.compile(
-    r"(\d)(?=(?:ms|s|m|h|d|min|kg|g|mg|km|cm|mm|nm|kb|mb|gb|tb|kib|mib|gib|w|kw|v|kv|hz|khz|mhz|ghz|eur|usd)\b)",
-    re.IGNORECASE,
-)
 _CONTRACTED = {
     "can't": ("can", "not"), "cannot": ("can", "not"), "won't": ("will", "not"), "shan't": ("shall", "not"),
     "ain't": ("is", "not"),
@@ -63,7 +59,7 @@ def tidy(text: str) -> str:
 def words_of(text: str) -> list[Word]:
     """Return the words of a tidy text in order; names in code give their parts."""
     found: list[Word] = []
-    for match in _TOKEN.finditer(_GLUED.sub(r"\1 ", text) if _GLUED.search(text) else text):
+    for match in _TOKEN.finditer(text):
         kind, shown, start = match.lastgroup, match.group(), match.start()
         if kind == "word":
             _add_word(found, shown, text, start)
@@ -76,9 +72,9 @@ def words_of(text: str) -> list[Word]:
 
 
 def _add_word(found: list[Word], shown: str, text: str, start: int) -> None:
-    if shown.isalpha() and (shown.islower() or not _HUMP.search(shown)):
-        stem, weight, meanings = _reading(shown.lower())
-        found.append(Word(shown.lower(), stem, weight, weight == 1.0 and _is_name(shown, text, start), meanings, start))
+    if shown.islower() and shown.isalpha():
+        stem, weight, meanings = _reading(shown)
+        found.append(Word(shown, stem, weight, False, meanings, start))
         return
     for part in _HUMP.split(shown):
         lower = part.lower()
