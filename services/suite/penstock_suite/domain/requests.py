@@ -159,6 +159,13 @@ class CompressionEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundingEvaluationRequest:
+    """Judge the grounding check by the labelled answers of a file."""
+
+    dataset: Path
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalEvaluationRequest:
     """Judge search modes by documents and questions, with each of the models and each of the splitters (none: the defaults)."""
 
