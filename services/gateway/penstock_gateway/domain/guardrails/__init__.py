@@ -1,0 +1,1 @@
+"""Guardrails: what is looked for in what goes in and comes out."""
