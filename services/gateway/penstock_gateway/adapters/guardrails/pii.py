@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from penstock_gateway.domain.guardrails.pii.detector import Detector
+from penstock_gateway.domain.guardrails.pii.likeness import weights_from
+from penstock_gateway.domain.guardrails.pii.named import LearnedNames
 
 
 def detector() -> Detector:
-    """Return the detector."""
-    return Detector()
+    """Return the detector; the weights are read anew by each call.
+
+    Raises:
+        UnusableWeights: if the package's weights are damaged.
+    """
+    return Detector(LearnedNames(weights_from((files(__package__) / "pii_weights.bin").read_bytes())))

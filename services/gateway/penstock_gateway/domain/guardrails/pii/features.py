@@ -1,0 +1,125 @@
+"""What is said of a word that may be part of a person's name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from penstock_gateway.domain.guardrails.pii.finding import Finding
+from penstock_gateway.domain.guardrails.pii.likeness import Weights
+from penstock_gateway.domain.guardrails.pii.tokens import (
+    Token,
+    begins_sentence,
+    class_of,
+    kind_near,
+    mail_parts,
+    mark_before,
+    mark_behind,
+)
+
+_EDGE = Token("", 0, 0, "", "")
+# What introduces a name that may be written in small letters.
+_SMALL_NAMES_BEHIND = frozenset("i'm im its it's hey hi hello thx thanks name called ich bin ciao hola hallo salut hej hoi @ is".split())
+
+
+class Around(NamedTuple):
+    """A text as its words are judged: likenesses are looked up once for each word."""
+
+    text: str
+    tokens: list[Token]
+    known: Sequence[Finding]
+    mails: frozenset[str]
+    likenesses: dict[str, tuple[float, float]]
+    weights: Weights
+
+    def likeness(self, lower: str) -> tuple[float, float]:
+        found = self.likenesses.get(lower)
+        if found is None:
+            found = self.likenesses[lower] = self.weights.likeness(lower)
+        return found
+
+
+def around(text: str, tokens: list[Token], known: Sequence[Finding], weights: Weights) -> Around:
+    """Return the text to judge."""
+    return Around(text, tokens, known, mail_parts(text, known), {}, weights)
+
+
+def may_be_a_name(all_: Around, place: int) -> bool:
+    """Return whether a word is judged at all: it has a capital, or it is introduced as a name."""
+    token = all_.tokens[place]
+    if token.shape in {"Xx", "X-x", "XX", "X", "XxX"}:
+        return True
+    if token.shape != "x" or place == 0 and not all_.text.startswith("@"):
+        return False
+    before = all_.tokens[place - 1].lower if place else "@"
+    return before in _SMALL_NAMES_BEHIND or all_.text[token.start - 1 : token.start] == "@"
+
+
+def _level(odds: float) -> str:
+    """Return log-odds in steps."""
+    return str(max(-4, min(4, round(odds))))
+
+
+def features_of(all_: Around, place: int, tagged: str) -> list[str]:
+    """Return the features of one word; ``tagged`` says what the words before it were taken for (N name, o other)."""
+    tokens = all_.tokens
+    token = tokens[place]
+    before = tokens[place - 1] if place else _EDGE
+    behind = tokens[place + 1] if place + 1 < len(tokens) else _EDGE
+    second_before = tokens[place - 2] if place > 1 else _EDGE
+    second_behind = tokens[place + 2] if place + 2 < len(tokens) else _EDGE
+    text = all_.text
+    gap_before = text[before.end : token.start] if before.text else "^"
+    gap_behind = text[token.end : behind.start] if behind.text else "$"
+    name, other = all_.likeness(token.lower)
+    near = kind_near(all_.known, token.start, token.end)
+    level = _level(name) + "/" + _level(other)
+    start = "s" if begins_sentence(text, token.start) else "m"
+    joined = _joined(gap_before) + _joined(gap_behind)
+    left, right = class_of(before.lower), class_of(behind.lower)
+    beside = _beside(all_, before, gap_before) + "|" + _beside(all_, behind, gap_behind)
+    mark = mark_before(text, token.start) + mark_behind(text, token.end)
+    return [
+        "l" + level,
+        "L" + level + start + token.shape,
+        "n" + _level(name),
+        "N" + _level(name - other) + start,
+        "h" + token.shape + start,
+        "H" + token.shape + str(min(len(token.text), 5)),
+        "p" + before.lower + gap_before[:2],
+        "b" + behind.lower + gap_behind[:2],
+        "P" + second_before.lower + before.lower,
+        "c" + left + "," + right + joined,
+        "C" + left + _level(name) + _joined(gap_before),
+        "D" + right + _level(name) + _joined(gap_behind),
+        "x" + class_of(second_before.lower) + left,
+        "X" + right + class_of(second_behind.lower),
+        "m" + mark + start,
+        "M" + mark[0] + _level(name),
+        "K" + mark[1:] + _level(name),
+        "i" + beside,
+        "I" + beside + _level(name),
+        "t" + tagged[-1:] + _joined(gap_before),
+        "T" + tagged[-1:] + _joined(gap_before) + _level(name),
+        "k" + near[0] + "," + near[1],
+        "e" + ("1" if token.lower in all_.mails else "0"),
+        "d" + ("1" if all_.known else "0") + start,
+        "w" + class_of(token.lower),
+        "W" + class_of(token.lower) + left + _level(name),
+    ]
+
+
+def _joined(gap: str) -> str:
+    """Return whether words stand side by side."""
+    if gap == " " or gap == "":
+        return "_"
+    if gap == ". ":
+        return "."
+    return "," if gap == ", " else "~"
+
+
+def _beside(all_: Around, token: Token, gap: str) -> str:
+    if not token.text or _joined(gap) == "~":
+        return "-"
+    name, other = all_.likeness(token.lower)
+    return token.shape + str(max(-2, min(2, round(name / 2)))) + str(max(-1, min(1, round(other / 3)))) + _joined(gap)
