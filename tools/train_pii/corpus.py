@@ -18,6 +18,14 @@ _LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏ\u1e00-\u1eff '\-]{2,24}$")
 _CYRILLIC = re.compile(r"[\u0400-\u052f\-]{2,24}$")
 
 
+_MONTHS = {
+    "en": "January February March April May June July August September October November December Jan Feb Aug Sept Oct Nov Dec",
+    "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+    "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+    "es": "de\u00a0enero de\u00a0mayo de\u00a0agosto",
+}
+
+
 class Names(NamedTuple):
     """First and last names of a locale."""
 
@@ -112,6 +120,14 @@ class Filler:
             return self.company(), False
         if slot in "BPM":
             return dice.choice(self.words[{"B": "brands", "P": "places", "M": "days"}[slot]]), False
+        if slot == "A":
+            if dice.random() < 0.5:
+                return dice.choice(self.words["acronyms"]), False
+            return "".join(dice.choices("ABCDEFGHIKLMNOPRSTUVWXZ", k=dice.randint(2, 5))), False
+        if slot == "G":
+            return dice.choice(self.words["nationalities"]), False
+        if slot == "d":
+            return self.written_date(language), False
         if slot == "W":
             own = self.common.get(language, self.common["en"])
             if language in {"en", "de"} and dice.random() < 0.6:
@@ -121,6 +137,13 @@ class Filler:
         if slot == "w":
             return dice.choice(self.common.get(language, self.common["en"])).lower(), False
         return self.number(slot), False
+
+    def written_date(self, language: str) -> str:
+        """Return a date with its month as a word, with or without a year."""
+        dice, day = self.dice, self.dice.randint(1, 28)
+        month = dice.choice(_MONTHS.get(language, _MONTHS["en"]).split())
+        dated = f"{day}. {month}" if language == "de" else f"{month} {day}" if language == "en" and dice.random() < 0.3 else f"{day} {month}"
+        return dated + (f" {dice.randint(1950, 2032)}" if dice.random() < 0.5 else "")
 
     def number(self, slot: str) -> str:
         dice = self.dice

@@ -59,7 +59,7 @@ def learned_words(locales: dict[str, Names], common: dict[str, list[str]], dice:
             words.append(word.lower())
             classes.append(2)
             weights.append(4.0)
-    for kind in ("german", "english", "days", "company_heads"):
+    for kind in ("german", "english", "days", "company_heads", "acronyms", "nationalities"):
         for word in lists[kind]:
             words.append(word.lower())
             classes.append(0)

@@ -29,7 +29,9 @@ _BLOCK = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:\\n|[\s\S]){0,12000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|(?:(?:\\n|\s)+(?:[A-Za-z0-9+/=]{16,}|[A-Z][\w-]+: [^\n]*))*)"
 )
 # What begins the name of a secret, in small letters; each is looked for by itself, so they are few.
-_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie", "credential", "bearer", "kennwort", "contrase", "senha", "jeton", "clave", "senord", "wachtwoord", "geheim", "sid=", "identified by", "pin:", "chiave", "segret", "salt")
+_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie")
+# These stand as words of their own.
+_WORDS = frozenset("credential credentials bearer kennwort contraseña contrasena senha jeton clave lösenord lösenordet wachtwoord geheim geheimnis sid identified pin chiave segreto segreta salt".split())
 _FAR_STEMS = ("пароль", "ключ", "токен", "パスワード", "トークン", "暗証", "密码", "密钥", "口令", "令牌", "كلمة", "الرمز", "رمز", "hasł", "lösenord", "пароля", "пароле")
 _NAME_REST = r"[\w\-.]{0,32}[\"'`\])]{0,2}(?: id)?(?:\s?\[[^\]\n]{0,24}\])?"
 _SAID = r"is|was|ist|war|lautet|est|es|era|è|é|jest|to|är|было|это|:|=|は|が|是|为|هي|هو|:|："
@@ -75,7 +77,7 @@ def has_enough_signs(value: str) -> bool:
 
 def _named(scanned: Scanned) -> Iterator[Finding]:
     lower = scanned.lower
-    stems = _STEMS if lower.isascii() else _STEMS + _FAR_STEMS
+    stems = (*_STEMS, *(_WORDS & scanned.words), *(() if scanned.is_ascii else _FAR_STEMS))
     for stem in stems:
         at = lower.find(stem)
         while at >= 0:
@@ -85,7 +87,7 @@ def _named(scanned: Scanned) -> Iterator[Finding]:
 
 
 def _value_of(scanned: Scanned, stem: str, at: int) -> tuple[int, int] | None:
-    text, behind = scanned.text, at + len(stem.rstrip("=: "))
+    text, behind = scanned.text, at + len(stem)
     if stem == "auth" and scanned.lower.startswith(("author", "authen"), at) and not scanned.lower.startswith("authoriz", at):
         return None
     if stem == "pass" and not _PASSWORD.match(scanned.lower, at):
@@ -125,10 +127,10 @@ def _is_set(scanned: Scanned, stem: str, value: str, at: int) -> bool:
         return False
     if value.startswith(("sha256:", "SHA256:", "/", "./", "~/", "MD5:", "@")) or value.endswith(("()", "(")):
         return False
-    if stem in {"token", "key", "auth", "cookie", "credential", "salt", "chiave", "clave", "pin:"}:
+    if stem in {"token", "key", "auth", "cookie", "credential", "credentials", "salt", "chiave", "clave", "pin"}:
         return _is_key_like(scanned, stem, value, at)
     if value.replace(".", "").replace(":", "").isdigit():
-        return stem in {"pass", "pwd", "secret", "kennwort", "contrase", "senha", "wachtwoord"} and len(value) >= 6  # noqa: PLR2004
+        return stem in {"pass", "pwd", "secret", "kennwort", "contraseña", "contrasena", "senha", "wachtwoord"} and len(value) >= 6  # noqa: PLR2004
     if any(not each.isalpha() for each in value) and " " not in value:
         return len(value) >= 6 or quoted  # noqa: PLR2004
     return _is_word_in_configuration(scanned, value, at, quoted=quoted)
@@ -144,7 +146,7 @@ def _is_word_in_configuration(scanned: Scanned, value: str, at: int, *, quoted: 
 def _is_key_like(scanned: Scanned, stem: str, value: str, at: int) -> bool:
     if value.isdigit():
         return False
-    if stem in {"clave", "chiave", "pin:"}:
+    if stem in {"clave", "chiave", "pin"}:
         return any(each.isdigit() for each in value) and len(value) >= 6 and has_mixed_signs(value, 6)  # noqa: PLR2004
     if _UUID.match(value):
         return stem in {"token", "auth"} or bool(_KEY_QUALIFIED.search(scanned.before(at, 24)))
@@ -156,7 +158,7 @@ def _is_key_like(scanned: Scanned, stem: str, value: str, at: int) -> bool:
 def _is_random_value(stem: str, value: str) -> bool:
     if is_placeholder(value) or _UUID.match(value) and stem not in {"sess", "token"} or "://" in value or "@" in value:
         return False
-    least = 8 if stem in {"pass", "pwd", "kennwort", "identified by", "wachtwoord", "contrase", "senha", "lösenord"} else 14
+    least = 8 if stem in {"pass", "pwd", "kennwort", "identified", "wachtwoord", "contraseña", "contrasena", "senha", "lösenord"} else 14
     return has_mixed_signs(value, least) and entropy(value) >= 2.5 and not value.startswith(("SHA256", "sha256", "MD5"))  # noqa: PLR2004
 
 
@@ -165,7 +167,7 @@ def _is_spoken_secret(stem: str, value: str) -> bool:
     value = value.rstrip(".,;:!?)") if not value.endswith("!") or len(value) < 6 else value  # noqa: PLR2004
     if len(value) < 6 or is_placeholder(value) or "://" in value or "@" in value and "." in value:  # noqa: PLR2004
         return False
-    if stem in {"pass", "pwd", "kennwort", "contrase", "senha", "wachtwoord", "senord", "lösenord", "hasł", "пароль", "パスワード", "密码", "口令", "كلمة", "clave", "secret", "segret", "geheim", "暗証"}:
+    if stem in {"pass", "pwd", "kennwort", "contraseña", "contrasena", "senha", "wachtwoord", "lösenordet", "lösenord", "hasł", "пароль", "パスワード", "密码", "口令", "كلمة", "clave", "secret", "segreto", "segreta", "geheim", "暗証"}:
         digits = sum(each.isdigit() for each in value)
         letters = sum(each.isalpha() for each in value)
         signs = len(value) - digits - letters

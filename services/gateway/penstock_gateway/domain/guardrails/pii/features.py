@@ -22,6 +22,9 @@ _EDGE = Token("", 0, 0, "", "")
 _SMALL_NAMES_BEHIND = frozenset("i'm im its it's hey hi hello thx thanks name called ich bin ciao hola hallo salut hej hoi @ is".split())
 
 
+_LEAST_OF_A_SMALL_NAME = 0.5
+
+
 class Around(NamedTuple):
     """A text as its words are judged: likenesses are looked up once for each word."""
 
@@ -47,12 +50,41 @@ def around(text: str, tokens: list[Token], known: Sequence[Finding], weights: We
 def may_be_a_name(all_: Around, place: int) -> bool:
     """Return whether a word is judged at all: it has a capital, or it is introduced as a name."""
     token = all_.tokens[place]
-    if token.shape in {"Xx", "X-x", "XX", "X", "XxX"}:
-        return True
-    if token.shape != "x" or place == 0 and not all_.text.startswith("@"):
+    if token.shape in {"Xx", "X-x", "XxX"}:
+        return all_.text[token.start - 1 : token.start] not in {"@", "_"}
+    if token.shape == "X":
+        return _is_an_initial(all_, place)
+    if token.shape == "XX":
+        return len(token.text) > 2 and (all_.likeness(token.lower)[0] > 0 or _is_inverted(all_, place))  # noqa: PLR2004 - mostly no names
+    return token.shape == "x" and place > 0 and _is_introduced(all_, place)
+
+
+def _is_introduced(all_: Around, place: int) -> bool:
+    """Return whether a name in small letters is introduced, as in "hi, i'm dana"."""
+    before = all_.tokens[place - 1].lower
+    said = all_.text[all_.tokens[place - 1].start : all_.tokens[place].start].rstrip().lower()
+    if not {before, said} & _SMALL_NAMES_BEHIND or "-" in all_.tokens[place].text:
         return False
-    before = all_.tokens[place - 1].lower if place else "@"
-    return before in _SMALL_NAMES_BEHIND or all_.text[token.start - 1 : token.start] == "@"
+    if before == "is" and (place < 2 or all_.tokens[place - 2].lower not in {"name", "this"}):  # noqa: PLR2004
+        return False
+    return all_.likeness(all_.tokens[place].lower)[0] > _LEAST_OF_A_SMALL_NAME
+
+
+def _is_an_initial(all_: Around, place: int) -> bool:
+    """Return whether one capital letter has a full stop, and a word with a capital beside it."""
+    token = all_.tokens[place]
+    if all_.text[token.end : token.end + 1] != "." or place + 1 >= len(all_.tokens):
+        return False
+    behind = all_.tokens[place + 1]
+    return all_.text[token.end : behind.start] in {". ", "."} and behind.shape != "x"
+
+
+def _is_inverted(all_: Around, place: int) -> bool:
+    """Return whether a word in capitals stands before a comma and a name: OKAFOR, Chidi."""
+    if place + 1 >= len(all_.tokens):
+        return False
+    token, behind = all_.tokens[place], all_.tokens[place + 1]
+    return all_.text[token.end : behind.start] == ", " and behind.shape == "Xx" and all_.likeness(behind.lower)[0] > 0
 
 
 def _level(odds: float) -> str:
@@ -104,9 +136,17 @@ def features_of(all_: Around, place: int, tagged: str) -> list[str]:
         "k" + near[0] + "," + near[1],
         "e" + ("1" if token.lower in all_.mails else "0"),
         "d" + ("1" if all_.known else "0") + start,
+        "o" + _others(all_, place),
+        "O" + _others(all_, place) + _level(name),
         "w" + class_of(token.lower),
         "W" + class_of(token.lower) + left + _level(name),
     ]
+
+
+def _others(all_: Around, place: int) -> str:
+    """Return whether words with capitals near by look like places or brands."""
+    near = all_.tokens[max(0, place - 3) : place] + all_.tokens[place + 1 : place + 4]
+    return _level(max((all_.likeness(one.lower)[1] for one in near if one.shape != "x"), default=-4.0) / 2)
 
 
 def _joined(gap: str) -> str:

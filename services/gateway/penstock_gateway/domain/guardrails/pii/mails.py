@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 
-_LOCAL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}$")
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_][^\W_-]{1,62}(?![\w@])|\[\d{1,3}(?:\.\d{1,3}){3}\]")
+# Letters of scripts that part words with spaces: in others a sentence would be taken for a part of an address.
+_SIGN = "A-Za-z0-9\u00aa-\u024f\u0370-\u06ff\u0900-\u0dff\u1e00-\u1fff"
+_LOCAL = re.compile(rf"[{_SIGN}_.!#$%&'*+/=?^`{{|}}~-]{{1,64}}$")
+_DOMAIN = re.compile(rf"(?:[{_SIGN}](?:[{_SIGN}_-]{{0,61}}[{_SIGN}])?\.)+(?:[A-Za-z]{{2,63}}|[{_SIGN}]{{2,63}})(?![A-Za-z0-9_@])|\[\d{1,3}(?:\.\d{1,3}){3}\]")
 _PLACEHOLDER = re.compile(r"(?:your|user|name|someone|you)[-_]?(?:name|mail|email)?@(?:your|domain|company|my)[-_.]?(?:domain|company)?\b", re.IGNORECASE)
 _LOCAL_LENGTH = 64
 _OPENS = "!#$%&'*+/=?^`{|}~.-"
@@ -22,9 +24,8 @@ _SPELLED = re.compile(
     re.IGNORECASE,
 )
 _HALF_SPELLED = re.compile(rf"(?<![\w@.])[\w+-]+(?:[._][\w+-]+)+\s*(?:\s(?:{_AT})\s|\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])|(?<![\w@.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])", re.IGNORECASE)
-_GATES = (" dot ", " punkt ", " point ", " punto ", " ponto ", " punt ", "(at)", "[at]", "{at}", "[dot]", "(dot)")
+_DOT_WORDS = frozenset("dot punkt point punto ponto punt kropka".split())
 _FAR_GATES = (" kropka ", " точка ", "ドット", " نقطة ", " ät ")
-_AT_GATE = re.compile(r"[\w]\s(?:at|arobase|arroba|chiocciola)\s[\w-]+\.[a-z]")
 
 
 def mails(scanned: Scanned) -> Iterator[Finding]:
@@ -35,8 +36,7 @@ def mails(scanned: Scanned) -> Iterator[Finding]:
         if found := _around(text, at):
             yield Finding(Kind.EMAIL, *found, 1.0)
         at = text.find("@", at + 1)
-    lower = scanned.lower
-    if any(gate in lower for gate in _GATES) or (not text.isascii() and any(gate in lower for gate in _FAR_GATES)):
+    if scanned.has(_DOT_WORDS, _FAR_GATES):
         for match in _SPELLED.finditer(text):
             yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
         for match in _HALF_SPELLED.finditer(text):

@@ -13,6 +13,8 @@ from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 # Analysts write [.] and (.) so that nobody follows an address.
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\[dot\])"
 _FOUR = re.compile(rf"(\d{{1,3}}){_DOT}(\d{{1,3}}){_DOT}(\d{{1,3}}){_DOT}(\d{{1,3}})(?!\d|{_DOT}\d|[A-Za-z_]|-[A-Za-z0-9]*\d)")
+_FIRST_OF_DOT = frozenset(".[(")
+_SIX_AT_ALL = re.compile(r":[0-9A-Fa-f]{0,4}:(?:[0-9A-Fa-f]{1,4}|$|[/\s%])")
 _BEFORE_FOUR = re.compile(r"(?:[A-Za-z0-9_.§]|[A-Za-z][/-]|/v|\d[-:])$")
 _SIX = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}:|:(?=:))[0-9A-Fa-f:]*(?:\d{1,3}(?:\.\d{1,3}){3})?")
 _MASK = re.compile(r"(?:net ?mask|subnet ?mask|netzmaske|subnetzmaske|masque|máscara|maschera|wildcard|mask)\W{0,3}$")
@@ -38,15 +40,15 @@ def addresses(scanned: Scanned) -> Iterator[Finding]:
     """Yield the addresses of hosts: no masks, nothing that stands for any host or for this one, no versions."""
     text, last = scanned.text, -1
     if "." in text:
-        for start, _ in scanned.runs:
-            if start <= last:
+        for start, end in scanned.runs:
+            if start <= last or end - start > 3 or text[end : end + 1] not in _FIRST_OF_DOT:  # noqa: PLR2004
                 continue
             match = _FOUR.match(text, start)
             if match and not _BEFORE_FOUR.search(text, max(0, start - 2), start):
                 last = match.end()
                 if score := _score(scanned, match):
                     yield Finding(Kind.IP_ADDRESS, start, last, score)
-    if "::" in text or text.count(":") >= 7:  # noqa: PLR2004 - eight groups
+    if _SIX_AT_ALL.search(text):
         yield from _of_version_6(text)
 
 

@@ -25,6 +25,7 @@ _IBAN_HEAD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[ -]?$")
 _CARD_GAPS = re.compile(r"[ \-_]{1,2}|\.")
 # An hour, an amount or a version is no part of a card.
 _MAX_GROUPS = 20
+_SHORTEST_CARD = 13
 _IINS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})$|5[1-5]\d{14}$|2(?:22[1-9]|2[3-9]\d|[3-6]\d\d|7[01]\d|720)\d{12}$|3[47]\d{13}$|"
     r"3(?:0[0-5]|09|6\d|[89]\d)\d{11,16}$|35(?:2[89]|[3-8]\d)\d{12,15}$|6(?:011|4[4-9]\d|5\d\d)\d{12,15}$|62\d{14,17}$|"
@@ -57,6 +58,8 @@ def mod_97(iban: str) -> bool:
 def ibans(scanned: Scanned) -> Iterator[Finding]:
     """Yield the IBANs of known countries whose length and check digits fit."""
     for start, _ in scanned.runs:
+        if not start or not scanned.text[start - 1].isalpha():
+            continue
         if head := _IBAN_HEAD.search(scanned.text, max(0, start - 3), start):
             length = _LENGTHS.get(scanned.text[head.start() : head.start() + 2].upper())
             match = _IBAN.match(scanned.text, head.start()) if length else None
@@ -79,8 +82,13 @@ def _fitting(text: str, match: re.Match[str], length: int) -> int | None:
 def cards(scanned: Scanned) -> Iterator[Finding]:
     """Yield the card numbers: digits of an issuer's range that pass Luhn's check, whatever parts them."""
     groups = scanned.runs
-    first = 0
-    while first < len(groups):
+    for first, last in scanned.clusters:
+        if sum([end - start for start, end in groups[first : last + 1]]) >= _SHORTEST_CARD:
+            yield from _cards_among(scanned, groups, first, last)
+
+
+def _cards_among(scanned: Scanned, groups: list[tuple[int, int]], first: int, last: int) -> Iterator[Finding]:
+    while first <= last:
         found = _card_from(scanned, groups, first)
         if found is not None:
             yield Finding(Kind.CREDIT_CARD, groups[first][0], groups[found][1], 1.0)

@@ -23,7 +23,7 @@ _NOT_A_PASSPORT = re.compile(
 
 def passports(scanned: Scanned) -> Iterator[Finding]:
     """Yield the numbers of passports, where the text says that there are some."""
-    cue = cues.PASSPORT.search(scanned.lower)
+    cue = cues.PASSPORT.search(scanned.lower) if scanned.has(_PASSPORT_WORDS, _FAR_PASSPORT_STEMS) else None
     if "<<" in scanned.text:
         for match in _MRZ.finditer(scanned.text):
             yield Finding(Kind.PASSPORT, *match.span("number"), 0.98)
@@ -37,6 +37,21 @@ def passports(scanned: Scanned) -> Iterator[Finding]:
         if nearest < 0:
             continue
         yield Finding(Kind.PASSPORT, match.start(), match.end(), 0.9 if nearest > _REACH - 60 else 0.75)
+
+
+_PASSPORT_WORDS = frozenset(
+    "passport passports pass passnr passnummer passnummern reisepass reisepasses reisepässe reisepassnummer reisedokument reisedokuments ausweis ausweises ausweisnummer personalausweis passeport passeports pasaporte pasaportes "
+    "passaporto passaporte passaportes passaporti paspoort paspoorten paspoortnummer reisdocument paszport paszportu paszportem travel visa muster manifest crew mrz border passportno passportnumber passport_no".split()
+)
+_FAR_PASSPORT_STEMS = ("паспорт", "パスポート", "旅券", "护照", "護照", "جواز")
+_BIRTH_WORDS = frozenset(
+    "born b dob d birth birthdate birthday birthdays bday dateofbirth geb geboren geborene geborener geborenen geburtsdatum geburtstag geburtstags geburt gebdatum gebdat jahrgang né née nés nées naissance ddn anniversaire naiss "
+    "nac nací nació naci nacio nacido nacida nacidos nacidas nacimiento cumpleaños nato nata nati nate nascita nascite compleanno geboortedatum geboorte geboorteplaats verjaardag jarig nascido nascida nascidos nascimento nasceu nasci nasc dn aniversário "
+    "ur urodzony urodzona urodzeni urodzenia urodz urodzin urodziny född födda född födelsedatum födelsedag fyller f naciste".split()
+)
+_FAR_BIRTH_STEMS = ("родил", "рожд", "р.", "生", "誕生", "ميلاد", "مولود", "مواليد", "ولد", "✶", "★", "urodz", "ur.")
+# How far from a word about birth a date may stand.
+_NEAR_BEHIND, _NEAR_BEFORE = 90, 72
 
 
 def _is_other(scanned: Scanned, match: re.Match[str]) -> bool:
@@ -96,12 +111,13 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
     """Yield the dates that the text says are births."""
     last = 0
     column: _Column | None = None
+    if not scanned.runs or not (places := _places_of_births(scanned)):
+        return
     for start, end in scanned.runs:
         if start < last or end - start not in {1, 2, 4, 8}:
             continue
         column = column or _column(scanned.lower)
-        near = scanned.lower[max(last, start - _CUE_REACH) : end + 60]
-        if not column.mark and not (cues.BIRTH_BEFORE.search(near) or _BIRTH_AT_ALL.search(near)):
+        if not column.mark and not any([start - _NEAR_BEHIND <= place <= end + _NEAR_BEFORE for place in places]):
             continue
         match = _date_at(scanned, start, max(last, start - 34))
         if match is None:
@@ -111,7 +127,13 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
             yield Finding(Kind.DATE_OF_BIRTH, match.start(), match.end(), 0.9)
 
 
-_BIRTH_AT_ALL = re.compile("生|birth|born")
+def _places_of_births(scanned: Scanned) -> list[int]:
+    places = scanned.places(_BIRTH_WORDS, _FAR_BIRTH_STEMS)
+    at = scanned.text.find("*")
+    while at >= 0:
+        places.append(at)
+        at = scanned.text.find("*", at + 1)
+    return places
 
 
 def _date_at(scanned: Scanned, digits: int, earliest: int) -> re.Match[str] | None:

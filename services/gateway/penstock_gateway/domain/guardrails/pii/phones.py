@@ -45,20 +45,18 @@ class _Candidate(NamedTuple):
 def phones(scanned: Scanned) -> Iterator[Finding]:
     """Yield the telephone numbers."""
     groups = scanned.runs
-    first = 0
-    while first < len(groups):
-        last = _last_of_cluster(scanned.text, groups, first)
-        taken = _from_cluster(scanned, groups, first, last)
-        if taken is not None:
-            yield taken[0]
-            first = taken[1] + 1
-        else:
-            first = last + 1
+    for first, end in scanned.clusters:
+        while first <= end:
+            last = _last_of_cluster(scanned.text, groups, first, end)
+            taken = _from_cluster(scanned, groups, first, last)
+            if taken is not None:
+                yield taken[0]
+            first = (taken[1] if taken else last) + 1
 
 
-def _last_of_cluster(text: str, groups: list[tuple[int, int]], first: int) -> int:
+def _last_of_cluster(text: str, groups: list[tuple[int, int]], first: int, end: int) -> int:
     last = first
-    while last + 1 < len(groups) and _GAP.fullmatch(text, groups[last][1], groups[last + 1][0]):
+    while last < end and _GAP.fullmatch(text, groups[last][1], groups[last + 1][0]):
         last += 1
     return last
 

@@ -65,8 +65,28 @@ _MARKS = tuple(
     for characters, plain in ((_SPACES, " "), (_DASHES, "-"), (_SINGLE, "'"), (_DOUBLE, '"'), (_IDEOGRAPHIC, "."))
 )
 _PLAIN = _Plain()
-_DIGITS = re.compile(r"[0-9]+")
+_IS_DIGIT = bytes(ord("x") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
+_IS_NO_SPACE = bytes(ord(" ") if chr(byte).isspace() else ord("x") for byte in range(128)) + b"x" * 128
+_SMALL_LETTERS = bytes(
+    ord(chr(byte).lower()) if chr(byte).isalpha() and ord(chr(byte).lower()) < 256 else ord(" ") for byte in range(256)  # noqa: PLR2004 - Latin-1
+)
 _SHORT = 16
+# Characters between digits of one number, and the digits of the shortest one.
+_CLOSE = 3
+_FEWEST = 7
+
+
+def _stretches(mask: bytes, least: bytes) -> list[tuple[int, int]]:
+    """Return where the mask has at least so many ``x`` side by side."""
+    found: list[tuple[int, int]] = []
+    start = mask.find(least)
+    while start >= 0:
+        end = mask.find(b" ", start)
+        if end < 0:
+            end = len(mask)
+        found.append((start, end))
+        start = mask.find(least, end)
+    return found
 
 
 class Word(NamedTuple):
@@ -98,6 +118,28 @@ class Scanned:
             return start, end
         return self._places[start], self._places[end - 1] + 1
 
+    def has(self, words: frozenset[str], stems: Sequence[str] = ()) -> bool:
+        """Return whether one of the words is in the text, or a stem where the text is not ASCII alone."""
+        if not words.isdisjoint(self.words):
+            return True
+        return not self.is_ascii and any([stem in self.lower for stem in stems])
+
+    def places(self, words: frozenset[str], stems: Sequence[str] = ()) -> list[int]:
+        """Return where those words and stems stand; words of one or two letters are abbreviations, with their full stop."""
+        found: list[int] = []
+        shortened = [one + "." if len(one) <= 2 and one.isascii() else one for one in words & self.words]  # noqa: PLR2004
+        for one in (*shortened, *(() if self.is_ascii else stems)):
+            at = self.lower.find(one)
+            while at >= 0:
+                found.append(at)
+                at = self.lower.find(one, at + 1)
+        return found
+
+    @cached_property
+    def is_ascii(self) -> bool:
+        """Whether it has ASCII alone."""
+        return self.text.isascii()
+
     @cached_property
     def lower(self) -> str:
         """The text in small letters, of the same length."""
@@ -107,21 +149,42 @@ class Scanned:
         return "".join(each if len(each.lower()) != 1 else each.lower() for each in self.text)
 
     @cached_property
+    def _bytes(self) -> bytes:
+        """The text with ``?`` for each character beyond Latin-1: bytes are looked through many times faster."""
+        return self.text.encode("latin-1", "replace")
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words in small letters; of letters beyond Latin-1 none."""
+        return frozenset(self._bytes.translate(_SMALL_LETTERS).decode("latin-1").split(" "))
+
+    @cached_property
     def runs(self) -> list[tuple[int, int]]:
         """Where digits stand side by side."""
-        return [match.span() for match in _DIGITS.finditer(self.text)]
+        return _stretches(self._bytes.translate(_IS_DIGIT), b"x")
+
+    @cached_property
+    def clusters(self) -> list[tuple[int, int]]:
+        """Which runs of digits, first and last, stand close together and have seven digits and more."""
+        found: list[tuple[int, int]] = []
+        first = digits = 0
+        last_end = -9
+        for place, (start, end) in enumerate(self.runs):
+            if start - last_end > _CLOSE:
+                if digits >= _FEWEST:
+                    found.append((first, place - 1))
+                first, digits = place, 0
+            digits += end - start
+            last_end = end
+        if digits >= _FEWEST:
+            found.append((first, len(self.runs) - 1))
+        return found
 
     @cached_property
     def long_words(self) -> list[Word]:
         """The words of 16 characters and more."""
-        found: list[Word] = []
-        place = 0
-        for word in self.text.split():
-            if len(word) >= _SHORT:
-                place = self.text.index(word, place)
-                found.append(Word(word, place))
-                place += len(word)
-        return found
+        spans = _stretches(self._bytes.translate(_IS_NO_SPACE), b"x" * _SHORT)
+        return [Word(self.text[start:end], start) for start, end in spans]
 
     def before(self, place: int, length: int) -> str:
         """Return the small letters before a place, of its line and of the line above."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from penstock_gateway.domain.guardrails.pii import cues
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
@@ -34,24 +34,45 @@ _REPEATS = {"double": 2, "triple": 3, "treble": 3, "doppel": 2, "dubbel": 2, "do
 _KANJI = {each: value for value, each in enumerate("〇一二三四五六七八九")} | {"零": 0, "ゼロ": 0}
 _WORD = re.compile(r"[^\W\d_]+|\d+")
 _BETWEEN = re.compile(r"[\s,.\-–;]{1,3}(?:(?:and|dash|hyphen|space|then|und|et|y|e|punkt|strich|minus)[\s,\-]{1,2})?")
-_GATES = ("zero", "seven", "nine", "eight", "five", "double", "null", "sieben", "neun", "zéro", "sept", "cero", "siete", "nueve", "sette", "nove", "nul", "zeven", "negen", "siedem", "sju")
 _FAR_GATES = ("ноль", "семь", "девять", "восемь", "صفر")
 _KANJI_RUN = re.compile(r"(?:[〇零一二三四五六七八九][\s、,-]?){7,16}")
 _LEAST = 7
+_LATIN_DIGITS = frozenset(_VALUES) | frozenset(_REPEATS)
+# A number of seven digits is said with more different words than these; "a one in two chance" is not.
+_FEWEST_WORDS = 2
+# Of such a number one word at least is longer; "one" stands in many words.
+_SHORT_WORD = 3
 
 
 def spoken(scanned: Scanned) -> Iterator[Finding]:
     """Yield numbers of at least seven spelled digits: cards, social security numbers, telephone numbers."""
     lower = scanned.lower
-    if any(gate in lower for gate in _GATES) or (not lower.isascii() and any(gate in lower for gate in _FAR_GATES)):
+    said = _LATIN_DIGITS & scanned.words
+    if (len(said) > _FEWEST_WORDS and _counts(lower, [one for one in said if len(one) > _SHORT_WORD])) or (not scanned.is_ascii and _counts(lower, _FAR_GATES)):
         for digits, start, end in _sequences(lower):
             if kind := _kind(scanned, digits, start):
                 yield Finding(kind, start, end, 0.8)
-    if "〇" in lower or "零" in lower or "九" in lower or "七" in lower:
+    if not scanned.is_ascii and ("〇" in lower or "零" in lower or "九" in lower or "七" in lower):
         for match in _KANJI_RUN.finditer(lower):
             digits = "".join(str(_KANJI[each]) for each in match[0] if each in _KANJI)
             if kind := _kind(scanned, digits, match.start()):
                 yield Finding(kind, match.start(), match.start() + len(match[0].rstrip(" 、,-")), 0.8)
+
+
+def _counts(lower: str, gates: Sequence[str]) -> bool:
+    """Return whether a digit is spelled right behind one of these."""
+    for gate in gates:
+        at = lower.find(gate)
+        while at >= 0:
+            end = at + len(gate)
+            behind = None if lower[at - 1 : at].isalpha() else _NEXT.match(lower, end)
+            if behind and (_said(behind[1]) or behind[1] in _REPEATS):
+                return True
+            at = lower.find(gate, end)
+    return False
+
+
+_NEXT = re.compile(r"[\s,.\-–]{1,3}([^\W\d_]+)")
 
 
 def _sequences(lower: str) -> Iterator[tuple[str, int, int]]:

@@ -41,11 +41,24 @@ def tokens_of(text: str, known: Sequence[Finding]) -> list[Token]:
         if place < len(taken) and taken[place][0] < end:
             continue
         word = match[0]
-        if word[-2:] in {"'s", "'S"}:
-            word, end = word[:-2], end - 2
+        if "'" in word:
+            word, start, end = _bare(word, start, end)
         if word:
             found.append(Token(word, start, end, word.lower(), shape_of(word)))
     return found
+
+
+_CONTRACTED = re.compile(r"(?:'(?:s|ll|d|ve|m|re)|n't)$", re.IGNORECASE)
+_ELIDED = re.compile(r"(?:[LCJNSQMTlcjnsqmtd]|[Dd]all|[Dd]ell|[Aa]ll|[Nn]ell|[Ss]ull|[Uu]n|[Qq]u|[Ll]orsqu|[Pp]uisqu|[Jj]usqu|[Qq]uest)'(?=\w)")
+
+
+def _bare(word: str, start: int, end: int) -> tuple[str, int, int]:
+    """Return a word without what is contracted with it, and its place: ``Ann'll`` is Ann, ``l'ordre`` ordre."""
+    if match := _CONTRACTED.search(word):
+        word, end = word[: match.start()], start + match.start()
+    if match := _ELIDED.match(word):
+        word, start = word[match.end() :], start + match.end()
+    return word, start, end
 
 
 def shape_of(word: str) -> str:
