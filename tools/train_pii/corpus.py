@@ -26,6 +26,10 @@ _MONTHS = {
 }
 
 
+_LISTED = {"B": "brands", "P": "places", "M": "days", "G": "nationalities"}
+_SIGNS = "abcdefghkmnpqrstuvwxyzABCDEFGHKLMNPQRSTUVWXYZ23456789"
+
+
 class Names(NamedTuple):
     """First and last names of a locale."""
 
@@ -48,7 +52,7 @@ def names_by_locale() -> dict[str, Names]:
             if isinstance(listed, (list, tuple, dict)):
                 names = [one for one in listed if isinstance(one, str) and (_LATIN.match(one) or _CYRILLIC.match(one))]
                 (first if "first" in attribute else last).update(one.strip() for one in names)
-        if len(first) > 30 and len(last) > 15:  # noqa: PLR2004
+        if len(first) > 30 and len(last) > 15:
             found[module.name] = Names(sorted(first), sorted(last))
     return found
 
@@ -71,12 +75,14 @@ class Filler:
         self.latin = [names for names in locales.values() if _LATIN.match(names.first[0])]
 
     def names(self, language: str) -> Names:
+        """Return the names of a locale, of the language's own in two of five cases."""
         if language == "ru":
             return self.dice.choice(self.by_language["ru"] * 3 + self.by_language["bg"] + self.by_language["uk"])
         own = self.by_language.get(language)
         return self.dice.choice(own) if own and self.dice.random() < 0.4 else self.dice.choice(self.latin)
 
     def full(self, language: str) -> str:
+        """Return a whole name, as people write theirs."""
         names, dice = self.names(language), self.dice
         first, last = dice.choice(names.first), dice.choice(names.last)
         form = dice.random()
@@ -93,10 +99,13 @@ class Filler:
         if form < 0.92:
             return f"{first} {dice.choice('ABCDEFGHJKLMNPRSTW')}. {last}"
         if form < 0.95:
-            return f"{first} {dice.choice(('van', 'de', 'von', 'del', 'da', 'bin', 'Le', 'De', 'Mc'))} {last}".replace("Mc ", "Mc")
+            return f"{first} {dice.choice(('van', 'de', 'von', 'del', 'da', 'bin', 'Le', 'De', 'Mc'))} {last}".replace(
+                "Mc ", "Mc"
+            )
         return first if form < 0.98 else last
 
     def company(self) -> str:
+        """Return a company's name, in one of two cases with a family's."""
         dice = self.dice
         names = dice.choice(self.latin)
         head = dice.choice(self.words["company_heads"]) if dice.random() < 0.5 else dice.choice(names.last)
@@ -108,55 +117,65 @@ class Filler:
 
     def value(self, slot: str, language: str) -> tuple[str, bool]:
         """Return what a slot becomes, and whether that is a person."""
-        dice = self.dice
-        names = self.names(language)
+        dice, names = self.dice, self.names(language)
         if slot == "N":
             return self.full(language), True
         if slot in "FfLUI":
             name = dice.choice(names.first if slot in "Ff" else names.last)
-            shaped = {"f": name.lower(), "U": name.upper(), "I": name[0] + "."}.get(slot, name)
-            return shaped, True
+            return {"f": name.lower(), "U": name.upper(), "I": name[0] + "."}.get(slot, name), True
+        if slot in _LISTED:
+            return dice.choice(self.words[_LISTED[slot]]), False
         if slot == "C":
             return self.company(), False
-        if slot in "BPM":
-            return dice.choice(self.words[{"B": "brands", "P": "places", "M": "days"}[slot]]), False
-        if slot == "A":
-            if dice.random() < 0.5:
-                return dice.choice(self.words["acronyms"]), False
-            return "".join(dice.choices("ABCDEFGHIKLMNOPRSTUVWXZ", k=dice.randint(2, 5))), False
-        if slot == "G":
-            return dice.choice(self.words["nationalities"]), False
         if slot == "d":
             return self.written_date(language), False
-        if slot == "W":
-            own = self.common.get(language, self.common["en"])
-            if language in {"en", "de"} and dice.random() < 0.6:
-                return dice.choice(self.words["german" if language == "de" else "english"]), False
-            word = dice.choice(own)
-            return word[0].upper() + word[1:], False
+        return (self.word(slot, language) if slot in "AKWw" else self.number(slot)), False
+
+    def word(self, slot: str, language: str) -> str:
+        """Return a secret (K), an acronym (A), or a common word, with a capital (W) or without."""
+        dice = self.dice
+        if slot == "K":
+            return "".join(dice.choices(_SIGNS, k=dice.randint(9, 30))) + str(dice.randint(10, 99))
+        if slot == "A":
+            made = "".join(dice.choices("ABCDEFGHIKLMNOPRSTUVWXZ", k=dice.randint(2, 5)))
+            return dice.choice(self.words["acronyms"]) if dice.random() < 0.5 else made
+        word = dice.choice(self.common.get(language, self.common["en"]))
         if slot == "w":
-            return dice.choice(self.common.get(language, self.common["en"])).lower(), False
-        return self.number(slot), False
+            return word.lower()
+        if language in {"en", "de"} and dice.random() < 0.6:
+            return dice.choice(self.words["german" if language == "de" else "english"])
+        return word[0].upper() + word[1:]
 
     def written_date(self, language: str) -> str:
         """Return a date with its month as a word, with or without a year."""
         dice, day = self.dice, self.dice.randint(1, 28)
         month = dice.choice(_MONTHS.get(language, _MONTHS["en"]).split())
-        dated = f"{day}. {month}" if language == "de" else f"{month} {day}" if language == "en" and dice.random() < 0.3 else f"{day} {month}"
+        dated = (
+            f"{day}. {month}"
+            if language == "de"
+            else f"{month} {day}"
+            if language == "en" and dice.random() < 0.3
+            else f"{day} {month}"
+        )
         return dated + (f" {dice.randint(1950, 2032)}" if dice.random() < 0.5 else "")
 
     def number(self, slot: str) -> str:
+        """Return a mail address (E), a telephone number (H), a date (D), an address (S) or a number."""
         dice = self.dice
         if slot == "E":
             names = dice.choice(self.latin)
             local = re.sub(r"[^a-z]", "", dice.choice(names.first).lower()) or "info"
             return f"{local}.{dice.randint(1, 99)}@{dice.choice(('mail', 'post', 'firm'))}.example"
         if slot == "H":
-            return dice.choice(("+44 1632 960{}", "01632 960 {}", "+49 30 23125 {}", "06 39 98 {} 10", "555-0{}")).format(dice.randint(100, 199))
+            return dice.choice(
+                ("+44 1632 960{}", "01632 960 {}", "+49 30 23125 {}", "06 39 98 {} 10", "555-0{}")
+            ).format(dice.randint(100, 199))
         if slot == "D":
             return f"{dice.randint(1, 28):02d}.{dice.randint(1, 12):02d}.{dice.randint(1950, 2032)}"
         if slot == "S":
-            return dice.choice(("{} Long Lane, Marsh End", "Ringweg {}, 20999 Nordheim", "{}, rue du Port, 29999 Plouvan")).format(dice.randint(1, 99))
+            return dice.choice(
+                ("{} Long Lane, Marsh End", "Ringweg {}, 20999 Nordheim", "{}, rue du Port, 29999 Plouvan")
+            ).format(dice.randint(1, 99))
         return dice.choice((str(dice.randint(1, 99999)), f"{dice.randint(10, 99)}-{dice.randint(100, 9999)}"))
 
     def filled(self, template: str, language: str) -> tuple[str, list[tuple[int, int]]]:
@@ -179,7 +198,9 @@ def templates() -> list[tuple[str, str]]:
 
 
 # What is a person's name in form, and a company's, a street's or a theorem's in meaning.
-_NO_PERSON = re.compile(r"\b(GmbH|Ltd|Inc|LLP|LLC|Motors|Group|Foods|Street|Avenue|Hotel|Bridge|equation|theorem|& Sons)\b|'s (?:is a restaurant|didn't)|^Die Firma")
+_NO_PERSON = re.compile(
+    r"\b(GmbH|Ltd|Inc|LLP|LLC|Motors|Group|Foods|Street|Avenue|Hotel|Bridge|equation|theorem|& Sons)\b|'s (?:is a restaurant|didn't)|^Die Firma"
+)
 
 
 def made(filler: Filler, count: int) -> list[tuple[str, list[tuple[int, int]]]]:
@@ -197,7 +218,7 @@ def made(filler: Filler, count: int) -> list[tuple[str, list[tuple[int, int]]]]:
             filled, persons = filler.filled(template, language)
             if _NO_PERSON.search(template) and "{N" not in template:
                 persons = []
-            text += ("" if not part else dice.choice((" ", "\n", "\n\n"))) 
+            text += "" if not part else dice.choice((" ", "\n", "\n\n"))
             spans += [(start + len(text), end + len(text)) for start, end in persons]
             text += filled
         found.append((text, spans))

@@ -10,13 +10,22 @@ from zlib import crc32
 
 import numpy as np
 from corpus import Filler, Names, made, names_by_locale, word_lists
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import SGDClassifier
+
 from penstock_gateway.domain.guardrails.pii.features import around, features_of, may_be_a_name
-from penstock_gateway.domain.guardrails.pii.likeness import CONTEXT_BITS, VERSION, WORD_BITS, Weights, grams, packed, weights_from
+from penstock_gateway.domain.guardrails.pii.likeness import (
+    CONTEXT_BITS,
+    VERSION,
+    WORD_BITS,
+    Weights,
+    grams,
+    packed,
+    weights_from,
+)
 from penstock_gateway.domain.guardrails.pii.rules import found_by_rules
 from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 from penstock_gateway.domain.guardrails.pii.tokens import tokens_of
-from scipy.sparse import csr_matrix
-from sklearn.linear_model import SGDClassifier
 
 _LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pt", "pl", "sv", "ru")
 _COMMON = 25_000
@@ -41,7 +50,7 @@ def common_words() -> dict[str, list[str]]:
     return found
 
 
-def learned_words(locales: dict[str, Names], common: dict[str, list[str]], dice: random.Random) -> tuple[list[str], list[int], list[float]]:
+def learned_words(locales: dict[str, Names], common: dict[str, list[str]]) -> tuple[list[str], list[int], list[float]]:
     """Return words with their class (0 ordinary, 1 name, 2 place or brand) and how much each counts."""
     counts: dict[str, int] = {}
     for names in locales.values():
@@ -49,7 +58,7 @@ def learned_words(locales: dict[str, Names], common: dict[str, list[str]], dice:
             counts[name] = counts.get(name, 0) + 1
     words, classes, weights = list(counts), [1] * len(counts), [1 + 0.5 * min(4, counts[one]) for one in counts]
     lists = word_lists()
-    for language, listed in common.items():
+    for listed in common.values():
         for rank, word in enumerate(listed):
             words.append(word.lower())
             classes.append(0)
@@ -82,7 +91,9 @@ def letters(words: list[str], classes: list[int], weights: list[float]) -> tuple
     tables: list[bytes] = []
     for name, positive in (("name", 1), ("other", 2)):
         chosen = kinds >= 0 if positive == 1 else kinds != 1
-        model = SGDClassifier("log_loss", alpha=3e-7 if positive == 1 else 1e-5, max_iter=20, average=True, tol=None, random_state=17)
+        model = SGDClassifier(
+            "log_loss", alpha=3e-7 if positive == 1 else 1e-5, max_iter=20, average=True, tol=None, random_state=17
+        )
         balance = np.where(kinds == positive, 1.0 if positive == 1 else 12.0, 1.0)
         model.fit(matrix[chosen], kinds[chosen] == positive, sample_weight=(counted * balance)[chosen])
         table, scale = quantised(model.coef_[0])
@@ -97,7 +108,9 @@ def quantised(weights: np.ndarray) -> tuple[bytes, float]:
     return np.clip(np.round(weights / scale), -_STEPS, _STEPS).astype(np.int8).tobytes(), scale
 
 
-def examples(texts: list[tuple[str, list[tuple[int, int]]]], weights: Weights, dice: random.Random) -> tuple[csr_matrix, np.ndarray]:
+def examples(
+    texts: list[tuple[str, list[tuple[int, int]]]], weights: Weights, dice: random.Random
+) -> tuple[csr_matrix, np.ndarray]:
     """Return the features of each word that is judged, and whether it is part of a name."""
     mask = (1 << CONTEXT_BITS) - 1
     rows, columns, labels = [], [], []
@@ -146,13 +159,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--texts", type=int, default=16_000)
     parser.add_argument("--prompts", type=Path, required=True, help="tools/train_router/data")
-    parser.add_argument("--threshold", type=float, default=0.0, help="log-odds from which a word is a name")
+    parser.add_argument("--threshold", type=float, default=1.0, help="log-odds from which a word is a name")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
     dice = random.Random(17)
     locales, common = names_by_locale(), common_words()
     fewer = split(locales, dice)
-    head, tables = letters(*learned_words(fewer, common, dice))
+    head, tables = letters(*learned_words(fewer, common))
     empty = {"context_scale": 0.0, "context_bias": 0.0, "threshold": given.threshold, "version": VERSION}
     partial = weights_from(packed(head | empty, [*tables, bytes(1 << CONTEXT_BITS)]))
     texts = made(Filler(locales, common, dice), given.texts) + unnamed(given.prompts) * 2
@@ -160,7 +173,7 @@ def main() -> None:
     model = SGDClassifier("log_loss", alpha=3e-6, max_iter=14, tol=None, random_state=17)
     model.fit(matrix, labels)
     context, scale = quantised(model.coef_[0])
-    head, tables = letters(*learned_words(locales, common, dice))
+    head, tables = letters(*learned_words(locales, common))
     head |= {
         "context_scale": scale,
         "context_bias": float(model.intercept_[0]),
@@ -168,7 +181,9 @@ def main() -> None:
         "version": VERSION,
     }
     given.output.write_bytes(packed(head, [*tables, context]))
-    print(f"{len(texts)} texts, {len(labels)} words, {labels.mean():.1%} of names; {given.output.stat().st_size:,} bytes")
+    print(
+        f"{len(texts)} texts, {len(labels)} words, {labels.mean():.1%} of names; {given.output.stat().st_size:,} bytes"
+    )
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
 Document = dict[str, Any]
 Finding = tuple[KeyPath, str]
 
-_ANY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 _LOOPBACK = {"localhost": "127.0.0.1"}
 
 

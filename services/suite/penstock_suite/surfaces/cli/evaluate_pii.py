@@ -34,7 +34,8 @@ def add_pii(cli: typer.Typer, run: Evaluate) -> None:
         *,
         dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Texts with marked entities.")],
         names: Annotated[
-            bool, typer.Option("--names/--rules", help="With what was learned of persons and addresses, or rules alone.")
+            bool,
+            typer.Option("--names/--rules", help="With what was learned of persons and addresses, or rules alone."),
         ] = True,
         min_recall: Annotated[
             float | None, typer.Option(metavar="RATIO", help="Fail where less of the structured types is found.")

@@ -29,4 +29,6 @@ class Detector:
         found = found_by_rules(scanned)
         if self._names is not None:
             found = without_overlaps([*found, *self._names.findings(scanned, found)])
-        return [one._replace(start=start, end=end) for one in found for start, end in [scanned.span(one.start, one.end)]]
+        return [
+            one._replace(start=start, end=end) for one in found for start, end in [scanned.span(one.start, one.end)]
+        ]

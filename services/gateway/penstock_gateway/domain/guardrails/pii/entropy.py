@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from itertools import pairwise
 
 _IS_PLACEHOLDER = re.compile(
     r"[*x_.\-•…<>#?]+$|\$(?![2156ay][aby$]|argon)|%[^0-9]|%\d?[sd]$|\{|<|\[|\(\(|(?:none|null|nil|true|false|undefined)$|os\.|process\.|secrets\.|vault:|env\.|data\.|var\.|enc\[|self\.|config\.|settings\.",
@@ -19,7 +20,7 @@ _BITS = 3.0
 
 def is_placeholder(value: str) -> bool:
     """Return whether a value only shows where a secret goes, or where it comes from."""
-    return bool(_IS_PLACEHOLDER.match(value) or _HAS_PLACEHOLDER.search(value, 0, 64)) or len(set(value)) <= 2  # noqa: PLR2004
+    return bool(_IS_PLACEHOLDER.match(value) or _HAS_PLACEHOLDER.search(value, 0, 64)) or len(set(value)) <= 2
 
 
 def entropy(value: str) -> float:
@@ -36,8 +37,8 @@ def has_mixed_signs(value: str, least: int) -> bool:
     letters = sum(each.isalpha() for each in value)
     if not digits or not letters:
         return False
-    changes = sum(_class(one) != _class(other) for one, other in zip(value, value[1:], strict=False))
-    return changes >= 3 and (digits > 1 or changes >= 4)  # noqa: PLR2004 - "chapter-12" changes twice
+    changes = sum(_class(one) != _class(other) for one, other in pairwise(value))
+    return changes >= 3 and (digits > 1 or changes >= 4)
 
 
 def _class(sign: str) -> int:

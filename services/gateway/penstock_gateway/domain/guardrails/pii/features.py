@@ -19,7 +19,9 @@ from penstock_gateway.domain.guardrails.pii.tokens import (
 
 _EDGE = Token("", 0, 0, "", "")
 # What introduces a name that may be written in small letters.
-_SMALL_NAMES_BEHIND = frozenset("i'm im its it's hey hi hello thx thanks name called ich bin ciao hola hallo salut hej hoi @ is".split())
+_SMALL_NAMES_BEHIND = frozenset(
+    "i'm im its it's hey hi hello thx thanks name called ich bin ciao hola hallo salut hej hoi @ is".split()
+)
 
 
 _LEAST_OF_A_SMALL_NAME = 0.5
@@ -36,6 +38,7 @@ class Around(NamedTuple):
     weights: Weights
 
     def likeness(self, lower: str) -> tuple[float, float]:
+        """Return how much a word looks like a name, and like a place or a brand."""
         found = self.likenesses.get(lower)
         if found is None:
             found = self.likenesses[lower] = self.weights.likeness(lower)
@@ -55,7 +58,7 @@ def may_be_a_name(all_: Around, place: int) -> bool:
     if token.shape == "X":
         return _is_an_initial(all_, place)
     if token.shape == "XX":
-        return len(token.text) > 2 and (all_.likeness(token.lower)[0] > 0 or _is_inverted(all_, place))  # noqa: PLR2004 - mostly no names
+        return len(token.text) > 2 and (all_.likeness(token.lower)[0] > 0 or _is_inverted(all_, place))
     return token.shape == "x" and place > 0 and _is_introduced(all_, place)
 
 
@@ -65,7 +68,7 @@ def _is_introduced(all_: Around, place: int) -> bool:
     said = all_.text[all_.tokens[place - 1].start : all_.tokens[place].start].rstrip().lower()
     if not {before, said} & _SMALL_NAMES_BEHIND or "-" in all_.tokens[place].text:
         return False
-    if before == "is" and (place < 2 or all_.tokens[place - 2].lower not in {"name", "this"}):  # noqa: PLR2004
+    if before == "is" and (place < 2 or all_.tokens[place - 2].lower not in {"name", "this"}):
         return False
     return all_.likeness(all_.tokens[place].lower)[0] > _LEAST_OF_A_SMALL_NAME
 
@@ -94,52 +97,61 @@ def _level(odds: float) -> str:
 
 def features_of(all_: Around, place: int, tagged: str) -> list[str]:
     """Return the features of one word; ``tagged`` says what the words before it were taken for (N name, o other)."""
-    tokens = all_.tokens
-    token = tokens[place]
+    tokens, text, token = all_.tokens, all_.text, all_.tokens[place]
+    name, other = all_.likeness(token.lower)
+    level = _level(name)
+    start = "s" if begins_sentence(text, token.start) else "m"
+    near = kind_near(all_.known, token.start, token.end)
+    mark = mark_before(text, token.start) + mark_behind(text, token.end)
+    others, own = _others(all_, place), class_of(token.lower)
+    before = tokens[place - 1] if place else _EDGE
+    adjoined = tagged[-1:] + _joined(text[before.end : token.start] if before.text else "^")
+    return [
+        *_of_words_beside(all_, place, level),
+        "l" + level + "/" + _level(other),
+        "L" + level + "/" + _level(other) + start + token.shape,
+        "n" + level,
+        "N" + _level(name - other) + start,
+        "h" + token.shape + start,
+        "H" + token.shape + str(min(len(token.text), 5)),
+        "m" + mark + start,
+        "M" + mark[0] + level,
+        "K" + mark[1:] + level,
+        "t" + adjoined,
+        "T" + adjoined + level,
+        "k" + near[0] + "," + near[1],
+        "e" + ("1" if token.lower in all_.mails else "0"),
+        "d" + ("1" if all_.known else "0") + start,
+        "o" + others,
+        "O" + others + level,
+        "w" + own,
+        "W" + own + class_of(before.lower) + level,
+    ]
+
+
+def _of_words_beside(all_: Around, place: int, level: str) -> list[str]:
+    """Return what the two words on each side say."""
+    tokens, token = all_.tokens, all_.tokens[place]
     before = tokens[place - 1] if place else _EDGE
     behind = tokens[place + 1] if place + 1 < len(tokens) else _EDGE
     second_before = tokens[place - 2] if place > 1 else _EDGE
     second_behind = tokens[place + 2] if place + 2 < len(tokens) else _EDGE
-    text = all_.text
-    gap_before = text[before.end : token.start] if before.text else "^"
-    gap_behind = text[token.end : behind.start] if behind.text else "$"
-    name, other = all_.likeness(token.lower)
-    near = kind_near(all_.known, token.start, token.end)
-    level = _level(name) + "/" + _level(other)
-    start = "s" if begins_sentence(text, token.start) else "m"
-    joined = _joined(gap_before) + _joined(gap_behind)
+    gap_before = all_.text[before.end : token.start] if before.text else "^"
+    gap_behind = all_.text[token.end : behind.start] if behind.text else "$"
     left, right = class_of(before.lower), class_of(behind.lower)
+    joined_before, joined_behind = _joined(gap_before), _joined(gap_behind)
     beside = _beside(all_, before, gap_before) + "|" + _beside(all_, behind, gap_behind)
-    mark = mark_before(text, token.start) + mark_behind(text, token.end)
     return [
-        "l" + level,
-        "L" + level + start + token.shape,
-        "n" + _level(name),
-        "N" + _level(name - other) + start,
-        "h" + token.shape + start,
-        "H" + token.shape + str(min(len(token.text), 5)),
         "p" + before.lower + gap_before[:2],
         "b" + behind.lower + gap_behind[:2],
         "P" + second_before.lower + before.lower,
-        "c" + left + "," + right + joined,
-        "C" + left + _level(name) + _joined(gap_before),
-        "D" + right + _level(name) + _joined(gap_behind),
+        "c" + left + "," + right + joined_before + joined_behind,
+        "C" + left + level + joined_before,
+        "D" + right + level + joined_behind,
         "x" + class_of(second_before.lower) + left,
         "X" + right + class_of(second_behind.lower),
-        "m" + mark + start,
-        "M" + mark[0] + _level(name),
-        "K" + mark[1:] + _level(name),
         "i" + beside,
-        "I" + beside + _level(name),
-        "t" + tagged[-1:] + _joined(gap_before),
-        "T" + tagged[-1:] + _joined(gap_before) + _level(name),
-        "k" + near[0] + "," + near[1],
-        "e" + ("1" if token.lower in all_.mails else "0"),
-        "d" + ("1" if all_.known else "0") + start,
-        "o" + _others(all_, place),
-        "O" + _others(all_, place) + _level(name),
-        "w" + class_of(token.lower),
-        "W" + class_of(token.lower) + left + _level(name),
+        "I" + beside + level,
     ]
 
 
@@ -151,7 +163,7 @@ def _others(all_: Around, place: int) -> str:
 
 def _joined(gap: str) -> str:
     """Return whether words stand side by side."""
-    if gap == " " or gap == "":
+    if gap in {" ", ""}:
         return "_"
     if gap == ". ":
         return "."

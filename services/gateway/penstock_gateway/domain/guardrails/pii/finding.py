@@ -36,20 +36,22 @@ class Finding(NamedTuple):
 # Of two findings that overlap the one that stands first here stays.
 _ORDER = {
     kind: place
-    for place, kind in enumerate((
-        Kind.URL_WITH_TOKEN,
-        Kind.API_KEY,
-        Kind.EMAIL,
-        Kind.IBAN,
-        Kind.CREDIT_CARD,
-        Kind.IP_ADDRESS,
-        Kind.SSN_US,
-        Kind.DATE_OF_BIRTH,
-        Kind.PASSPORT,
-        Kind.PHONE,
-        Kind.ADDRESS,
-        Kind.PERSON,
-    ))
+    for place, kind in enumerate(
+        (
+            Kind.URL_WITH_TOKEN,
+            Kind.API_KEY,
+            Kind.EMAIL,
+            Kind.IBAN,
+            Kind.CREDIT_CARD,
+            Kind.IP_ADDRESS,
+            Kind.SSN_US,
+            Kind.DATE_OF_BIRTH,
+            Kind.PASSPORT,
+            Kind.PHONE,
+            Kind.ADDRESS,
+            Kind.PERSON,
+        )
+    )
 }
 
 

@@ -11,22 +11,25 @@ from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 
 _URL = re.compile(r"""[^\s<>"'`{}|\\^\u3000-\u303f]+(?:'[^\s<>"'`]{6,})?""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9.-]{1,20}$")
-_BARE = re.compile(r"(?<![\w@/.:-])(?:[\w-]+\.)+[a-z]{2,12}(?::\d+)?/[^\s<>\"'`|]*[?&#][\w-]{1,24}=[^\s<>\"'`|]{6,}", re.IGNORECASE)
+_BARE = re.compile(
+    r"(?<![\w@/.:-])(?:[\w-]+\.)+[a-z]{2,12}(?::\d+)?/[^\s<>\"'`|]*[?&#][\w-]{1,24}=[^\s<>\"'`|]{6,}", re.IGNORECASE
+)
 _USER = re.compile(r"^[^/?#\s@:]*:(?P<secret>[^/?#\s]+)@|^(?P<token>[A-Za-z0-9_\-]{16,})(?::x-oauth-basic)?@")
 _PARAMETER = re.compile(r"(?:^|[?&#;])([^=&#?;]{1,40})=([^&#]*)")
 # Names of parameters that hold a secret, as parts of a name in small letters.
 _SECRET_NAMES = re.compile(
     r"(?:^|[_\-.])(?:(?:access|id|auth|refresh|api|csrf|session|reset|invite|share|login|magic|download|upload|sas|bearer|verification|confirm\w*|unsubscribe|user|x-amz-security|security|oauth|one-?time)?[_\-]?"
     r"(?:tokens?|tok|tkn)|api[_\-]?key|apikey|key|sig|sign|signature|hmac|hash|secret|client_secret|passw\w*|passwd|pwd|pw|pass|pin|passwort|kennwort|passcode|jeton|mdp|motdepasse|clave|contrase\w*|senha|chiave|"
-    r"hasl\w*|losenord|wachtwoord|sleutel|codice|auth|authkey|authuser|jwt|sid|session|sess\w*|sessionid|phpsessid|jsessionid|otp|otl|ticket|nonce|invite|invitation|rt|st|at|k|t|s|u|x|code|oobcode|assertion|samlresponse|"
+    r"hasl\w*|cle|cl\u00e9|llave|klucz|losenord|wachtwoord|sleutel|codice|auth|authkey|authuser|jwt|sid|session|sess\w*|sessionid|phpsessid|jsessionid|otp|otl|ticket|nonce|invite|invitation|rt|st|at|k|t|s|u|x|code|oobcode|assertion|samlresponse|"
     r"credential|x-amz-signature|x-amz-credential|x-goog-signature|policy|h|p|ak|sk|tk|tok|sas|verify|confirm|magic|access|grant|secure|safe|skey|share|schl[uü]ssel|chave|klucz|code_verifier|tempauth|e|c|r|i|a|z|v|q|id|ref|uid|d|guid|file|f|link)$"
 )
 # Short names and such that mostly hold no secret: what they hold has to look random.
 _WEAK_NAMES = frozenset(
-    "k t s u x h p e c r i a z v q id ref uid d guid file f link code st at rt ticket nonce policy hash access share verify confirm grant secure policy session pin sign state"
-    .split()
+    "k t s u x h p e c r i a z v q id ref uid d guid file f link code st at rt ticket nonce policy hash access share verify confirm grant secure policy session pin sign state".split()
 )
-_HARMLESS = re.compile(r"(?:utm_\w+|gclid|fbclid|msclkid|lang|locale|page|q|query|sort|order|topic|theme|v|version|ver|commit|sha|rev|ref|etag|checksum|md5|sha\d*|digest|cb|cachebust\w*|_|ts|time|expires?|se|sv|exp|state|tab|id)$")
+_HARMLESS = re.compile(
+    r"(?:utm_\w+|gclid|fbclid|msclkid|lang|locale|page|q|query|sort|order|topic|theme|v|version|ver|commit|sha|rev|ref|etag|checksum|md5|sha\d*|digest|cb|cachebust\w*|_|ts|time|expires?|se|sv|exp|state|tab|id)$"
+)
 _PATH_HINTS = re.compile(
     r"/(?:hooks?|webhooks?|in|incoming|services|invites?|invitations?|join|reset|verify|verification|confirm|confirmation|magic|login|signin|share[ds]?|s|sh|d|dl|o|otl|otp|one-?time|onetime|secret|secrets|token|t|k|r|"
     r"activate|activation|unsubscribe|access|pw|password|recover|recovery|auth|link|l|l/|g|private|rec|view|callback|freigabe|einladung|partage|invitation|compartir|bot)(?:/|$)",
@@ -69,7 +72,12 @@ def _end(text: str, start: int, end: int) -> int:
     while end > start and text[end - 1] in _TRAILING:
         if text[end - 1] == ")" and text.count("(", start, end) >= text.count(")", start, end):
             break
-        if text[end - 1] in "!*" and "=" in text[max(start, end - 40) : end] and text[end : end + 1].strip() != "" and text[end - 1] == "!":
+        if (
+            text[end - 1] in "!*"
+            and "=" in text[max(start, end - 40) : end]
+            and text[end : end + 1].strip() != ""
+            and text[end - 1] == "!"
+        ):
             break
         end -= 1
     # A mark that belongs to a password is kept; a sentence's last one goes.
@@ -103,7 +111,12 @@ def _is_secret_parameter(name: str, value: str) -> bool:
     if _SECRET_NAMES.search(name):
         if name in _WEAK_NAMES:
             return has_mixed_signs(plain, 8) and not _UUID.match(plain)
-        return any(each.isdigit() for each in plain) or len(plain) >= 8 and not plain.isalpha() or has_mixed_signs(plain, 8) or len(plain) >= _LONG  # noqa: PLR2004
+        return (
+            any(each.isdigit() for each in plain)
+            or (len(plain) >= 8 and not plain.isalpha())
+            or has_mixed_signs(plain, 8)
+            or len(plain) >= _LONG
+        )
     return is_random(plain, _LONG) and not _UUID.match(plain) and not _HEX.match(plain)
 
 
@@ -121,11 +134,22 @@ def _is_secret_path(path: str) -> bool:
     return False
 
 
-_FILES = frozenset("html htm php pdf png jpg jpeg gif svg md txt zip gz tgz git js css json xml yaml yml csv whl mp4 mp3 py go rs java docx xlsx pptx ics".split())
-_CAPABILITY = re.compile(r"/(?:reset|verify|magic|invite|join|activate|confirm|unsubscribe|password|recover|hooks?|webhooks?|one-?time|otl|secret)(?:/|-)", re.IGNORECASE)
+_FILES = frozenset(
+    "html htm php pdf png jpg jpeg gif svg md txt zip gz tgz git js css json xml yaml yml csv whl mp4 mp3 py go rs java docx xlsx pptx ics".split()
+)
+_CAPABILITY = re.compile(
+    r"/(?:reset|verify|magic|invite|join|activate|confirm|unsubscribe|password|recover|hooks?|webhooks?|one-?time|otl|secret)(?:/|-)",
+    re.IGNORECASE,
+)
 
 
 def _is_capability(segment: str, path: str) -> bool:
     if has_mixed_signs(segment, 12):
         return True
-    return bool(_CAPABILITY.search(path)) and len(segment) >= 10 and any(each.isdigit() for each in segment) and any(each.isalpha() for each in segment) and not re.match(r"[a-z]+-\d+$|v\d+$", segment)  # noqa: PLR2004
+    return (
+        bool(_CAPABILITY.search(path))
+        and len(segment) >= 10
+        and any(each.isdigit() for each in segment)
+        and any(each.isalpha() for each in segment)
+        and not re.match(r"[a-z]+-\d+$|v\d+$", segment)
+    )

@@ -11,19 +11,29 @@ from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 # Letters of scripts that part words with spaces: in others a sentence would be taken for a part of an address.
 _SIGN = "A-Za-z0-9\u00aa-\u024f\u0370-\u06ff\u0900-\u0dff\u1e00-\u1fff"
 _LOCAL = re.compile(rf"[{_SIGN}_.!#$%&'*+/=?^`{{|}}~-]{{1,64}}$")
-_DOMAIN = re.compile(rf"(?:[{_SIGN}](?:[{_SIGN}_-]{{0,61}}[{_SIGN}])?\.)+(?:[A-Za-z]{{2,63}}|[{_SIGN}]{{2,63}})(?![A-Za-z0-9_@])|\[\d{1,3}(?:\.\d{1,3}){3}\]")
-_PLACEHOLDER = re.compile(r"(?:your|user|name|someone|you)[-_]?(?:name|mail|email)?@(?:your|domain|company|my)[-_.]?(?:domain|company)?\b", re.IGNORECASE)
+_DOMAIN = re.compile(
+    rf"(?:[{_SIGN}](?:[{_SIGN}_-]{{0,61}}[{_SIGN}])?\.)+(?=[^\W\d_])(?:[A-Za-z]{{2,63}}|[{_SIGN}]{{2,63}})(?![A-Za-z0-9_@])|\[\d{1, 3}(?:\.\d{1, 3}){3}\]"
+)
+_PLACEHOLDER = re.compile(
+    r"(?:your|user|name|someone|you)[-_]?(?:name|mail|email)?@(?:your|domain|company|my)[-_.]?(?:domain|company)?\b",
+    re.IGNORECASE,
+)
 _LOCAL_LENGTH = 64
 _OPENS = "!#$%&'*+/=?^`{|}~.-"
 _AT = "at|ät|\\[at\\]|\\(at\\)|\\{at\\}|arobase|arroba|chiocciola|apenstaartje|małpa|malpa|snabel-?a|klammeraffe|собака|@|アットマーク|艾特|آت|at sign"
-_DOT = "dot|punkt|point|punto|ponto|punt|kropka|точка|ドット|点|نقطة|\\[dot\\]|\\(dot\\)|\\{dot\\}|\\[punkt\\]|\\(punkt\\)"
+_DOT = (
+    "dot|punkt|point|punto|ponto|punt|kropka|точка|ドット|点|نقطة|\\[dot\\]|\\(dot\\)|\\{dot\\}|\\[punkt\\]|\\(punkt\\)"
+)
 _MARK = f"{_DOT}|underscore|under score|unterstrich|tiret bas|guion bajo|guión bajo|trattino basso|liggend streepje|dash|hyphen|minus|bindestrich|tiret|guion|guión|trattino|streepje|hífen|traço|bindestreck|podkreślnik|myślnik|plus"
 _SPELLED = re.compile(
     rf"(?<![\w@.])(?:[\w+-]+\s+(?:{_MARK})\s+){{0,4}}[\w.+-]+\s*(?:\s(?:{_AT})\s|\[at\]|\(at\)|\{{at\}})\s*[\w-]+(?:\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\)|\.)\s*[\w-]+)*?"
     rf"\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\))\s*[^\W\d_]{{2,12}}(?:\s(?:{_DOT})\s[^\W\d_]{{2,3}})?(?![\w@])",
     re.IGNORECASE,
 )
-_HALF_SPELLED = re.compile(rf"(?<![\w@.])[\w+-]+(?:[._][\w+-]+)+\s*(?:\s(?:{_AT})\s|\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])|(?<![\w@.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])", re.IGNORECASE)
+_HALF_SPELLED = re.compile(
+    rf"(?<![\w@.])[\w+-]+(?:[._][\w+-]+)+\s*(?:\s(?:{_AT})\s|\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])|(?<![\w@.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])",
+    re.IGNORECASE,
+)
 _DOT_WORDS = frozenset("dot punkt point punto ponto punt kropka".split())
 _FAR_GATES = (" kropka ", " точка ", "ドット", " نقطة ", " ät ")
 
@@ -52,10 +62,12 @@ def _around(text: str, at: int) -> tuple[int, int] | None:
     while start < at and text[start] in _OPENS:
         start += 1
     for mark in ("=", "'", "|", "/"):
-        if mark in text[start:at] and (mark != "'" or text[domain.end() : domain.end() + 1] == "'" and text[start - 1 : start] != "'"):
+        if mark in text[start:at] and (
+            mark != "'" or (text[domain.end() : domain.end() + 1] == "'" and text[start - 1 : start] != "'")
+        ):
             start = text.rindex(mark, start, at) + 1
     end = domain.end()
-    if start == at or text[start:at] == "git" and text[end : end + 1] in {":", "/"}:
+    if start == at or (text[start:at] == "git" and text[end : end + 1] in {":", "/"}):
         return None
     return None if _PLACEHOLDER.match(text, start) else (start, end)
 

@@ -12,7 +12,9 @@ from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 
 # Analysts write [.] and (.) so that nobody follows an address.
 _DOT = r"(?:\.|\[\.\]|\(\.\)|\[dot\])"
-_FOUR = re.compile(rf"(\d{{1,3}}){_DOT}(\d{{1,3}}){_DOT}(\d{{1,3}}){_DOT}(\d{{1,3}})(?!\d|{_DOT}\d|[A-Za-z_]|-[A-Za-z0-9]*\d)")
+_FOUR = re.compile(
+    rf"(\d{{1,3}}){_DOT}(\d{{1,3}}){_DOT}(\d{{1,3}}){_DOT}(\d{{1,3}})(?!\d|{_DOT}\d|[A-Za-z_]|-[A-Za-z0-9]*\d)"
+)
 _FIRST_OF_DOT = frozenset(".[(")
 _SIX_AT_ALL = re.compile(r":[0-9A-Fa-f]{0,4}:(?:[0-9A-Fa-f]{1,4}|$|[/\s%])")
 _BEFORE_FOUR = re.compile(r"(?:[A-Za-z0-9_.§]|[A-Za-z][/-]|/v|\d[-:])$")
@@ -30,26 +32,41 @@ _VERSION_CUE = re.compile(
     r"article|artikel|§+|table|figure|fig|appendix|annex|item|oid|dewey|fassung|stand|bios|rom|plugin|module|modul|image|schema|protocol|assembly|fileversion|productversion|nuget|dll|mise à jour)\b\W{0,3}(?:\w+\W{1,2}){0,2}$|版本|バージョン|الإصدار"
 )
 _CHAIN = re.compile(r"\d+\.\d+\.\d+\.\d+\W{1,3}(?:to|and|bis|auf|und|à|a|et|y|naar|e|->|→|до|und|,|–|-)\W{1,2}$")
-_VERSION_BEHIND = re.compile(r"\W{1,3}(?:release|build|of the|version|firmware|hotfix|-beta|beta|rc\d|snapshot|is out|was installed|installed)\b")
-_PRIVATE_OR_EXAMPLE = re.compile(r"(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|169\.254\.|100\.(?:6[4-9]|[789]\d|1[01]\d|12[0-7])\.)")
+_VERSION_BEHIND = re.compile(
+    r"\W{1,3}(?:release|build|of the|version|firmware|hotfix|-beta|beta|rc\d|snapshot|is out|was installed|installed)\b"
+)
+_PRIVATE_OR_EXAMPLE = re.compile(
+    r"(?:10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|192\.0\.2\.|198\.51\.100\.|203\.0\.113\.|169\.254\.|100\.(?:6[4-9]|[789]\d|1[01]\d|12[0-7])\.)"
+)
 _PORT = re.compile(r":\d{2,5}\b|/\d{1,2}\b| port\b|:/")
 _LAST_OCTET = 255
+# Below it an address looks like the versions beside it.
+_TOLD_BY_WORDS = 0.95
 
 
 def addresses(scanned: Scanned) -> Iterator[Finding]:
     """Yield the addresses of hosts: no masks, nothing that stands for any host or for this one, no versions."""
+    versions: set[str] = set()
+    for match in _quads(scanned):
+        score = _score(scanned, match)
+        if score and not (score < _TOLD_BY_WORDS and match[1] in versions):
+            yield Finding(Kind.IP_ADDRESS, match.start(), match.end(), score)
+        else:
+            versions.add(match[1])
+    if _SIX_AT_ALL.search(scanned.text):
+        yield from _of_version_6(scanned.text)
+
+
+def _quads(scanned: Scanned) -> Iterator[re.Match[str]]:
+    """Yield four numbers with dots between them."""
     text, last = scanned.text, -1
-    if "." in text:
-        for start, end in scanned.runs:
-            if start <= last or end - start > 3 or text[end : end + 1] not in _FIRST_OF_DOT:  # noqa: PLR2004
-                continue
-            match = _FOUR.match(text, start)
-            if match and not _BEFORE_FOUR.search(text, max(0, start - 2), start):
-                last = match.end()
-                if score := _score(scanned, match):
-                    yield Finding(Kind.IP_ADDRESS, start, last, score)
-    if _SIX_AT_ALL.search(text):
-        yield from _of_version_6(text)
+    for start, end in scanned.runs if "." in text else ():
+        if start <= last or end - start > 3 or text[end : end + 1] not in _FIRST_OF_DOT:
+            continue
+        match = _FOUR.match(text, start)
+        if match and not _BEFORE_FOUR.search(text, max(0, start - 2), start):
+            last = match.end()
+            yield match
 
 
 def _score(scanned: Scanned, match: re.Match[str]) -> float:
@@ -65,7 +82,7 @@ def _score(scanned: Scanned, match: re.Match[str]) -> float:
     if _is_version(scanned, match, before):
         return 0.0
     if _PRIVATE_OR_EXAMPLE.match(plain) or match[0] != plain:
-        return 0.95
+        return 0.95 if not plain.startswith("10.") or last_of(_ADDRESS_CUE, before) >= 0 or match[0] != plain else 0.85
     return _score_of_unknown(scanned, match, octets, before)
 
 
@@ -76,8 +93,10 @@ def _is_version(scanned: Scanned, match: re.Match[str], before: str) -> bool:
         return not _PRIVATE_OR_EXAMPLE.match(match[0]) or match[0].startswith("10.")
     if chain := _CHAIN.search(before):
         earlier = scanned.before(match.start() - len(before) + chain.start(), 40)
-        return bool(_VERSION_CUE.search(earlier)) or bool(re.search(r"(?:from|von|de|da|van|z|с) $", earlier)) and int(match[1]) < 30  # noqa: PLR2004
-    return bool(_VERSION_BEHIND.match(scanned.behind(match.end(), 24))) and int(match[1]) < 30  # noqa: PLR2004
+        return bool(_VERSION_CUE.search(earlier)) or (
+            bool(re.search(r"(?:from|von|de|da|van|z|с) $", earlier)) and int(match[1]) < 30
+        )
+    return bool(_VERSION_BEHIND.match(scanned.behind(match.end(), 24))) and int(match[1]) < 30
 
 
 _STRONG_CUE = re.compile(r"(?<![a-z])(?:ip|ips|host|address|adresse|addr|server|ping|inet)\b")
@@ -88,9 +107,9 @@ def _score_of_unknown(scanned: Scanned, match: re.Match[str], octets: list[int],
     if _PORT.match(behind) or before.endswith(("://", "@")):
         return 0.95
     cued = last_of(_ADDRESS_CUE, before) >= 0
-    if max(octets) >= 100:  # noqa: PLR2004 - hardly a version
+    if max(octets) >= 100:
         return 0.9 if cued else 0.75
-    return 0.8 if cued and octets[0] > 9 else 0.0  # noqa: PLR2004 - versions begin with small numbers
+    return 0.8 if cued and octets[0] > 9 else 0.0
 
 
 def _of_version_6(text: str) -> Iterator[Finding]:
@@ -98,7 +117,7 @@ def _of_version_6(text: str) -> Iterator[Finding]:
         written = match[0].rstrip(":") if not match[0].endswith("::") else match[0]
         end = match.start() + len(written)
         digits = written.replace(":", "")
-        if text[end : end + 1].isalnum() or len(digits) < 4 or not any(each.isdigit() for each in digits):  # noqa: PLR2004 - C++ has :: too
+        if text[end : end + 1].isalnum() or len(digits) < 4 or not any(each.isdigit() for each in digits):
             continue
         try:
             address = ipaddress.IPv6Address(written)

@@ -74,7 +74,7 @@ def _fitting(text: str, match: re.Match[str], length: int) -> int | None:
         compact += text[place] if text[place] not in " -" else ""
         place += 1
     behind = text[place : place + 1]
-    if len(compact) < length or behind.isalnum() and text[place - 1 : place + 1].isalnum() and " " not in match[0]:
+    if len(compact) < length or (behind.isalnum() and text[place - 1 : place + 1].isalnum() and " " not in match[0]):
         return None
     return place if mod_97(compact.upper()) else None
 
@@ -105,9 +105,9 @@ def _card_from(scanned: Scanned, groups: list[tuple[int, int]], first: int) -> i
         if last > first and not _joins(text, groups[last - 1], groups[last]):
             break
         digits += text[slice(*groups[last])]
-        if len(digits) > 19:  # noqa: PLR2004 - the longest (ISO/IEC 7812-1)
+        if len(digits) > 19:
             break
-        if len(digits) >= 13 and _is_card(scanned, digits, start, groups[last][1]):  # noqa: PLR2004 - the shortest
+        if len(digits) >= 13 and _is_card(scanned, digits, start, groups[last][1]):
             best = last
     return best
 
@@ -115,19 +115,19 @@ def _card_from(scanned: Scanned, groups: list[tuple[int, int]], first: int) -> i
 def _joins(text: str, before: tuple[int, int], behind: tuple[int, int]) -> bool:
     """Return whether what stands between two groups may part a card number; a decimal point may not."""
     if text[before[1] : behind[0]] == ".":
-        return before[1] - before[0] >= 3 and behind[1] - behind[0] >= 3  # noqa: PLR2004
+        return before[1] - before[0] >= 3 and behind[1] - behind[0] >= 3
     return bool(_CARD_GAPS.fullmatch(text, before[1], behind[0]))
 
 
 def _is_card(scanned: Scanned, digits: str, start: int, end: int) -> bool:
     behind = scanned.text[end : end + 1]
-    if behind.isalnum() and behind.isascii() or behind == "_" or len(set(digits)) < 3 or not luhn(digits):  # noqa: PLR2004 - 4444 4444 4444 4448 is no one's
+    if (behind.isalnum() and behind.isascii()) or behind == "_" or len(set(digits)) < 3 or not luhn(digits):
         return False
     before = scanned.before(start, 40)
     if _NO_CARD.search(before):
         return False
     if len(digits) in {13, 14, 17, 18, 19} or not _IINS.match(digits):
-        return bool(_IINS.match(digits) or len(digits) >= 15) and bool(cues.CARD.search(before))  # noqa: PLR2004
+        return bool(_IINS.match(digits) or len(digits) >= 15) and bool(cues.CARD.search(before))
     return True
 
 
@@ -158,8 +158,6 @@ def _is_ssn(scanned: Scanned, match: re.Match[str], *, known: bool) -> bool:
     if others > cue and _TOLD.match(before, others):
         return False
     return known or match[2] == "-"
-
-
 
 
 def last_of(pattern: re.Pattern[str], text: str) -> int:

@@ -11,7 +11,10 @@ from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.numbers import last_of
 from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 
-_PASSPORT = re.compile(r"(?<![A-Za-z0-9_.\-/])(?=[A-Z]*\d[A-Z]*\d)[A-Z0-9]{6,10}(?![A-Za-z0-9_@]|[-./]\d)|(?<![A-Za-z0-9_.\-/])[A-Z]{1,3} ?\d{2,4} ?\d{3,5}(?![A-Za-z0-9_@]|[-./]\d)|(?<![\w.\-/])\d{2} \d{7}(?![\w-])", re.IGNORECASE)
+_PASSPORT = re.compile(
+    r"(?<![A-Za-z0-9_.\-/])(?=[A-Z]*\d[A-Z]*\d)[A-Z0-9]{6,10}(?![A-Za-z0-9_@]|[-./]\d)|(?<![A-Za-z0-9_.\-/])[A-Z]{1,3} ?\d{2,4} ?\d{3,5}(?![A-Za-z0-9_@]|[-./]\d)|(?<![\w.\-/])\d{2} \d{7}(?![\w-])",
+    re.IGNORECASE,
+)
 _MRZ = re.compile(r"(?m)^(?P<number>[A-Z0-9]{7,9})<{0,2}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{10,16}")
 _WITH_ITS_GROUPS = 4
 _REACH = 420
@@ -64,7 +67,7 @@ def _is_other(scanned: Scanned, match: re.Match[str]) -> bool:
     value = match[0].upper()
     digits = sum(each.isdigit() for each in value)
     is_date = re.fullmatch(r"(?:19|20)\d{6}|[0-3]\d[01]\d(?:19|20)\d\d", value)
-    return bool(is_date) or (value.isdigit() and not 7 <= digits <= 9) or digits * 2 < len(value)  # noqa: PLR2004
+    return bool(is_date) or (value.isdigit() and not 7 <= digits <= 9) or digits * 2 + 1 < len(value)
 
 
 _MONTHS = (
@@ -77,11 +80,11 @@ _MONTHS = (
 )
 _ORDINALS = (
     "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|"
+    "ersten|zweiten|dritten|vierten|fünften|sechsten|siebten|siebenten|achten|neunten|zehnten|elften|zwölften|\\w{3,6}zehnten|zwanzigsten|\\w{3,7}undzwanzigsten|dreißigsten|einunddreißigsten|premier|primero|primo|primeiro|"
+    "un|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|dix-sept|dix-huit|dix-neuf|vingt|vingt et un|vingt-\\w{2,6}|trente|trente et un|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veinte|"
     "twentieth|twenty[- ](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|thirtieth|thirty[- ]first"
 )
-_WORD_YEAR = (
-    r"(?:nineteen|twenty|two thousand)[- ](?:and )?(?:hundred )?[a-z]+(?:[- ][a-z]+)?|(?:neunzehn|zweitausend)\w*|mille neuf cent[\w -]+|deux mille[\w -]*|mil novecientos[\w ]+|dos mil[\w ]*"
-)
+_WORD_YEAR = r"(?:nineteen|twenty|two thousand)[- ](?:and )?(?:hundred )?[a-z]+(?:[- ][a-z]+)?|(?:neunzehn|zweitausend)\w*|mille neuf cent[\w -]+|deux mille[\w -]*|mil novecientos[\w ]+|dos mil[\w ]*"
 _YEAR = r"(?:(?:18|19|20)\d\d)"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _DATE = re.compile(
@@ -101,7 +104,7 @@ DATE = _DATE
 _CUE_REACH = 72
 # Between what says "birth" and the date stands no other verb, number or sentence.
 _STOPS = re.compile(
-    r"[;!?\d]|\n\s*\n|[.:](?=\s[^\W\d_]+\s)|(?<![^\W\d_])(?:joined|admitted|since|from|until|issued|expir\w*|valid|moved|married|died|d\.|released|updated|signed|visit\w*|appointment|hired|started|party|"
+    r"[;!?\d]|\bout of\b|\n\s*\n|[.:](?=\s[^\W\d_]+\s)|(?<![^\W\d_])(?:joined|admitted|since|from|until|issued|expir\w*|valid|moved|married|died|d\.|released|updated|signed|visit\w*|appointment|hired|started|party|"
     r"cake|card|gift|leave|present|seit|gültig|ausgestellt|verheiratet|gestorben|gest\.|depuis|jusqu|valable|décédé\w*|desde|hasta|válido|dal|fino|scade|sinds|tot|desde|até|od|do dnia|с тех|действ\w*|sedan|till|"
     r"fest\b|feier\w*|fête|fiesta|festa|feestje|impreza)\b"
 )
@@ -111,8 +114,10 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
     """Yield the dates that the text says are births."""
     last = 0
     column: _Column | None = None
-    if not scanned.runs or not (places := _places_of_births(scanned)):
+    if not (places := _places_of_births(scanned)):
         return
+    if "nineteen" in scanned.words or "thousand" in scanned.words or "neunzehnhundert" in scanned.lower:
+        yield from _in_words(scanned)
     for start, end in scanned.runs:
         if start < last or end - start not in {1, 2, 4, 8}:
             continue
@@ -125,6 +130,13 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
         last = match.end()
         if _is_birth(scanned, match) or column.holds(scanned.text, match.start()):
             yield Finding(Kind.DATE_OF_BIRTH, match.start(), match.end(), 0.9)
+
+
+def _in_words(scanned: Scanned) -> Iterator[Finding]:
+    """Yield births without a digit: the first of May nineteen sixty-two."""
+    for match in _DATE.finditer(scanned.text):
+        if not any(each.isdigit() for each in match[0]) and _is_birth(scanned, match):
+            yield Finding(Kind.DATE_OF_BIRTH, match.start(), match.end(), 0.85)
 
 
 def _places_of_births(scanned: Scanned) -> list[int]:
@@ -147,7 +159,7 @@ def _date_at(scanned: Scanned, digits: int, earliest: int) -> re.Match[str] | No
 def _is_birth(scanned: Scanned, match: re.Match[str]) -> bool:
     before = scanned.before(match.start(), _CUE_REACH)
     cue = last_of(cues.BIRTH_BEFORE, before)
-    if cue >= 0 and not _STOPS.search(before, cue):
+    if cue >= 0 and not _STOPS.search(before, cue + len(before[cue:]) - len(before[cue:].lstrip("?!*: "))):
         return True
     return bool(cues.BIRTH_BEHIND.match(scanned.behind(match.end(), 44)))
 

@@ -49,7 +49,11 @@ def _last_part(all_: Around, odds: list[float], first: int) -> int:
     last = first
     while last + 1 < len(odds) and last - first < _MAX_PARTS:
         step = 1
-        if all_.tokens[last + 1].lower in PARTICLES and last + 2 < len(odds) and odds[last + 1] <= all_.weights.threshold:
+        if (
+            all_.tokens[last + 1].lower in PARTICLES
+            and last + 2 < len(odds)
+            and odds[last + 1] <= all_.weights.threshold
+        ):
             step = 2
         behind = last + step
         if behind >= len(odds) or odds[behind] <= all_.weights.threshold or not _adjoin(all_, last, behind):
@@ -68,7 +72,7 @@ def _adjoin(all_: Around, last: int, behind: int) -> bool:
 
 
 def _is_initial(token: Token) -> bool:
-    return len(token.text) <= 2 and token.text[0].isupper()  # noqa: PLR2004 - "Th."
+    return len(token.text) <= 2 and token.text[0].isupper()
 
 
 def _is_a_company(all_: Around, last: int) -> bool:

@@ -22,6 +22,9 @@ _LOCAL_US = re.compile(r"[2-9]\d\d[ .-]\d{4}(?!\d)")
 # Contiguous digits that are mobile numbers somewhere, by their first ones: GB, DE, FR, JP, IT, ES, CN, AU, ZA, CH, NL, SE.
 _MOBILE = re.compile(r"0(?:7[0-9]\d{8}|1[567]\d{8,9}|[67]\d{8}|[789]0\d{8}|4\d{8})$|1[3-9]\d{9}$")
 _CHINESE = re.compile(r"[\u4e00-\u9fff]")
+_MOBILE_IN_GROUPS = re.compile(r"1[3-9]\d[ -]\d{4}[ -]\d{4}")
+# Twelve digits in equal groups are a meter's, or a lottery's.
+_READING = re.compile(r"\d{4}[ .-]\d{4}[ .-]\d{4}|(?:\d\d[ .-]){5}\d\d|(?:\d{3}[ .-]){2,3}\d{3}")
 _FREE = re.compile(r"1[-. ]8(?:00|88|77|66|55|44|33)[-. ](?:[0-9A-Z]-?){7}(?![0-9A-Z])")
 _AMOUNT_BEHIND = re.compile(r"\s?(?:%|€|\$|£|eur\b|usd\b|chf\b|kb\b|mb\b|kg\b|km\b|mm\b|ms\b|zł|руб|円|元|°)|[.,]\d")
 _NOT_BEFORE = re.compile(r"(?:[A-Za-z0-9À-ɏ]|[_#$€£§@~^*×]|[A-Za-zÀ-ɏ]-|\d[.,:/])$")
@@ -45,7 +48,8 @@ class _Candidate(NamedTuple):
 def phones(scanned: Scanned) -> Iterator[Finding]:
     """Yield the telephone numbers."""
     groups = scanned.runs
-    for first, end in scanned.clusters:
+    for begin, end in scanned.clusters:
+        first = begin
         while first <= end:
             last = _last_of_cluster(scanned.text, groups, first, end)
             taken = _from_cluster(scanned, groups, first, last)
@@ -61,9 +65,7 @@ def _last_of_cluster(text: str, groups: list[tuple[int, int]], first: int, end: 
     return last
 
 
-def _from_cluster(
-    scanned: Scanned, groups: list[tuple[int, int]], first: int, last: int
-) -> tuple[Finding, int] | None:
+def _from_cluster(scanned: Scanned, groups: list[tuple[int, int]], first: int, last: int) -> tuple[Finding, int] | None:
     """Return the first number of a cluster of groups with its last group: the longest that is one."""
     for begin in range(first, last + 1):
         for end in range(min(last, begin + _MAX_DIGITS), begin - 1, -1):
@@ -126,25 +128,34 @@ def _called_behind(scanned: Scanned, end: int) -> bool:
 def _score_by_form(text: str, one: _Candidate, *, called: bool) -> float:
     digits, length = one.digits, len(one.digits)
     if digits.startswith("00"):
-        is_foreign = digits[2:3] not in {"0", ""} and length >= 11 and (one.is_grouped or called)  # noqa: PLR2004
+        is_foreign = digits[2:3] not in {"0", ""} and length >= 11 and (one.is_grouped or called)
         return 0.9 if is_foreign else 0.0
-    if length > 13:  # noqa: PLR2004 - no national number is longer
+    if length > 13:
         return 0.0
     if _NANP.fullmatch(text, one.start, one.end):
         return 0.9 if called or "(" in one.lead or "-" in text[one.start : one.end] else 0.6
     if _FREE.match(text, one.start):
         return 0.9
-    if digits[0] == "0" and 9 <= length <= 12 and one.is_grouped:  # noqa: PLR2004 - area code and number
+    if _MOBILE_IN_GROUPS.fullmatch(text, one.start, one.end) and _CHINESE.search(
+        text, max(0, one.start - 20), one.end + 20
+    ):
+        return 0.8
+    if (
+        digits[0] == "0"
+        and 9 <= length <= 12
+        and one.is_grouped
+        and (called or bool(_MOBILE.match(digits)) or not _READING.fullmatch(text, one.start, one.end))
+    ):
         return 0.85 if not _AMOUNT_BEHIND.match(text, one.end) else 0.0
     if not one.is_grouped and _MOBILE.match(digits):
         return _score_of_mobile(text, one, called=called)
     if called and not _AMOUNT_BEHIND.match(text, one.end):
-        return 0.75 if length >= 8 or _LOCAL_US.match(text, one.start) or not one.is_grouped else 0.7  # noqa: PLR2004
+        return 0.75 if length >= 8 or _LOCAL_US.match(text, one.start) or not one.is_grouped else 0.7
     return 0.0
 
 
 def _score_of_mobile(text: str, one: _Candidate, *, called: bool) -> float:
-    if called or one.digits[0] == "0" and len(one.digits) > 10:  # noqa: PLR2004 - others have ten digits, too
+    if called or (one.digits[0] == "0" and len(one.digits) > 10):
         return 0.85
     near = text[max(0, one.start - 20) : one.end + 20]
     return 0.7 if one.digits[0] == "0" or _CHINESE.search(near) else 0.0

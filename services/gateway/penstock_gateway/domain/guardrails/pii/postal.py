@@ -26,15 +26,21 @@ _HOUSE = rf"(?:(?:The )?{_CAPITAL}(?: {_CAPITAL}){{0,2}} (?:Cottage|House|Lodge|
 _COMPANY = rf"(?:c/o {_ANY_WORD}(?: (?:& )?{_ANY_WORD}){{0,4}}|{_CAPITAL}(?: {_CAPITAL}){{0,3}} (?:Ltd|Inc|LLC|plc|Limited|GmbH|AG|Joinery|Bakery|School|College|Clinic|Surgery|Hotel|Stables|Garage|Workshop|Studio|Nursery|Brewery|Pharmacy|Practice|Solicitors|Partners|Consulting|Logistics)\.?)"
 _TAIL = rf"(?:,? ?\n?(?:{_UNIT}|{_PLACE}(?= ?(?:,|{_UK_CODE}|\d|$|[.;:?!)\n]|from|and|is|until|to|in|or|für|,))))"
 _BEHIND = rf"(?:,\s?{_UNIT}|,\s?\n?{_PLACE}(?:,? (?:{_UK_CODE}|{_US_CODE}|[A-Z]{{2,3}} \d{{4}}\b|\d{{4,6}}\b|[A-Z]\d[A-Z] \d[A-Z]\d\b|[A-Z]\d{{2}} [A-Z0-9]{{4}}\b))?|,?\s(?:{_UK_CODE}|{_US_CODE}))"
-_NO_STREET = re.compile(r"(?:Ave|Dr|St|Way|End|Point|Side|Run|Bank|Gate|View|Park|Green|Field|Court|Place|Market|Office|Level|Common|Mount|Row)\b")
+_NO_STREET = re.compile(
+    r"(?:Ave|Dr|St|Way|End|Point|Side|Run|Bank|Gate|View|Park|Green|Field|Court|Place|Market|Office|Level|Common|Mount|Row)\b"
+)
 _ENGLISH = re.compile(
     rf"(?<![\w/.-])(?:{_COMPANY},\s)?(?:{_UNIT},?\s)?(?:{_HOUSE},\s)?{_NUMBER},?\s(?:{_CAPITAL}\s){{0,4}}(?:[NSEW]\.? )?(?:{_STREETS})\b\.?(?:\s(?:Street|Road|Estate|North|South|East|West|N|S|E|W|NW|NE|SW|SE))?(?:{_BEHIND}){{0,5}}{_COUNTRY}"
 )
 _ENGLISH_HOUSE = re.compile(
     rf"(?<![\w/.-])(?:{_COMPANY},\s)?(?:{_UNIT},\s(?:{_HOUSE},\s)?|{_HOUSE},\s)(?:{_CAPITAL}\s){{1,3}}(?:{_STREETS})\b(?:\s(?:Estate))?(?:{_BEHIND}){{0,5}}{_COUNTRY}"
 )
-_WITH_UK_CODE = re.compile(rf"(?<![\w/.-])(?:[\w'&./\-]+ ){{0,5}}[\w'&./\-]+(?:, (?:[\w'&./\-]+ ){{0,4}}[\w'&./\-]+){{0,5}},? {_UK_CODE}")
-_BOX = re.compile(rf"(?<!\w)(?:P\.?\s?O\.?\s?)?(?:Box|Postfach|B\.?P\.?|Apartado(?: de Correos)?|Postbus|Casella Postale|Skr\. poczt\.|Caixa Postal|Boîte postale)\s(?:No\.?\s)?\d[\d ]{{1,6}}\d?(?:,\s?(?:\d{{4,5}}\s)?{_PLACE}(?:\s(?:{_UK_CODE}|{_US_CODE}|\d{{4,6}}))?)+")
+_WITH_UK_CODE = re.compile(
+    rf"(?<![\w/.-])(?:[\w'&./\-]+ ){{0,5}}[\w'&./\-]+(?:, (?:[\w'&./\-]+ ){{0,4}}[\w'&./\-]+){{0,5}},? {_UK_CODE}"
+)
+_BOX = re.compile(
+    rf"(?<!\w)(?:P\.?\s?O\.?\s?)?(?:Box|Postfach|B\.?P\.?|Apartado(?: de Correos)?|Postbus|Casella Postale|Skr\. poczt\.|Caixa Postal|Boîte postale)\s(?:No\.?\s)?\d[\d ]{{1,6}}\d?(?:,\s?(?:\d{{4,5}}\s)?{_PLACE}(?:\s(?:{_UK_CODE}|{_US_CODE}|\d{{4,6}}))?)+"
+)
 _GERMAN_ENDS = "straße|strasse|str\\.|weg|gasse|allee|platz|ring|ufer|damm|park|hof|steig|stieg|pfad|chaussee|graben|berg|markt|tor|kamp|twiete|wall|zeile|siedlung|anger|brücke|bogen|winkel|rain|höhe|heide|feld|grund|garten|gärten|promenade|kai|stätte|dorf|bach|tal|leite|reihe|deich|holz|wiese|wiesen|acker|mühle"
 _CITY = rf"(?:[A-Z]{{1,3}}-)?\d{{4,5}}(?:\s?[A-Z]{{2}})?\s{_PLACE}"
 _GERMAN = re.compile(
@@ -42,14 +48,24 @@ _GERMAN = re.compile(
     rf"\s\d{{1,4}}\s?(?:[a-z]\b)?(?:\s?[-/]\s?\d{{1,4}}[a-z]?)?(?:,?\s(?:Hinterhaus|Whg\.|Wohnung|Stiege|Top|\d\. ?OG|EG|DG|\d\. Stock)\s?\d*)?(?:,?\s?\n?(?:in )?{_CITY})?",
 )
 _DUTCH_ENDS = "straat|laan|weg|plein|gracht|kade|pad|dijk|singel|hof|steeg|dreef|markt|plantsoen|wal|haven|baan|park|ring|veld|akker|poort|brink|boulevard|dwarsstraat|lei|vest|berg|burg"
-_DUTCH = re.compile(rf"(?<![\w/.-])(?:{_CAPITAL} )?(?:[{_UP}][{_LOW}\-]*(?:{_DUTCH_ENDS})|(?:Laan|Weg|Plein|Prins|Koningin)\s(?:van (?:de |het |der )?)?{_CAPITAL})\s\d{{1,4}}(?:[ -]?(?:[a-zA-Z]|[IVX]+|bis|hs))?\b(?:,?\s\d{{4}}\s?[A-Z]{{2}}\s{_PLACE}|,\s{_CITY}|,\s?{_PLACE})")
-_SWEDISH = re.compile(rf"(?<![\w/.-])(?:{_CAPITAL} )?[{_UP}][{_LOW}\-]*(?:gatan|vägen|gränd|torget|torg|stigen|allén|backen|gata|väg|stig|platsen|plan|kajen|leden|vej|gade|veien|gaten|gården)\s\d{{1,4}}\s?(?:[A-Z]\b)?(?:,?\s(?:lgh \d+,?\s)?(?:SE-|S-)?\d{{3}}\s?\d{{2}}\s{_PLACE}|,\s{_CITY})?")
+_DUTCH = re.compile(
+    rf"(?<![\w/.-])(?:{_CAPITAL} )?(?:[{_UP}][{_LOW}\-]*(?:{_DUTCH_ENDS})|(?:Laan|Weg|Plein|Prins|Koningin)\s(?:van (?:de |het |der )?)?{_CAPITAL})\s\d{{1,4}}(?:[ -]?(?:[a-zA-Z]|[IVX]+|bis|hs))?\b(?:,?\s\d{{4}}\s?[A-Z]{{2}}\s{_PLACE}|,\s{_CITY}|,\s?{_PLACE})"
+)
+_SWEDISH = re.compile(
+    rf"(?<![\w/.-])(?:{_CAPITAL} )?[{_UP}][{_LOW}\-]*(?:gatan|vägen|gränd|torget|torg|stigen|allén|backen|gata|väg|stig|platsen|plan|kajen|leden|vej|gade|veien|gaten|gården)\s\d{{1,4}}\s?(?:[A-Z]\b)?(?:,?\s(?:lgh \d+,?\s)?(?:SE-|S-)?\d{{3}}\s?\d{{2}}\s{_PLACE}|,\s{_CITY})?"
+)
 _ROMANCE_WORD = rf"(?:{_CAPITAL}|de|du|des|d'|la|le|les|l'|del|della|delle|dei|degli|di|da|do|dos|das|los|las|el|y|e|et|en|à|au|aux|sur|San|Santa|\d{{1,2}}(?= de| d| [{_LOW}]))"
 _FRENCH_KINDS = "rue|avenue|av\\.|boulevard|bd|impasse|allée|allées|place|chemin|quai|route|cours|passage|square|sentier|ruelle|résidence|faubourg|esplanade|promenade|villa|cité|montée|traverse|lotissement|hameau|venelle|clos|mail|rond-point|voie|parvis"
-_FRENCH = re.compile(rf"(?i:(?<![\w/.-])(?:(?:appt?\.?|appartement|bât\.?|bâtiment|résidence|étage|esc\.?)\s[\w' -]{{1,24}},\s)*\d{{1,4}}(?:\s?(?:bis|ter|quater|[a-d]))?,?\s(?:{_FRENCH_KINDS}))\s(?:[{_UP}{_LOW}0-9'\-]+\s?){{1,7}}?(?=,|\s\d{{4,5}}\s|[.;\n)]|$)(?:,?\s?\n?\d{{4,5}}\s{_PLACE}(?:\sCedex(?:\s\d+)?)?|,\s{_PLACE})?")
+_FRENCH = re.compile(
+    rf"(?i:(?<![\w/.-])(?:(?:appt?\.?|appartement|bât\.?|bâtiment|résidence|étage|esc\.?)\s[\w' -]{{1,24}},\s)*\d{{1,4}}(?:\s?(?:bis|ter|quater|[a-d]))?,?\s(?:{_FRENCH_KINDS}))\s(?:[{_UP}{_LOW}0-9'\-]+\s?){{1,7}}?(?=,|\s\d{{4,5}}\s|[.;\n)]|$)(?:,?\s?\n?\d{{4,5}}\s{_PLACE}(?:\sCedex(?:\s\d+)?)?|,\s{_PLACE})?"
+)
 _SPANISH_KINDS = "calle|c/|avenida|avda\\.?|av\\.|plaza|pza\\.?|paseo|pº|camino|carretera|ctra\\.?|ronda|travesía|callejón|glorieta|urbanización|urb\\.|carrer|rúa|cuesta|pasaje|bulevar|colonia|rambla|via|viale|v\\.le|piazza|piazzale|p\\.zza|corso|c\\.so|vicolo|largo|strada|contrada|località|lungomare|salita|calata|borgo|rua|r\\.(?=\\sd[aoe]s?\\s)|travessa|praça|largo|estrada|alameda|beco|rotunda|calçada|praceta|quinta|rodovia|ladeira"
-_SPANISH = re.compile(rf"(?<![\w/.-])(?i:{_SPANISH_KINDS})\s?(?:(?i:de|del|della|delle|dei|degli|di|da|do|dos|das|la|las|los|el|dell'|d')\s?)*[{_UP}\d][{_UP}{_LOW}'\-.]*(?:\s(?:{_ANY_WORD}|y|e)){{0,5}}?,?\s(?:n\.?[º°o]?\s?|nº\s?|núm\.\s?|s/n)?\d{{1,5}}\s?(?:[a-zA-Z]\b)?(?:/\w+)?(?:,?\s(?:\d{{1,2}}\.?[ºª°](?:\s?(?:[A-Z]\b|izq\.?|dcha\.?|Dto\.?|Esq\.?|D\b|E\b|Frente))?|(?:piso|planta|puerta|esc\.|escalera|int\.|interno|scala|apto\.?|apartamento|andar|lote|bloque)\s\w+))*(?:,?\s?\n?(?:\d{{5}}(?:-\d{{3}})?|\d{{4}}-\d{{3}})\s{_PLACE}(?:\s\([A-Z]{{2}}\))?|,\s{_PLACE}(?:,?\s\d{{4,5}}\b)?)?")
-_POLISH = re.compile(rf"(?i:(?<![\w/.-])(?:ul\.|ulica|ulicy|al\.|aleja|alei|aleje|pl\.|placu?|os\.|osiedle|osiedlu|rynek))\s(?:{_CAPITAL}\s|\d+ ){{1,4}}\d{{1,4}}[a-zA-Z]?(?:\s?(?:/|m\.|lok\.|m)\s?\d{{1,4}}[a-z]?)?(?:,?\s?\n?\d{{2}}-\d{{3}}\s{_PLACE}|,\s{_PLACE})?")
+_SPANISH = re.compile(
+    rf"(?<![\w/.-])(?i:{_SPANISH_KINDS})\s?(?:(?i:de|del|della|delle|dei|degli|di|da|do|dos|das|la|las|los|el|dell'|d')\s?)*[{_UP}\d][{_UP}{_LOW}'\-.]*(?:\s(?:{_ANY_WORD}|y|e)){{0,5}}?,?\s(?:n\.?[º°o]?\s?|nº\s?|núm\.\s?|s/n)?\d{{1,5}}\s?(?:[a-zA-Z]\b)?(?:/\w+)?(?:,?\s(?:\d{{1,2}}\.?[ºª°](?:\s?(?:[A-Z]\b|izq\.?|dcha\.?|Dto\.?|Esq\.?|D\b|E\b|Frente))?|(?:piso|planta|puerta|esc\.|escalera|int\.|interno|scala|apto\.?|apartamento|andar|lote|bloque)\s\w+))*(?:,?\s?\n?(?:\d{{5}}(?:-\d{{3}})?|\d{{4}}-\d{{3}})\s{_PLACE}(?:\s\([A-Z]{{2}}\))?|,\s{_PLACE}(?:,?\s\d{{4,5}}\b)?)?"
+)
+_POLISH = re.compile(
+    rf"(?i:(?<![\w/.-])(?:ul\.|ulica|ulicy|al\.|aleja|alei|aleje|pl\.|placu?|os\.|osiedle|osiedlu|rynek))\s(?:{_CAPITAL}\s|\d+ ){{1,4}}\d{{1,4}}[a-zA-Z]?(?:\s?(?:/|m\.|lok\.|m)\s?\d{{1,4}}[a-z]?)?(?:,?\s?\n?\d{{2}}-\d{{3}}\s{_PLACE}|,\s{_PLACE})?"
+)
 _RU_WORD = r"[А-ЯЁ][А-Яа-яЁё\-]+"
 _RUSSIAN = re.compile(
     rf"(?<!\w)(?:\d{{6}},?\s)?(?:(?:г\.|город|гор\.|пос\.|с\.|дер\.)\s?{_RU_WORD},?\s)?(?:{_RU_WORD},\s)?(?:ул\.|улица|улице|пр\.|пр-т|просп\.|проспект|проспекте|пер\.|переулок|переулке|пл\.|площадь|площади|наб\.|набережная|ш\.|шоссе|бул\.|бульвар|б-р|проезд|тупик)\s?(?:{_RU_WORD}|\d+-\w+)(?:\s{_RU_WORD})?"
@@ -61,7 +77,9 @@ _JAPANESE = re.compile(
 _CHINESE = re.compile(
     r"(?:[\u4e00-\u9fff]{2,8}?(?:省|自治区))?(?:[\u4e00-\u9fff]{2,6}?市)?(?:[\u4e00-\u9fff]{1,6}?[区县镇乡])?[\u4e00-\u9fff\d]{1,12}?(?:路|街|道|巷|弄|大道|胡同|村|里)(?:[\u4e00-\u9fff]{0,3})?\d{1,5}号?(?:[\u4e00-\u9fff]{0,8}?\d{1,4}(?:号楼|栋|幢|座|单元|楼|层|室|房|号))*"
 )
-_ARABIC = re.compile(r"(?:رقم\s)?\d{0,4}\s?(?:شارع|طريق|جادة|حي|زقاق|ميدان)\s[\u0621-\u064a]+(?:\s[\u0621-\u064a]+){0,2}(?:[،,]\s?(?:[\u0621-\u064a]+\s?){0,3}\d{0,5}(?:\s?[\u0621-\u064a]+)?){0,4}")
+_ARABIC = re.compile(
+    r"(?:رقم\s)?\d{0,4}\s?(?:شارع|طريق|جادة|حي|زقاق|ميدان)\s[\u0621-\u064a]+(?:\s[\u0621-\u064a]+){0,2}(?:[،,]\s?(?:[\u0621-\u064a]+\s?){0,3}\d{0,5}(?:\s?[\u0621-\u064a]+)?){0,4}"
+)
 _CHINESE_LEAD = re.compile(r"^(?:我|住址?|地址|家住|寄到|送到|送货|收货|请|在|于|是|为|到|至|址|的|现|居|搬|去|了)+")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _DIGIT = re.compile(r"\d")
@@ -85,7 +103,11 @@ def postal_addresses(text: str, known: Sequence[Finding]) -> Iterator[Finding]:
     if _HAN.search(text):
         found += _eastern(text)
     if "شارع" in text or "طريق" in text or "حي " in text:
-        found += [(match.start(), len(text[: match.end()].rstrip(" ،,"))) for match in _ARABIC.finditer(text) if _DIGIT.search(match[0])]
+        found += [
+            (match.start(), len(text[: match.end()].rstrip(" ،,")))
+            for match in _ARABIC.finditer(text)
+            if _DIGIT.search(match[0])
+        ]
     found += _by_code(text)
     for start, end in _merged(found):
         yield Finding(Kind.ADDRESS, start, end, 0.85)
@@ -104,16 +126,23 @@ def is_address(text: str, start: int, end: int, known: Sequence[Finding]) -> boo
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember"
 _CITY_BEHIND = re.compile(rf"\d.*\s\d{{4,6}}\s[{_UP}]|{_UK_CODE}|{_US_CODE}")
 # Without a town behind it they are as often something else.
-_NO_ADDRESS = re.compile(rf"(?i:platz|ring|park|hof|berg|markt|tor|kamp|wall|zeile|anger|bogen|winkel|rain|höhe|heide|feld|grund|garten|gärten|stätte|dorf|bach|tal|leite|reihe|deich|holz|wiesen?|acker|mühle|damm|graben|steig|"
+_NO_ADDRESS = re.compile(
+    rf"(?i:platz|ring|park|hof|berg|markt|tor|kamp|wall|zeile|anger|bogen|winkel|rain|höhe|heide|feld|grund|garten|gärten|stätte|dorf|bach|tal|leite|reihe|deich|holz|wiesen?|acker|mühle|damm|graben|steig|"
     rf"torg|torget|plan|platsen|backen|stig|leden|gården|brücke|ufer|kai) \d+\w?$|^\d+\w? .*(?:Run|View|Point|Way|End|Gate|Side|Park|Court|Ct|Market|Fields?|Bank|Common|Plaza|Corner|Place|Pl|Dr|St|Green|Row|Bridge|Path|Walk|Rise|Hill|Chase|Approach|Bend|Crossing|Passage|Landing|"
-    rf"Mount|Level|Route|Cove|Strand|Square|Close|Yard|Circle|Heights|Ridge|Gardens|Orchard)$|\d{{1,2}} (?:{_MONTHS})\b|(?:Artikel|Anhang|Kapitel|Absatz|Seite|Platz|Zimmer|Abschnitt|Feld|Tor|Ring|Park|Regel|Am) \d+$")
+    rf"Mount|Level|Route|Cove|Strand|Square|Close|Yard|Circle|Heights|Ridge|Gardens|Orchard)$|\d{{1,2}} (?:{_MONTHS})\b|(?:Artikel|Anhang|Kapitel|Absatz|Seite|Platz|Zimmer|Abschnitt|Feld|Tor|Ring|Park|Regel|Am) \d+$"
+)
 
 
 def _by_code(text: str) -> list[tuple[int, int]]:
     """Return what ends with a British post code, from the first part in capital letters or with a number."""
     found: list[tuple[int, int]] = []
     for match in _CODE.finditer(text):
-        line = max(text.rfind("\n", 0, match.start()), text.rfind(": ", 0, match.start()), text.rfind("; ", 0, match.start()), text.rfind(". ", 0, match.start()))
+        line = max(
+            text.rfind("\n", 0, match.start()),
+            text.rfind(": ", 0, match.start()),
+            text.rfind("; ", 0, match.start()),
+            text.rfind(". ", 0, match.start()),
+        )
         start = _first_part(text, line + 1, match.start())
         if start is not None:
             found.append((start, match.end()))
@@ -156,7 +185,7 @@ def _eastern(text: str) -> list[tuple[int, int]]:
         start = match.start() + (lead.end() if lead else 0)
         if japanese:
             start += len(re.match(r"(?:.*[はがをにのへ、](?=.{0,6}[都道府県市区郡]))?", match[0])[0])  # type: ignore[index]
-        if match.end() - start >= 6:  # noqa: PLR2004
+        if match.end() - start >= 6:
             found.append((start, match.end()))
     return found
 

@@ -14,7 +14,7 @@ def redacted(text: str, findings: Sequence[Finding]) -> str:
     return replaced(text, findings, in_brackets)
 
 
-def in_brackets(finding: Finding, original: str) -> str:
+def in_brackets(finding: Finding, _original: str) -> str:
     """Return the kind in brackets."""
     return f"[{finding.kind.value.upper()}]"
 

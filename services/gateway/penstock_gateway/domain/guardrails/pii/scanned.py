@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 # What is not seen: soft hyphen, zero width, directions, joiners, byte order mark, tags.
-_UNSEEN = "\xad\u034f\u061c\u115f\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f"
+_UNSEEN = (
+    "\xad\u034f\u061c\u115f\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f"
+)
 _SPACES = "\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 _DASHES = "\u2010-\u2015\u2212\ufe58\ufe63"
 _SINGLE = "\u2018\u2019\u201b\u02bc\u2032"
@@ -68,7 +70,7 @@ _PLAIN = _Plain()
 _IS_DIGIT = bytes(ord("x") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
 _IS_NO_SPACE = bytes(ord(" ") if chr(byte).isspace() else ord("x") for byte in range(128)) + b"x" * 128
 _SMALL_LETTERS = bytes(
-    ord(chr(byte).lower()) if chr(byte).isalpha() and ord(chr(byte).lower()) < 256 else ord(" ") for byte in range(256)  # noqa: PLR2004 - Latin-1
+    ord(chr(byte).lower()) if chr(byte).isalpha() and ord(chr(byte).lower()) < 256 else ord(" ") for byte in range(256)
 )
 _SHORT = 16
 # Characters between digits of one number, and the digits of the shortest one.
@@ -127,7 +129,7 @@ class Scanned:
     def places(self, words: frozenset[str], stems: Sequence[str] = ()) -> list[int]:
         """Return where those words and stems stand; words of one or two letters are abbreviations, with their full stop."""
         found: list[int] = []
-        shortened = [one + "." if len(one) <= 2 and one.isascii() else one for one in words & self.words]  # noqa: PLR2004
+        shortened = [one + "." if len(one) <= 2 and one.isascii() else one for one in words & self.words]
         for one in (*shortened, *(() if self.is_ascii else stems)):
             at = self.lower.find(one)
             while at >= 0:

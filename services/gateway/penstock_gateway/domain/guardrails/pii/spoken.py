@@ -48,7 +48,9 @@ def spoken(scanned: Scanned) -> Iterator[Finding]:
     """Yield numbers of at least seven spelled digits: cards, social security numbers, telephone numbers."""
     lower = scanned.lower
     said = _LATIN_DIGITS & scanned.words
-    if (len(said) > _FEWEST_WORDS and _counts(lower, [one for one in said if len(one) > _SHORT_WORD])) or (not scanned.is_ascii and _counts(lower, _FAR_GATES)):
+    if (len(said) > _FEWEST_WORDS and _counts(lower, [one for one in said if len(one) > _SHORT_WORD])) or (
+        not scanned.is_ascii and _counts(lower, _FAR_GATES)
+    ):
         for digits, start, end in _sequences(lower):
             if kind := _kind(scanned, digits, start):
                 yield Finding(kind, start, end, 0.8)
@@ -102,7 +104,7 @@ def _sequences(lower: str) -> Iterator[tuple[str, int, int]]:
             digits = digits[:-1] + said
         else:
             digits += said * repeat
-        tens, repeat, end = len(said) == 2 and said[1] == "0" and said != "10", 1, match.end()  # noqa: PLR2004
+        tens, repeat, end = len(said) == 2 and said[1] == "0" and said != "10", 1, match.end()
     if len(digits) >= _LEAST:
         yield digits, start, end
 
@@ -116,18 +118,18 @@ def _said(word: str) -> str | None:
         return str(value)
     if "und" in word or "en" in word[3:]:
         unit, _, ten = word.partition("und") if "und" in word else word.partition("en")
-        if unit in _VALUES and ten in _VALUES and _VALUES[ten] >= 20:  # noqa: PLR2004
+        if unit in _VALUES and ten in _VALUES and _VALUES[ten] >= 20:
             return str(_VALUES[ten] + _VALUES[unit])
     return None
 
 
 def _kind(scanned: Scanned, digits: str, start: int) -> Kind | None:
     before = scanned.before(start, 90)
-    if len(digits) >= 13:  # noqa: PLR2004
-        return Kind.CREDIT_CARD if luhn(digits) and len(digits) <= 19 else None  # noqa: PLR2004
+    if len(digits) >= 13:
+        return Kind.CREDIT_CARD if luhn(digits) and len(digits) <= 19 else None
     ssn, phone, other = (last_of(each, before) for each in (cues.SSN, cues.PHONE, cues.OTHER_NUMBER))
-    if len(digits) == 9 and ssn > max(phone, other):  # noqa: PLR2004
+    if len(digits) == 9 and ssn > max(phone, other):
         return Kind.SSN_US
     if other > phone and other >= 0:
         return None
-    return Kind.PHONE if phone >= 0 or digits[0] == "0" or len(digits) >= 10 or "number" in before else None  # noqa: PLR2004
+    return Kind.PHONE if phone >= 0 or digits[0] == "0" or len(digits) >= 10 or "number" in before else None

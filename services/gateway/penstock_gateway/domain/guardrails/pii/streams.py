@@ -27,7 +27,9 @@ _KEY_END = "-----END"
 _LONGEST_END = 80
 _KEY_WORD = re.compile(r"(?:\s|\\n)*(?P<word>\S+)")
 # Lines of a key, and what may stand above them (RFC 1421).
-_OF_A_KEY = re.compile(r"(?:[A-Za-z0-9+/=]|\\[nr])*[A-Za-z0-9+/=]{15,}(?:[A-Za-z0-9+/=]|\\[nr])*|[A-Za-z0-9+/]*=+|[A-Z][\w-]+:|\d,ENCRYPTED|[A-Z0-9-]+,[0-9A-F]{16,}|(?=\S*\d)(?=\S*[a-zA-Z])[A-Za-z0-9+/]{2,15}")
+_OF_A_KEY = re.compile(
+    r"(?:[A-Za-z0-9+/=]|\\[nr])*[A-Za-z0-9+/=]{15,}(?:[A-Za-z0-9+/=]|\\[nr])*|[A-Za-z0-9+/]*=+|[A-Z][\w-]+:|\d,ENCRYPTED|[A-Z0-9-]+,[0-9A-F]{16,}|(?=\S*\d)(?=\S*[a-zA-Z])[A-Za-z0-9+/]{2,15}"
+)
 
 Find = Callable[[str], Sequence[Finding]]
 
@@ -194,7 +196,9 @@ class RedactingStream:
                 self._in_key, self._pending = False, self._pending[ends.end() :]
                 return ""
             is_whole = word.end() < len(self._pending) or is_last
-            if not is_whole and len(self._pending) < HOLD_BACK_OF_A_WORD or _may_end(word["word"], self._pending, is_last):
+            if (not is_whole and len(self._pending) < HOLD_BACK_OF_A_WORD) or _may_end(
+                word["word"], self._pending, is_last
+            ):
                 return None
             if not _OF_A_KEY.fullmatch(word["word"]):
                 self._in_key = False
@@ -203,7 +207,7 @@ class RedactingStream:
         return None
 
 
-def _may_end(word: str, pending: str, is_last: bool) -> bool:  # noqa: FBT001 - one of three
+def _may_end(word: str, pending: str, is_last: bool) -> bool:
     """Return whether the line that ends a key has come in part."""
     return not is_last and _KEY_END.startswith(word[: len(_KEY_END)]) and len(pending) < _LONGEST_END
 
