@@ -157,9 +157,10 @@ def split(locales: dict[str, Names], dice: random.Random) -> dict[str, Names]:
 def main() -> None:
     """Train, and write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--texts", type=int, default=16_000)
+    parser.add_argument("--texts", type=int, default=26_000)
     parser.add_argument("--prompts", type=Path, required=True, help="tools/train_router/data")
-    parser.add_argument("--threshold", type=float, default=1.0, help="log-odds from which a word is a name")
+    parser.add_argument("--threshold", type=float, default=-0.5, help="log-odds from which a word is a name")
+    parser.add_argument("--threshold-alone", type=float, default=2.0, help="the same where nothing else was found")
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
     dice = random.Random(17)
@@ -170,7 +171,7 @@ def main() -> None:
     partial = weights_from(packed(head | empty, [*tables, bytes(1 << CONTEXT_BITS)]))
     texts = made(Filler(locales, common, dice), given.texts) + unnamed(given.prompts) * 2
     matrix, labels = examples(texts, partial, dice)
-    model = SGDClassifier("log_loss", alpha=3e-6, max_iter=14, tol=None, random_state=17)
+    model = SGDClassifier("log_loss", alpha=2e-5, max_iter=14, tol=None, random_state=3, average=True)
     model.fit(matrix, labels)
     context, scale = quantised(model.coef_[0])
     head, tables = letters(*learned_words(locales, common))
@@ -178,6 +179,7 @@ def main() -> None:
         "context_scale": scale,
         "context_bias": float(model.intercept_[0]),
         "threshold": given.threshold,
+        "threshold_alone": given.threshold_alone,
         "version": VERSION,
     }
     given.output.write_bytes(packed(head, [*tables, context]))

@@ -30,6 +30,8 @@ class Weights:
         )
         self.name_bias, self.other_bias, self.context_bias = head["name_bias"], head["other_bias"], head["context_bias"]
         self.threshold = head["threshold"]
+        # Where nothing else was found, there is less reason to think of a person.
+        self.threshold_alone = head.get("threshold_alone", self.threshold)
 
     def likeness(self, lower: str) -> tuple[float, float]:
         """Return the log-odds that the word is a name and that it is a place or a brand, against an ordinary word."""

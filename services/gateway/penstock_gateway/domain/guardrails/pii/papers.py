@@ -119,7 +119,7 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
     if "nineteen" in scanned.words or "thousand" in scanned.words or "neunzehnhundert" in scanned.lower:
         yield from _in_words(scanned)
     for start, end in scanned.runs:
-        if start < last or end - start not in {1, 2, 4, 8}:
+        if start < last or not _may_be_dated(scanned.text, start, end):
             continue
         column = column or _column(scanned.lower)
         if not column.mark and not any([start - _NEAR_BEHIND <= place <= end + _NEAR_BEFORE for place in places]):
@@ -130,6 +130,17 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
         last = match.end()
         if _is_birth(scanned, match) or column.holds(scanned.text, match.start()):
             yield Finding(Kind.DATE_OF_BIRTH, match.start(), match.end(), 0.9)
+
+
+def _may_be_dated(text: str, start: int, end: int) -> bool:
+    """Return whether digits may begin a date: a day or a month with a mark or a word behind it, a year, or all in one."""
+    if end - start <= 2:
+        return text[end : end + 1] in _BEHIND_A_DAY and int(text[start:end]) <= 31
+    return end - start == 8 or (end - start == 4 and text[start : start + 2] in _CENTURIES)
+
+
+_BEHIND_A_DAY = frozenset("./- ,sntrdeaèº°ª:'年月")
+_CENTURIES = frozenset(("18", "19", "20"))
 
 
 def _in_words(scanned: Scanned) -> Iterator[Finding]:

@@ -17,14 +17,17 @@ _MAX_PARTS = 6
 def persons(text: str, known: Sequence[Finding], weights: Weights) -> list[Finding]:
     """Return the persons of a text in a script with capitals, in order."""
     all_ = around(text, tokens_of(text, known), known, weights)
-    odds = _odds(all_)
+    least = weights.threshold if known else weights.threshold_alone
+    odds = _odds(all_, least)
     found: list[Finding] = []
     place = 0
     while place < len(odds):
-        if odds[place] <= weights.threshold:
+        if odds[place] <= least:
             place += 1
             continue
-        last = _last_part(all_, odds, place)
+        last = _last_part(all_, odds, place, least)
+        while place < last and class_of(all_.tokens[place].lower) == "title":
+            place += 1
         if not _is_a_company(all_, last):
             score = 1 / (1 + math.exp(-max(odds[place : last + 1])))
             found.append(Finding(Kind.PERSON, all_.tokens[place].start, all_.tokens[last].end, round(score, 3)))
@@ -32,7 +35,7 @@ def persons(text: str, known: Sequence[Finding], weights: Weights) -> list[Findi
     return found
 
 
-def _odds(all_: Around) -> list[float]:
+def _odds(all_: Around, least: float) -> list[float]:
     """Return the log-odds of each word, in order: each is judged with what the ones before it were taken for."""
     found: list[float] = []
     tagged = "o"
@@ -41,22 +44,22 @@ def _odds(all_: Around) -> list[float]:
         if may_be_a_name(all_, place):
             odds = all_.weights.context_score(features_of(all_, place, tagged))
         found.append(odds)
-        tagged = "N" if odds > all_.weights.threshold else "o"
+        tagged = "N" if odds > least else "o"
     return found
 
 
-def _last_part(all_: Around, odds: list[float], first: int) -> int:
+def _last_part(all_: Around, odds: list[float], first: int, least: float) -> int:
     last = first
     while last + 1 < len(odds) and last - first < _MAX_PARTS:
         step = 1
         if (
             all_.tokens[last + 1].lower in PARTICLES
             and last + 2 < len(odds)
-            and odds[last + 1] <= all_.weights.threshold
+            and odds[last + 1] <= least
         ):
             step = 2
         behind = last + step
-        if behind >= len(odds) or odds[behind] <= all_.weights.threshold or not _adjoin(all_, last, behind):
+        if behind >= len(odds) or odds[behind] <= least or not _adjoin(all_, last, behind):
             break
         last = behind
     return last

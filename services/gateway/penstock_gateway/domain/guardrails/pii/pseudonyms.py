@@ -117,6 +117,9 @@ def _formed(kind: Kind, code: str) -> str:
         return f"https://link.invalid/{code}"
     if kind is Kind.PERSON:
         return f"Person-{code.upper()}"
+    if kind is Kind.API_KEY:
+        # Behind the word "key" it would be found as one.
+        return f"Value-{code.upper()}"
     return f"{kind.value.upper()}-{code.upper()}"
 
 

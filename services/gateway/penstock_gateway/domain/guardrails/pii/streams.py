@@ -90,7 +90,7 @@ class RedactingStream:
     def __init__(self, find: Find, replacement: Replacement = in_brackets) -> None:
         self._find, self._replacement = find, replacement
         self._context = self._pending = ""
-        self._passed = 0
+        self._passed, self._window = 0, HOLD_BACK
         self._in_key = False
 
     def feed(self, piece: str) -> str:
@@ -137,23 +137,18 @@ class RedactingStream:
         return self._leave(boundary)
 
     def _at_window(self, *, is_last: bool) -> str | None:
-        limit = HOLD_BACK
-        cut = self._cut(limit)
-        while cut is None and limit < min(HOLD_BACK_OF_A_WORD, len(self._pending)):
-            limit = min(limit * 2, HOLD_BACK_OF_A_WORD)
-            if limit > len(self._pending):
-                break
-            cut = self._cut(limit)
-        if cut is not None:
-            return self._leave(cut, seen=limit)
-        if len(self._pending) >= HOLD_BACK_OF_A_WORD:
-            return self._leave(HOLD_BACK_OF_A_WORD)
+        """Return what leaves of a window without an end of a sentence; without white space it grows, and is looked at anew."""
+        while self._window <= len(self._pending):
+            cut = self._cut(self._window)
+            if cut is not None:
+                return self._leave(cut, seen=self._window)
+            if self._window >= HOLD_BACK_OF_A_WORD:
+                return self._leave(HOLD_BACK_OF_A_WORD)
+            self._window *= 2
         return self._leave(len(self._pending)) if is_last else None
 
     def _cut(self, limit: int) -> int | None:
         """Return where the window may be cut: at white space, not within something found, not in its tail."""
-        if limit > len(self._pending):
-            return None
         spans = self._found(limit)
         for place in range(limit - _TAIL, 0, -1):
             if _BREAKS.match(self._pending[place]) and not any(start <= place < end for start, end, _ in spans):
@@ -180,12 +175,13 @@ class RedactingStream:
         parts.append(self._pending[last : max(last, end)])
         end = max(last, end)
         self._context = (self._context + self._pending[:end])[-_CONTEXT:]
-        self._pending, self._passed = self._pending[end:], 0
+        self._pending, self._passed, self._window = self._pending[end:], 0, HOLD_BACK
         return "".join(parts)
 
     def _begin_key(self, begins: re.Match[str]) -> str:
         original = begins[0]
         self._pending, self._passed, self._context = self._pending[begins.end() :], 0, ""
+        self._window = HOLD_BACK
         self._in_key = True
         return self._replacement(Finding(Kind.API_KEY, 0, len(original), 1.0), original)
 

@@ -24,10 +24,10 @@ CLASSES = _classes(
     role=(
         "customer client patient tenant landlord holder owner guest borrower guarantor witness applicant claimant employee driver nurse technician manager director author painter contact user member policyholder "
         "recipient beneficiary attn attention registrant signed reporter assigned reviewed beneficiaries sender accused defendant suspect child parent caller agent colleague boss assistant neighbour neighbor teacher "
-        "kunde kundin mieter mieterin patientin kontoinhaber kontoinhaberin ansprechpartner ansprechpartnerin versicherungsnehmer versicherungsnehmerin zeuge zeugin empfänger absender teilnehmer teilnehmerin kollege kollegin "
+        "vermieter vermieterin eigentümer eigentümerin käufer käuferin verkäufer trainer trainerin leiter leiterin pfleger hausmeister hausmeisterin bewerber bewerberin schüler schülerin erbe erbin kunde kundin mieter mieterin patientin kontoinhaber kontoinhaberin ansprechpartner ansprechpartnerin versicherungsnehmer versicherungsnehmerin zeuge zeugin empfänger absender teilnehmer teilnehmerin kollege kollegin "
         "chef chefin geschäftsführer geschäftsführerin vertretung nachbar nachbarin mitarbeiter mitarbeiterin cliente clienta titulaire titular titolare destinataire destinatario contacto contatto paziente paciente collègue voisin voisine "
         "inquilino inquilina huurder klant klantin contactpersoon collega buurman buurvrouw klient klientka najemca kontakt kund kollega hyresgäst клиент клиентка пациент пациентка водитель сотрудник директор получатель attendees present guests name "
-        "candidate student pupil nominee executor heir heirs spouse partner husband"
+        "officer clerk plumber dentist editor coach singer writer actor scientist engineer trainee intern candidate student pupil nominee executor heir heirs spouse partner husband"
     ),
     kin=(
         "wife husband son daughter sister brother mother father mum mom dad uncle aunt auntie grandma grandpa grandfather grandmother cousin nephew niece friend girlfriend boyfriend fiancé fiancée twins great-uncle "
@@ -35,8 +35,8 @@ CLASSES = _classes(
         "figlio figlia sorella fratello moglie marito zio zia zoon dochter zus broer moeder vader vrouw vriend vriendin filho filha irmã irmão mãe pai esposa marido syn córka siostra brat żona mąż matka ojciec son dotter syster bror mamma pappa fru make жена муж сын дочь брат сестра мать отец друг подруга"
     ),
     greeting=(
-        "dear hello hi hey hiya thanks thx thank ask tell call invite morning bye welcome sorry liebe lieber liebes hallo hi moin guten danke chère cher bonjour salut merci estimada estimado querida querido hola gracias cara caro gentile ciao grazie "
-        "beste geachte lieve hoi dag cara caro olá prezada prezado szanowny szanowna drogi droga cześć dzień hej bästa käre kära tack здравствуйте уважаемый уважаемая дорогой дорогая привет спасибо"
+        "dear hello hi hey hiya thanks thx thank ask tell call invite remind let give show send help meet contact text ping pls please morning bye welcome sorry frag frage fragt fragen sag sage sagen ruf richte grüß bitten bitte gib schick liebe lieber liebes hallo hi moin guten danke dites dis demandez demande appelez rappelez prévenez chère cher bonjour salut merci dile dígale pregunta pregúntale avisa llama estimada estimado querida querido hola gracias chiedi chiama dillo avvisa senti cara caro gentile ciao grazie "
+        "vraag zeg bel mail waarschuw beste geachte lieve hoi dag cara caro olá pergunte pergunta diga avise prezada prezado szanowny szanowna drogi droga cześć dzień zapytaj powiedz fråga hälsa säg hej bästa käre kära tack здравствуйте уважаемый уважаемая дорогой дорогая привет спасибо спроси спросите передай передайте позови"
     ),
     signing="regards sincerely yours best cheers love truly grüße gruß grüssen grüßen cordialement salutations amitiés bises saludos atentamente saluti groet groeten cumprimentos atenciosamente pozdrawiam poważaniem hälsningar hälsning mvh уважением",
     saying=(
