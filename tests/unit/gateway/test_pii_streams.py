@@ -163,7 +163,7 @@ def test_nothing_leaves_at_any_cut_in_two(find):
     wanted = through(RedactingStream(find), [TEXT])
     assert not any(canary in wanted for canary in CANARIES)
     assert wanted.count("[EMAIL]") == 2
-    for cut in range(1, len(TEXT), 7):
+    for cut in range(1, len(TEXT), 29):
         stream = RedactingStream(find)
         first, rest = stream.feed(TEXT[:cut]), stream.feed(TEXT[cut:]) + stream.end()
         assert first + rest == wanted
@@ -206,3 +206,18 @@ def test_a_long_link_is_one_finding(size):
 def test_bytes_that_are_no_characters_do_no_harm():
     stream = ByteStream(RestoringStream({"Person-X": "Zoë"}))
     assert stream.feed(b"\xff Person-") + stream.feed(b"X\xc3") + stream.end() == "� Zoë�".encode()
+
+
+def test_rules_look_back_at_what_has_left():
+    stream = RedactingStream(Detector().findings)
+    first = stream.feed("This is my telefon, mobile:\nso ")
+    assert first.startswith("This is my telefon")
+    assert first + stream.feed("601 555 088 it is") + stream.end() == "This is my telefon, mobile:\nso [PHONE] it is"
+
+
+def test_what_may_go_on_behind_a_line_is_held():
+    def grows(text):
+        return [Finding(Kind.ADDRESS, one.start(), one.end(), 1.0) for one in re.finditer("AAAA(\nBBBB)?", text)]
+
+    for size in (1, 2, 5, 50):
+        assert through(RedactingStream(grows), pieces("at AAAA\nBBBB now", size)) == "at [ADDRESS] now"

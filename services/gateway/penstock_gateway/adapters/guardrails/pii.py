@@ -15,4 +15,6 @@ def detector() -> Detector:
     Raises:
         UnusableWeights: if the package's weights are damaged.
     """
-    return Detector(LearnedNames(weights_from((files("penstock_gateway.adapters.guardrails") / "pii_weights.bin").read_bytes())))
+    return Detector(
+        LearnedNames(weights_from((files("penstock_gateway.adapters.guardrails") / "pii_weights.bin").read_bytes()))
+    )

@@ -40,7 +40,9 @@ _JAPANESE = re.compile(
 )
 # Of one sign; they stand in many other words, so a space or a form of address has to say that it's a name.
 _SHORT_SURNAMES = "岡|南|林|森|原|東|堀|星|平|谷|菅|堤|関|辻|西|北|島|浜|泉|柳|桂|梶|榊|畑|沖|窪|轟|宮"
-_JAPANESE_SHORT = re.compile(rf"(?<![{_HAN}])(?P<name>(?:{_SHORT_SURNAMES})[ 　][{_HAN}]{{1,3}}|(?:{_SHORT_SURNAMES})[{_HAN}]{{0,2}}(?=さん|様|氏|先生|と申))")
+_JAPANESE_SHORT = re.compile(
+    rf"(?<![{_HAN}])(?P<name>(?:{_SHORT_SURNAMES})[ 　][{_HAN}]{{1,3}}|(?:{_SHORT_SURNAMES})[{_HAN}]{{0,2}}(?=さん|様|氏|先生|と申))"
+)
 _JAPANESE_CUED = re.compile(
     rf"(?P<cue>名前は|氏名[:：は ]{{1,2}}|担当[:：は者の ]{{1,3}}|お客様名[:：]|宛名[:：]|患者[:：は]|私は|わたしは|生まれの)(?P<name>[{_HAN}]{{1,4}}[ 　]?[{_HAN}{_KANA}]{{1,4}}?)(?=です|と申|といい|さん|様|、|。|,|$|\s)|"
     rf"(?P<polite>[{_HAN}]{{2,4}}[ 　][{_HAN}]{{1,3}}|[{_HAN}]{{2,5}})(?=さん(?!間)|様(?!々|子|式)|氏(?!名)|と申します)"

@@ -52,11 +52,7 @@ def _last_part(all_: Around, odds: list[float], first: int, least: float) -> int
     last = first
     while last + 1 < len(odds) and last - first < _MAX_PARTS:
         step = 1
-        if (
-            all_.tokens[last + 1].lower in PARTICLES
-            and last + 2 < len(odds)
-            and odds[last + 1] <= least
-        ):
+        if all_.tokens[last + 1].lower in PARTICLES and last + 2 < len(odds) and odds[last + 1] <= least:
             step = 2
         behind = last + step
         if behind >= len(odds) or odds[behind] <= least or not _adjoin(all_, last, behind):
