@@ -177,3 +177,26 @@ def test_the_authors_texts_are_read_as_they_are_marked(name):
 
 def _meets(entity, finding):
     return entity["type"] == finding.kind and entity["start"] < finding.end and finding.start < entity["end"]
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "1 ",
+        "0 ",
+        "1.",
+        "Abc ",
+        "12 Abc Street, ",
+        "a dot ",
+        "born 1.1.19 ",
+        "password a b ",
+        "key=",
+        "a@",
+        "-----BEGIN ",
+        "http://a",
+        "zero seven ",
+    ],
+)
+def test_a_long_text_that_says_nothing_is_read_once(piece):
+    """A rule that went through it again from each place would not end within the test's time limit."""
+    assert Detector().findings(piece * (40_000 // len(piece))) is not None

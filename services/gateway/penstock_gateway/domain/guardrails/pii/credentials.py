@@ -217,7 +217,7 @@ def _is_word_in_configuration(scanned: Scanned, value: str, at: int, *, quoted: 
     """Return whether a plain word is set where machines read it."""
     if scanned.lower[max(0, at - 12) : at].rpartition("&")[1] or "?" in scanned.lower[max(0, at - 2) : at]:
         return False
-    line = scanned.lower[scanned.lower.rfind("\n", 0, at) + 1 : at + 80]
+    line = scanned.lower[scanned.lower.rfind("\n", max(0, at - 200), at) + 1 : at + 80]
     assigned = re.search(r"[\w.\-]+\s?=\s?\S", line)
     return len(value) >= 6 and " " not in value and bool(assigned or (quoted and re.search(r"[\"']\s?:\s?[\"']", line)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
@@ -59,7 +60,8 @@ def without_overlaps(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings in the order of the text; of those that overlap, the more certain kind and then the longer one."""
     kept: list[Finding] = []
     for one in sorted(findings, key=lambda found: (_ORDER[found.kind], found.start - found.end, found.start)):
-        if not any(one.start < other.end and other.start < one.end for other in kept):
-            kept.append(one)
-    kept.sort(key=lambda found: found.start)
+        at = bisect_left(kept, one.start, key=lambda other: other.start)
+        is_free = at == 0 or kept[at - 1].end <= one.start
+        if is_free and (at == len(kept) or one.end <= kept[at].start):
+            kept.insert(at, one)
     return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -122,7 +123,7 @@ def dates_of_birth(scanned: Scanned) -> Iterator[Finding]:
         if start < last or not _may_be_dated(scanned.text, start, end):
             continue
         column = column or _column(scanned.lower)
-        if not column.mark and not any([start - _NEAR_BEHIND <= place <= end + _NEAR_BEFORE for place in places]):
+        if not column.mark and not _is_near(places, start - _NEAR_BEHIND, end + _NEAR_BEFORE):
             continue
         match = _date_at(scanned, start, max(last, start - 34))
         if match is None:
@@ -150,13 +151,19 @@ def _in_words(scanned: Scanned) -> Iterator[Finding]:
             yield Finding(Kind.DATE_OF_BIRTH, match.start(), match.end(), 0.85)
 
 
+def _is_near(places: list[int], earliest: int, latest: int) -> bool:
+    """Return whether one of the places, which are in order, lies between two."""
+    at = bisect_left(places, earliest)
+    return at < len(places) and places[at] <= latest
+
+
 def _places_of_births(scanned: Scanned) -> list[int]:
     places = scanned.places(_BIRTH_WORDS, _FAR_BIRTH_STEMS)
     at = scanned.text.find("*")
     while at >= 0:
         places.append(at)
         at = scanned.text.find("*", at + 1)
-    return places
+    return sorted(places)
 
 
 def _date_at(scanned: Scanned, digits: int, earliest: int) -> re.Match[str] | None:

@@ -30,6 +30,8 @@ _AMOUNT_BEHIND = re.compile(r"\s?(?:%|€|\$|£|eur\b|usd\b|chf\b|kb\b|mb\b|kg\b
 _NOT_BEFORE = re.compile(r"(?:[A-Za-z0-9À-ɏ]|[_#$€£§@~^*×]|[A-Za-zÀ-ɏ]-|\d[.,:/])$")
 _REACH = 44
 _MIN_DIGITS, _MAX_DIGITS = 7, 15
+# More groups side by side are a table; what is a telephone number in it has a plus.
+_MAX_GROUPS = 40
 
 
 class _Candidate(NamedTuple):
@@ -67,7 +69,10 @@ def _last_of_cluster(text: str, groups: list[tuple[int, int]], first: int, end: 
 
 def _from_cluster(scanned: Scanned, groups: list[tuple[int, int]], first: int, last: int) -> tuple[Finding, int] | None:
     """Return the first number of a cluster of groups with its last group: the longest that is one."""
+    is_a_table = last - first > _MAX_GROUPS
     for begin in range(first, last + 1):
+        if is_a_table and scanned.text[groups[begin][0] - 1 : groups[begin][0]] != "+":
+            continue
         for end in range(min(last, begin + _MAX_DIGITS), begin - 1, -1):
             candidate = _candidate(scanned.text, groups[begin : end + 1])
             if candidate is None:
