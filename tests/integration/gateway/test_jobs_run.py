@@ -82,10 +82,11 @@ async def test_an_attempt_whose_worker_died_is_billed_once_and_the_next_one_begi
     (job,) = await desk.submit(order, due_at=now() + timedelta(hours=1))
     # Somebody else takes it, tells a part of an answer, and is not heard of any more.
     later = now() + timedelta(hours=2)
-    (claimed,) = await desk.queue.claim("elsewhere", Turns(Bounds()), PLACES, later, now() - timedelta(seconds=1))
+    (claimed,) = await desk.queue.claim("elsewhere", Turns(Bounds()), PLACES, later, now() + timedelta(hours=1))
     given = (Started(generation_id="g", answered_by=FIRST, unit_prices=PRICES), TextDelta("Hal"))
     held = Held(job.id, claimed.job.epoch)
     assert await desk.queue.append(held, (AttemptStarted(1), Generated(given)), now()) == 2
+    await desk.queue.beat([held], {}, now() - timedelta(seconds=1))
     upstream.enqueue(Answer(tokens=["Whole"]))
     ended = await desk.ended(job)
     assert (ended.state, ended.attempts, ended.epoch) == (JobState.SUCCEEDED, 2, 2)

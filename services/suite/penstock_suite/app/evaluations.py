@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.evaluate import evaluate
 from penstock_suite.surfaces.cli.evaluate_compression import add_compression
-from penstock_suite.surfaces.cli.evaluate_injection import add_injection
 from penstock_suite.surfaces.cli.evaluate_grounding import add_grounding
+from penstock_suite.surfaces.cli.evaluate_injection import add_injection
+from penstock_suite.surfaces.cli.evaluate_pii import add_pii
 from penstock_suite.surfaces.cli.evaluate_retrieval import add_retrieval
 from penstock_suite.surfaces.cli.evaluate_routing import add_routing
 from penstock_suite.surfaces.cli.output import run
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
     from penstock_suite.domain.compression_evaluation import CompressionEvaluation
     from penstock_suite.domain.grounding_evaluation import GroundingEvaluation
     from penstock_suite.domain.injection_evaluation import InjectionEvaluation
+    from penstock_suite.domain.pii_evaluation import PiiEvaluation
     from penstock_suite.domain.requests import (
         CompressionEvaluationRequest,
         EvaluationRequest,
         GroundingEvaluationRequest,
         InjectionEvaluationRequest,
+        PiiEvaluationRequest,
         RetrievalEvaluationRequest,
         RoutingEvaluationRequest,
     )
@@ -40,6 +43,7 @@ def evaluations() -> typer.Typer:
     add_retrieval(cli, _evaluate_retrieval)
     add_injection(cli, _evaluate_injection)
     add_grounding(cli, _evaluate_grounding)
+    add_pii(cli, _evaluate_pii)
     return cli
 
 
@@ -77,3 +81,9 @@ def _evaluate_grounding(request: GroundingEvaluationRequest) -> GroundingEvaluat
     from penstock_suite.app.grounding_evaluation import evaluate_grounding
 
     return evaluate_grounding(request)
+
+
+def _evaluate_pii(request: PiiEvaluationRequest) -> PiiEvaluation:
+    from penstock_suite.app.pii_evaluation import evaluate_pii
+
+    return evaluate_pii(request)

@@ -166,6 +166,14 @@ class GroundingEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PiiEvaluationRequest:
+    """Judge the detector of personal data by the texts of a file, with persons and addresses or by rules alone."""
+
+    dataset: Path
+    with_names: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalEvaluationRequest:
     """Judge search modes by documents and questions, with each of the models and each of the splitters (none: the defaults)."""
 
