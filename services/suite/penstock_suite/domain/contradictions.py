@@ -18,7 +18,7 @@ from penstock_suite.domain.limit_doubts import unknown_names
 Document = dict[str, Any]
 Finding = tuple[KeyPath, str]
 
-_ANY_HOST = frozenset({"", "0.0.0.0", "::"})
+_ANY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
 _LOOPBACK = {"localhost": "127.0.0.1"}
 
 
