@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -100,7 +100,7 @@ class JobsDesk:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, state: Path, url: str = "") -> AsyncIterator[JobsDesk]:
+    async def at(cls, state: Path, url: str = "") -> AsyncGenerator[JobsDesk]:
         """Yield the desk of a suite whose pepper, and whose database unless that is at ``url``, is in a folder."""
         async with open_database(url or f"sqlite:///{state}/penstock.db") as engine:
             yield cls(engine, (state / "pepper").read_bytes())
