@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +24,7 @@ from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
 from penstock_gateway.domain.jobs.events import JobEvent
 from penstock_gateway.domain.jobs.job import Job, JobKind, JobState, NewJob, new_job_id
-from penstock_gateway.domain.jobs.orders import AnyOrder, IngestOrder, order_bytes
+from penstock_gateway.domain.jobs.orders import IngestOrder, order_bytes
 from penstock_gateway.domain.jobs.results import AnyResult, result_of
 from penstock_gateway.domain.jobs.telling import ended_messages
 from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
@@ -87,7 +87,7 @@ def ingest(request: PutDocumentRequest, key_id: str) -> IngestOrder:
     )
 
 
-_KINDS = {ChatOrder: JobKind.CHAT, EmbeddingOrder: JobKind.EMBEDDING, IngestOrder: JobKind.INGEST}
+_KINDS: dict[type, JobKind] = {ChatOrder: JobKind.CHAT, EmbeddingOrder: JobKind.EMBEDDING, IngestOrder: JobKind.INGEST}
 
 
 class JobsDesk:
@@ -100,12 +100,12 @@ class JobsDesk:
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, state: Path, url: str = "") -> AsyncIterator[JobsDesk]:
+    async def at(cls, state: Path, url: str = "") -> AsyncGenerator[JobsDesk]:
         """Yield the desk of a suite whose pepper, and whose database unless that is at ``url``, is in a folder."""
         async with open_database(url or f"sqlite:///{state}/penstock.db") as engine:
             yield cls(engine, (state / "pepper").read_bytes())
 
-    async def submit(self, *orders: AnyOrder, **changed: Any) -> list[Job]:
+    async def submit(self, *orders: ChatOrder | EmbeddingOrder | IngestOrder, **changed: Any) -> list[Job]:
         """Accept jobs, as a submitter does."""
         now = datetime.now(UTC)
         jobs = [

@@ -216,3 +216,32 @@ async def test_what_is_late_expires_and_what_is_old_is_forgotten(world: JobsWorl
     async with world.engine.connect() as connection:
         for table in (jobs, contents, events):
             assert (await connection.execute(select(func.count()).select_from(table))).scalar() == 0
+
+
+async def test_what_is_told_twice_since_nobody_heard_that_it_was_kept_is_there_once(world: JobsWorld):
+    (job,) = await world.accept(new_job())
+    (claimed,) = await world.claim()
+    held, said = Held(job.id, claimed.job.epoch), (AttemptStarted(1), Generated((TextDelta("so"),)))
+    for _ in range(2):
+        assert await world.queue.append(held, said, NOW, after=0, progress=(3, 9)) == 2
+    # What is not where it says that it is was another's.
+    assert await world.queue.append(held, said, NOW, after=7) is None
+    more = (Generated((TextDelta(" on"),)),)
+    assert await world.queue.commit(held, DONE, NOW, more, progress=(9, 9))
+    now = await world.store.get("acme", job.id)
+    assert now is not None
+    assert (now.done, now.total, now.last_event) == (9, 9, 4)
+    told = [each.event for each in await world.store.events(now, 0, 10)]
+    assert told == [*said, *more, Ended(JobState.SUCCEEDED)]
+
+
+async def test_what_was_told_before_it_waits_again_is_kept_with_that(world: JobsWorld):
+    (job,) = await world.accept(new_job())
+    (claimed,) = await world.claim()
+    held, error = Held(job.id, claimed.job.epoch), JobError("UPSTREAM_FAILED", "x")
+    again = Requeued(due_at=LATER, error=error)
+    assert await world.queue.put_back(held, again, NOW, (AttemptStarted(1),))
+    # It is held no more, so nothing is told of it.
+    assert not await world.queue.put_back(held, again, NOW, (AttemptStarted(1),))
+    told = [each.event for each in await world.store.events(job, 0, 10)]
+    assert told == [AttemptStarted(1), PutBack(LATER, error)]

@@ -265,6 +265,9 @@ class JobRunner:
                     is_kept = await self._queue.put_back(holding.held, outcome, now, told)
             except ServiceUnavailable:
                 await asyncio.sleep(_RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 - the next attempt may do better, once the lease has run out
+                _log.error("job_not_concluded", job=holding.job.id, attempt=holding.job.attempts, exc_info=error)
+                is_kept = False
         if not is_kept:
             _log.info("job_lost", job=holding.job.id, attempt=holding.job.attempts)
         self._finished += isinstance(outcome, JobEnd) and is_kept
