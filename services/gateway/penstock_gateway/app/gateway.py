@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.batches import sweeping
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.jobs import have_jobs_run
@@ -90,6 +91,7 @@ async def running(
         for collector in channels.collectors:
             parts.registry.register(collector)
         surfaces = _surfaces(settings, channels, parts)
+        await stack.enter_async_context(sweeping(parts.jobs.batches))
         await stack.enter_async_context(parts.jobs.runner.open())
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
@@ -156,6 +158,7 @@ def _wire_formats(
             embeddings=embeddings,
             models=models,
             stores=stores,
+            desk=parts.jobs.batches.desk,
             usage=usage,
             observer=parts.observer,
             timing=StreamTiming(own.hold_back, own.keep_alive),

@@ -18,6 +18,7 @@ from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
+from penstock_gateway.app.batches import BatchParts, batch_execution, batch_parts
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
@@ -48,6 +49,7 @@ class JobParts:
     bell: Bell
     submitter: Submitter
     runner: JobRunner
+    batches: BatchParts
 
 
 def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], Mapping[str, Endpoint]]) -> JobParts:
@@ -62,7 +64,8 @@ def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], M
     submitter = Submitter(store, bell, settings.jobs.usual, endpoints, is_enabled=settings.jobs.enabled)
     queue, turns = SqlJobQueue(database), Turns(settings.jobs.bounds, settings.jobs.patience_of)
     runner = JobRunner(queue, bell, turns, _runner_terms(settings.jobs), _worker_name())
-    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner)
+    batches = batch_parts(settings, database, bell)
+    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner, batches=batches)
 
 
 def have_jobs_run(
@@ -80,6 +83,7 @@ def have_jobs_run(
     arriving = Arriving(holders, door, traces, settings.jobs.attempt_timeout)
     parts.runner.runs[JobKind.CHAT] = ChatExecution(arriving, chat, in_background)
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
+    parts.runner.runs[JobKind.BATCH] = batch_execution(parts.batches, settings, holders, parts.bell)
 
 
 def _runner_terms(own: JobSettings) -> RunnerTerms:

@@ -60,6 +60,28 @@ class _Asking(NamedTuple):
     asker: Asker | None
 
 
+class _Taken:
+    """Lines that were read, and the jobs that they become."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._jobs: list[NewJob] = []
+        self._last = Place()
+
+    def add(self, line: Line, job: NewJob | None) -> None:
+        """Take the next line."""
+        self.lines += 1
+        self._last = Place(line.number, line.end)
+        if job is not None:
+            self._jobs.append(job)
+
+    @property
+    def part(self) -> Submitted:
+        """What is to be kept."""
+        refused, last = self.lines - len(self._jobs), self._last
+        return Submitted(jobs=self._jobs, lines=self.lines, refused=refused, read_to=last.bytes, read_lines=last.lines)
+
+
 class BatchCarrier:
     """Carries batches on."""
 
@@ -102,8 +124,9 @@ class BatchCarrier:
         """Have jobs begin, or end; return when to look again, None where the files can be written."""
         now = datetime.now(UTC)
         if batch.state is BatchState.CANCELLING:
-            while await self._store.end_lines(batch, now, _ENDED_AT_ONCE):
-                await asyncio.sleep(0)
+            more = True
+            while more:
+                more = await self._store.end_lines(batch, now, _ENDED_AT_ONCE) == _ENDED_AT_ONCE
         counts = await self._store.count(batch)
         is_whole = batch.state is BatchState.CANCELLING or batch.halted is not None or now >= batch.expires_at
         if not is_whole:
@@ -164,22 +187,15 @@ class BatchCarrier:
         number, within = divmod(batch.read_to, CHUNK_BYTES)
         pieces = _behind(pieces_of(self._files, file, number), within)
         lines = _paused(lines_in(pieces, self._terms.max_line_bytes, Place(batch.read_lines, batch.read_to)))
-        jobs, read, refused = list[NewJob](), 0, 0
-        most = min(self._terms.lines_at_once, room)
+        taken, most = _Taken(), min(self._terms.lines_at_once, room)
         async with aclosing(lines):
             async for line in lines:
-                job = self._job_of(batch, line, asking)
-                read += 1
-                if job is None:
-                    refused += 1
-                else:
-                    jobs.append(job)
-                if read == most:
-                    yield Submitted(jobs=jobs, lines=read, refused=refused, read_to=line.end, read_lines=line.number)
-                    jobs, read, refused = [], 0, 0
-                last = line
-        if read:
-            yield Submitted(jobs=jobs, lines=read, refused=refused, read_to=last.end, read_lines=last.number)
+                taken.add(line, self._job_of(batch, line, asking))
+                if taken.lines == most:
+                    yield taken.part
+                    taken = _Taken()
+        if taken.lines:
+            yield taken.part
 
     def _job_of(self, batch: Batch, line: Line, asking: _Asking) -> NewJob | None:
         """Return the job of a line; None where its endpoint would refuse it, as its answer will say."""

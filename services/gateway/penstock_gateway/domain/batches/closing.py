@@ -19,6 +19,7 @@ from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, Embeddin
 
 _LINES_AT_ONCE = 50
 _ID_BYTES = 16
+_OK = 200
 _encode = msgspec.json.Encoder().encode
 CANCELLED, EXPIRED = "batch_cancelled", "batch_expired"
 _TEXTS = {
@@ -94,7 +95,7 @@ class Closing:
         else:
             answered.error = _NotExecuted(told, _TEXTS[told])
             tally.is_cut = tally.is_cut or told == EXPIRED
-        is_good = isinstance(told, Told) and told.status == 200
+        is_good = isinstance(told, Told) and told.status == _OK
         await tally.count(_encode(answered) + b"\n", is_good=is_good)
 
     def _told(self, batch: Batch, body: bytes, found: LineJob | None, tally: _Tally) -> Told | str:
@@ -109,7 +110,7 @@ class Closing:
             except UnknownForm:
                 return formats.refusal(endpoint, InternalError())
             tally.tokens = tally.tokens.plus(tokens_of(result))
-            return Told(200, formats.answer(endpoint, body, job, result))
+            return Told(_OK, formats.answer(endpoint, body, job, result))
         if job.state is JobState.CANCELLED:
             return CANCELLED
         if job.state is JobState.EXPIRED or job.error is None:

@@ -39,7 +39,10 @@ class Place(NamedTuple):
     bytes: int = 0
 
 
-async def lines_in(pieces: AsyncIterator[bytes], most_bytes: int, start: Place = Place()) -> AsyncIterator[Line]:
+BEGINNING = Place()
+
+
+async def lines_in(pieces: AsyncIterator[bytes], most_bytes: int, start: Place = BEGINNING) -> AsyncIterator[Line]:
     """Yield the lines of what begins at ``start``.
 
     Raises:

@@ -146,6 +146,10 @@ class BatchStore(Protocol):
         """Return the jobs of lines, both included, in their order."""
         ...
 
+    async def carry_again(self, now: datetime, limit: int) -> int:
+        """Have jobs go on that ended before their batches did, and return how many; whose was cancelled is cancelled."""
+        ...
+
     async def conclude(self, batch: Batch, end: Conclusion, now: datetime) -> None:
         """End a batch, with its files there at the same moment."""
         ...
@@ -180,7 +184,10 @@ class Told(NamedTuple):
 class LineFormats(Protocol):
     """Reads and answers lines as their endpoint does."""
 
-    endpoints: Collection[str]
+    @property
+    def endpoints(self) -> Collection[str]:
+        """Those whose lines it knows."""
+        ...
 
     def read(self, endpoint: str, body: bytes) -> LineOrder:
         """Return what a line asks.

@@ -17,6 +17,7 @@ from penstock_gateway.adapters.sql.batches.lines import (
     jobs_of_lines,
     keep_jobs,
     let_results_go,
+    wake,
 )
 from penstock_gateway.adapters.sql.batches.rows import (
     BEGUN,
@@ -193,6 +194,21 @@ class SqlBatches:
         """Return the jobs of lines; see the port."""
         async with self._database.reading() as connection:
             return await jobs_of_lines(connection, self._database, batch.id, (first, last))
+
+    async def carry_again(self, now: datetime, limit: int) -> int:
+        """Have jobs go on that ended before their batches did; see the port."""
+        has_ended = jobs.c.state.not_in((JobState.QUEUED.value, JobState.RUNNING.value))
+        query = select(_BATCH.id, jobs.c.id.label("job"), jobs.c.state.label("job_state"))
+        left = query.join(jobs, jobs.c.id == _BATCH.job).where(_BATCH.is_open, has_ended).limit(limit)
+        async with self._database.writing() as connection:
+            rows = (await connection.execute(left)).all()
+            for row in rows:
+                if row.job_state == JobState.CANCELLED.value:
+                    open_ones = (_BATCH.id == row.id, _BATCH.state.in_(_MAY_BE_CANCELLED))
+                    values = {"state": BatchState.CANCELLING.value, "cancelling_ms": ms_of(now)}
+                    await connection.execute(update(batches).where(*open_ones).values(values))
+                await wake(connection, self._database, row.job, now)
+        return len(rows)
 
     async def conclude(self, batch: Batch, end: Conclusion, now: datetime) -> None:
         """End a batch; see the port."""

@@ -80,8 +80,7 @@ async def list_all(parts: KeptParts, call: KeptCall) -> StoresAnswer:
 def batch_told(batch: Batch) -> wire.BatchObject:
     """Return a batch as OpenAI's object."""
     errors = [
-        wire.BatchError(code=each.code, message=each.message, param=each.param, line=each.line)
-        for each in batch.errors
+        wire.BatchError(code=each.code, message=each.message, param=each.param, line=each.line) for each in batch.errors
     ]
     tokens = batch.tokens
     return wire.BatchObject(

@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import msgspec
 
 from penstock_common.contract import file_calls
-from penstock_common.contract.file_calls import StoredFile
-from penstock_common.errors import ResourceNotFound
 from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.batches import files as kept
 from penstock_gateway.domain.batches.files import FileFilter, KeptFile
@@ -33,7 +31,9 @@ async def list_all(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     cursor = read_cursor(call.query, further=("purpose",), default=_MOST_OF_A_PAGE, most=_MOST_OF_A_PAGE)
 
     async def fetch(after: str, descending: bool, size: int) -> tuple[Sequence[wire.FileObject], bool]:
-        found = [*await _of_batches(parts, call, cursor, FileFilter(tenant="", after=after, descending=descending), size)]
+        found = [
+            *await _of_batches(parts, call, cursor, FileFilter(tenant="", after=after, descending=descending), size)
+        ]
         others, more = await _of_stores(parts, call, cursor, (after, descending, size))
         merged = list(heapq.merge(found, others, key=lambda file: file.id, reverse=descending))
         return merged[:size], more or len(merged) > size
@@ -102,6 +102,8 @@ async def _of_stores(
 
 def _harmless(file: KeptFile) -> bytes:
     """Return a file's name as it may stand in a header's quotes."""
-    return "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in file.filename).encode(
-        "ascii", "replace"
-    ).replace(b"?", b"_")
+    return (
+        "".join(letter if letter.isalnum() or letter in "._- " else "_" for letter in file.filename)
+        .encode("ascii", "replace")
+        .replace(b"?", b"_")
+    )

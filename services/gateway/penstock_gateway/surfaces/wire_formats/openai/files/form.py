@@ -50,9 +50,7 @@ async def parts_of(pieces: AsyncIterator[bytes], content_type: str) -> AsyncGene
 
     boundary, form = _boundary_in(content_type), _Form()
     try:
-        with PushMultipartParser(
-            boundary, max_segment_count=_MAX_FIELDS, strict=True
-        ) as parser:
+        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS, strict=True) as parser:
             async for piece in pieces:
                 for part in form.take(parser, piece):
                     yield part

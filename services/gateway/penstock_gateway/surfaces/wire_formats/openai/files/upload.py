@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -17,7 +17,7 @@ from penstock_gateway.surfaces.http1.failures import BodyTooLarge
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
 from penstock_gateway.surfaces.wire_formats.format import FormBody, KeptCall, KeptParts, StoresAnswer
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
-from penstock_gateway.surfaces.wire_formats.openai.files.form import FileBegins, parts_of
+from penstock_gateway.surfaces.wire_formats.openai.files.form import FileBegins, Part, parts_of
 from penstock_gateway.surfaces.wire_formats.openai.files.render import kept_told, upload_told
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.wire import FileObject
 
@@ -29,6 +29,7 @@ PURPOSES = (INPUT, *_OF_STORES)
 # Of a file whose purpose follows it, or that is for vector stores: the embedding service takes it whole.
 MOST_WHOLE_BYTES = 32 * 1024 * 1024
 _COPIES_OF_A_FORM = 2
+_MOST_DIGITS = 9
 _encode = msgspec.json.Encoder().encode
 
 
@@ -50,7 +51,7 @@ async def upload(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     raise InvalidRequest("The body is no well-formed multipart/form-data.")
 
 
-def body_parts(body: FormBody):
+def body_parts(body: FormBody) -> AsyncGenerator[Part]:
     """Return the parts of a form."""
     return parts_of(body.pieces(), body.content_type)
 
@@ -88,7 +89,9 @@ class _Taken:
             return
         size = len(self._held) + len(piece)
         if size > MOST_WHOLE_BYTES:
-            text = f"'file' is larger than {MOST_WHOLE_BYTES} bytes. One for a batch may be: put 'purpose' before 'file'."
+            text = (
+                f"'file' is larger than {MOST_WHOLE_BYTES} bytes. One for a batch may be: put 'purpose' before 'file'."
+            )
             raise BodyTooLarge(text)
         self._body.hold(_COPIES_OF_A_FORM * size)
         self._held += piece
@@ -141,7 +144,7 @@ def _ttl_in(fields: Mapping[str, str]) -> timedelta | None:
         return None
     if anchor != "created_at":
         raise InvalidRequest("'expires_after[anchor]' must be 'created_at'.", field="expires_after[anchor]")
-    if seconds is None or not (seconds.isascii() and seconds.isdecimal() and len(seconds) < 10):
+    if seconds is None or not (seconds.isascii() and seconds.isdecimal() and len(seconds) <= _MOST_DIGITS):
         text = "'expires_after[seconds]' must be a whole number of seconds."
         raise InvalidRequest(text, field="expires_after[seconds]")
     return timedelta(seconds=int(seconds))
