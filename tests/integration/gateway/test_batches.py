@@ -17,21 +17,10 @@ from penstock_common.testing.openai_upstream import Answer
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from batches_world import CHAT, jsonl, line  # noqa: E402
 from jobs_desk import QUICK  # noqa: E402
 
-CHAT = "/v1/chat/completions"
 WINDOW = {"completion_window": "24h"}
-
-
-def line(custom_id: str, text: str = "Hi", **changed: Any) -> dict[str, Any]:
-    """Return a line of a batch of chats."""
-    body = {"model": "fast", "messages": [{"role": "user", "content": text}], **changed.pop("body", {})}
-    return {"custom_id": custom_id, "method": "POST", "url": CHAT, "body": body, **changed}
-
-
-def jsonl(*lines: Any) -> bytes:
-    """Return a file of lines."""
-    return b"".join((one if isinstance(one, bytes) else json.dumps(one).encode()) + b"\n" for one in lines)
 
 
 @pytest.fixture
@@ -89,10 +78,10 @@ async def lines_of(sdk: openai.AsyncOpenAI, file: str | None) -> dict[str, Any]:
 async def test_good_and_bad_lines_are_answered_each_once(sdk, suite, upstream):
     good = [line(f"good-{number}", f"Question {number}") for number in range(20)]
     bad = [
-        line("no-such-model", body={"model": "missing"}),
-        line("streams", body={"stream": True}),
-        line("no-messages", body={"messages": []}),
-        line("hot", body={"temperature": "very"}),
+        line("no-such-model", model="missing"),
+        line("streams", stream=True),
+        line("no-messages", messages=[]),
+        line("hot", temperature="very"),
     ]
     batch = await begun(sdk, b"\xef\xbb\xbf" + jsonl(*good[:10], b"", *bad, *good[10:]), metadata={"run": "7"})
     assert (batch.status, batch.object, batch.metadata) == ("validating", "batch", {"run": "7"})
@@ -111,8 +100,152 @@ async def test_good_and_bad_lines_are_answered_each_once(sdk, suite, upstream):
     assert errors["hot"]["response"]["body"]["error"]["param"] == "temperature"
     one = output["good-3"]["response"]
     assert (output["good-3"]["error"], one["status_code"], one["body"]["object"]) == (None, 200, "chat.completion")
-    assert batch.usage.input_tokens == sum(each["response"]["body"]["usage"]["prompt_tokens"] for each in output.values())
+    assert batch.usage.input_tokens == sum(
+        each["response"]["body"]["usage"]["prompt_tokens"] for each in output.values()
+    )
     assert batch.usage.total_tokens == batch.usage.input_tokens + batch.usage.output_tokens > 0
     assert batch.in_progress_at and batch.finalizing_at and batch.completed_at
     files = [file async for file in sdk.files.list(purpose="batch_output")]
     assert {file.id for file in files} == {batch.output_file_id, batch.error_file_id}
+
+
+async def test_a_batch_is_cancelled_while_it_runs(sdk, suite, upstream):
+    never = asyncio.Event()
+    upstream.otherwise = lambda _: Answer(hold={0: never} if len(upstream.requests) > 7 else {})
+    batch = await begun(sdk, jsonl(*[line(str(number), f"Question {number}") for number in range(60)]))
+    batch = await until(sdk, batch, lambda now: now.request_counts.completed > 0)
+    assert batch.status == "in_progress"
+    cancelling = await sdk.batches.cancel(batch.id)
+    assert (cancelling.status, cancelling.cancelling_at is not None) == ("cancelling", True)
+    batch = await ended(sdk, batch)
+    counts = batch.request_counts
+    assert (batch.status, counts.total, counts.completed + counts.failed) == ("cancelled", 60, 60)
+    output, errors = await lines_of(sdk, batch.output_file_id), await lines_of(sdk, batch.error_file_id)
+    assert len(output) == counts.completed > 0
+    assert output.keys() | errors.keys() == {str(number) for number in range(60)}
+    assert {(each["response"], each["error"]["code"]) for each in errors.values()} == {(None, "batch_cancelled")}
+    assert batch.usage.total_tokens > 0
+    with pytest.raises(openai.BadRequestError, match="cancelled"):
+        await sdk.batches.cancel(batch.id)
+
+
+async def test_a_file_with_bad_lines_fails_the_batch_and_says_which(sdk):
+    other = line("c")
+    batch = await ended(sdk, await begun(sdk, jsonl(line("a"), b"nonsense", line("a"), {**other, "method": "GET"})))
+    assert (batch.status, batch.output_file_id, batch.error_file_id) == ("failed", None, None)
+    assert batch.errors.object == "list"
+    assert [(each.code, each.line, each.param) for each in batch.errors.data] == [
+        ("invalid_json_line", 2, None),
+        ("duplicate_custom_id", 3, "custom_id"),
+        ("invalid_method", 4, "method"),
+    ]
+    assert (batch.failed_at is not None, batch.usage.total_tokens) == (True, 0)
+
+
+async def test_what_a_line_is_answered_is_what_its_endpoint_answers(sdk, suite, upstream):
+    text, auth = {"model": "fast", "prompt": "Once"}, {"authorization": f"Bearer {suite.KEY}"}
+    lines = [{"custom_id": "t", "method": "POST", "url": "/v1/completions", "body": text}]
+    batch = await ended(sdk, await begun(sdk, jsonl(*lines), "/v1/completions"))
+    (told,) = (await lines_of(sdk, batch.output_file_id)).values()
+    whole = json.loads((await suite.request("POST", "/v1/completions", json=text, headers=auth)).body)
+    assert told["response"]["body"].keys() == whole.keys()
+    assert told["response"]["body"]["choices"] == whole["choices"]
+    refused = {"model": "fast", "messages": [{"role": "alien", "content": "Hi"}]}
+    lines = [line("good"), {**line("bad"), "body": refused}]
+    batch = await ended(sdk, await begun(sdk, jsonl(*lines)))
+    (told,) = (await lines_of(sdk, batch.error_file_id)).values()
+    answered = await suite.request("POST", CHAT, json=refused, headers=auth)
+    assert told["response"]["body"] == json.loads(answered.body)
+    assert told["response"]["status_code"] == answered.status
+
+
+async def test_what_cannot_be_a_batch_is_refused_at_once(sdk):
+    file = await sdk.files.create(file=("in.jsonl", jsonl(line("a"))), purpose="batch")
+    for changed, param in (
+        ({"input_file_id": "file-1"}, "input_file_id"),
+        ({"endpoint": "/v1/responses"}, "endpoint"),
+        ({"completion_window": "1h"}, "completion_window"),
+        ({"output_expires_after": {"anchor": "created_at", "seconds": 60}}, "output_expires_after.seconds"),
+        ({"metadata": {"k": "v" * 513}}, "metadata"),
+    ):
+        with pytest.raises(openai.BadRequestError) as refused:
+            await sdk.batches.create(**{"input_file_id": file.id, "endpoint": CHAT, **WINDOW, **changed})
+        assert refused.value.param == param
+
+
+async def test_anothers_files_and_batches_are_not_there(sdk, suite, new_sdk):
+    batch = await ended(sdk, await begun(sdk, jsonl(line("a"))))
+    stranger = new_sdk(suite.OTHER_KEY)
+    for refused in (
+        stranger.batches.retrieve(batch.id),
+        stranger.batches.cancel(batch.id),
+        stranger.files.retrieve(batch.output_file_id),
+        stranger.files.content(batch.output_file_id),
+        stranger.files.delete(batch.input_file_id),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            await refused
+    assert [one async for one in stranger.batches.list()] == []
+    assert [one async for one in stranger.files.list()] == []
+    with pytest.raises(openai.BadRequestError, match="There is no file"):
+        await stranger.batches.create(input_file_id=batch.input_file_id, endpoint=CHAT, **WINDOW)
+
+
+async def test_batches_and_files_are_listed_page_by_page(sdk):
+    batches = [await begun(sdk, jsonl(line("a")), metadata={"number": str(number)}) for number in range(5)]
+    listed = [one async for one in sdk.batches.list(limit=2)]
+    assert [one.id for one in listed] == [one.id for one in reversed(batches)]
+    page = await sdk.batches.list(after=batches[2].id, limit=2)
+    assert (page.has_more, [one.id for one in page.data]) == (False, [batches[1].id, batches[0].id])
+    files = [one async for one in sdk.files.list(limit=2, order="asc", purpose="batch")]
+    assert [one.id for one in files] == [one.input_file_id for one in batches]
+    with pytest.raises(openai.NotFoundError):
+        await sdk.batches.list(after="batch_unknown")
+
+
+async def test_a_file_comes_back_as_it_was_and_goes(sdk, suite):
+    content = bytes(range(256)) * 8192 + b"end"
+    expires = {"anchor": "created_at", "seconds": 7200}
+    file = await sdk.files.create(file=('a "quoted"\u00fc.jsonl', content), purpose="batch", expires_after=expires)
+    assert file.expires_at == file.created_at + 7200
+    assert (await sdk.files.retrieve(file.id)).to_dict() == file.to_dict()
+    response = await sdk.files.with_raw_response.content(file.id)
+    assert response.content == content
+    assert response.headers["content-length"] == str(len(content))
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert (await sdk.files.delete(file.id)).deleted
+    for again in (sdk.files.retrieve(file.id), sdk.files.content(file.id), sdk.files.delete(file.id)):
+        with pytest.raises(openai.NotFoundError):
+            await again
+
+
+@pytest.mark.parametrize(
+    ("form", "param"),
+    [
+        ({"data": {"purpose": "fine-tune"}}, "purpose"),
+        ({"data": {}}, "purpose"),
+        ({"data": {"purpose": "batch", "expires_after[seconds]": "7200"}}, "expires_after[anchor]"),
+        (
+            {"data": {"purpose": "batch", "expires_after[anchor]": "created_at", "expires_after[seconds]": "3599"}},
+            "expires_after.seconds",
+        ),
+        ({"data": {"purpose": "batch"}, "files": {"file": ("a", b"")}}, "file"),
+    ],
+)
+async def test_a_form_that_is_wrong_is_told_so_and_leaves_nothing(sdk, suite, form, param):
+    response = await sdk._client.post(
+        "http://penstock/v1/files",
+        headers={"authorization": f"Bearer {suite.KEY}"},
+        **{"files": {"file": ("a", b"x" * 100_000)}, **form},
+    )
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+    assert [one async for one in sdk.files.list()] == []
+
+
+async def test_the_purpose_may_follow_a_small_file(sdk, suite):
+    form = [("file", ("a.jsonl", jsonl(line("a")))), ("purpose", (None, "batch"))]
+    response = await sdk._client.post(
+        "http://penstock/v1/files", headers={"authorization": f"Bearer {suite.KEY}"}, files=form
+    )
+    assert response.json()["purpose"] == "batch"
+    assert len([one async for one in sdk.files.list(purpose="batch")]) == 1

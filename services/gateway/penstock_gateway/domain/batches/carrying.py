@@ -76,6 +76,11 @@ class _Taken:
             self._jobs.append(job)
 
     @property
+    def jobs(self) -> int:
+        """How many jobs they become."""
+        return len(self._jobs)
+
+    @property
     def part(self) -> Submitted:
         """What is to be kept."""
         refused, last = self.lines - len(self._jobs), self._last
@@ -187,12 +192,13 @@ class BatchCarrier:
         number, within = divmod(batch.read_to, CHUNK_BYTES)
         pieces = _behind(pieces_of(self._files, file, number), within)
         lines = _paused(lines_in(pieces, self._terms.max_line_bytes, Place(batch.read_lines, batch.read_to)))
-        taken, most = _Taken(), min(self._terms.lines_at_once, room)
+        taken = _Taken()
         async with aclosing(lines):
             async for line in lines:
                 taken.add(line, self._job_of(batch, line, asking))
-                if taken.lines == most:
+                if taken.lines == self._terms.lines_at_once or taken.jobs == room:
                     yield taken.part
+                    room -= taken.jobs
                     taken = _Taken()
         if taken.lines:
             yield taken.part
