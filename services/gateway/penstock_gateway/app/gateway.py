@@ -25,6 +25,7 @@ from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.batches import sweeping
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.job_desk import job_servicer
 from penstock_gateway.app.jobs import have_jobs_run
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
@@ -126,6 +127,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
+        webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
+        jobs=job_servicer(settings, parts, reception, models),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=wire_formats,

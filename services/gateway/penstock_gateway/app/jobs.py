@@ -6,7 +6,6 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -27,12 +26,12 @@ from penstock_gateway.domain.jobs.lanes import Turns
 from penstock_gateway.domain.jobs.retrying import Backoff
 from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
 from penstock_gateway.domain.jobs.submission import Submitter
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.refusals import Refusals
-from penstock_gateway.domain.webhooks.endpoint import Endpoint
+from penstock_gateway.domain.webhooks.book import WebhookBook
 from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.settings import Settings
 
@@ -52,16 +51,18 @@ class JobParts:
     batches: BatchParts
 
 
-def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], Mapping[str, Endpoint]]) -> JobParts:
-    """Return the parts, with which nothing happens yet; ``endpoints`` are the webhooks of the revision that runs.
+def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook) -> JobParts:
+    """Return the parts, with which nothing happens yet; ``webhooks`` are told of ends.
 
     Raises:
         ConfigurationError: if the secret cannot be read that what jobs ask is sealed by.
     """
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    database, bell = JobDatabase(engine, JobSealer(secret), ended_messages), Bell()
+    database, bell = JobDatabase(engine, JobSealer(secret), telling(webhooks.wanting)), Bell()
     store = SqlJobStore(database)
-    submitter = Submitter(store, bell, settings.jobs.usual, endpoints, is_enabled=settings.jobs.enabled)
+    submitter = Submitter(
+        store, bell, settings.jobs.usual, lambda: webhooks.endpoints, is_enabled=settings.jobs.enabled
+    )
     queue, turns = SqlJobQueue(database), Turns(settings.jobs.bounds, settings.jobs.patience_of)
     runner = JobRunner(queue, bell, turns, _runner_terms(settings.jobs), _worker_name())
     batches = batch_parts(settings, database, bell)

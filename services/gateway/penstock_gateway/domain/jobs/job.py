@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from penstock_common.priority import Priority
 ID_PREFIX = "job_"
 _RANDOM_BYTES = 10
 _MOMENT_DIGITS = 12
+_ID = re.compile(rf"{ID_PREFIX}[0-9a-f]{{{_MOMENT_DIGITS + 2 * _RANDOM_BYTES}}}")
 
 
 class JobKind(StrEnum):
@@ -141,3 +143,8 @@ def new_job_id(now: datetime) -> str:
     """Return an id that nobody can guess; ids sort by the time when they were made."""
     moment = int(now.timestamp() * 1000)
     return f"{ID_PREFIX}{moment:0{_MOMENT_DIGITS}x}{secrets.token_hex(_RANDOM_BYTES)}"
+
+
+def may_be_job(job_id: str) -> bool:
+    """Return whether there may be a job of this id; others are not looked for."""
+    return _ID.fullmatch(job_id) is not None

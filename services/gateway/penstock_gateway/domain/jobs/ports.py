@@ -32,6 +32,9 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     states: frozenset[JobState] = frozenset()
     kinds: frozenset[JobKind] = frozenset()
     key_id: str = ""
+    target: str = ""
+    ids: frozenset[str] = frozenset()
+    """Empty: whatever they are."""
     batch: str | None = None
     """None: whether they are of one or not. Empty: of none."""
     before: str = ""
@@ -90,6 +93,10 @@ class JobStore(Protocol):
 
     async def list(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """Return jobs, the newest first."""
+        ...
+
+    async def count(self, wanted: JobFilter) -> int:
+        """Return how many jobs are so."""
         ...
 
     async def order(self, job: Job) -> bytes | None:
