@@ -147,23 +147,24 @@ class BatchCarrier:
         return min(max(self._terms.poll, longer), max(_MOST_POLL, self._terms.poll))
 
     async def _validate(self, batch: Batch) -> None:
-        file, terms = await self._input(batch), self._terms
-        inspection = Inspection(batch.endpoint, terms.max_lines)
+        file = await self._input(batch)
+        inspection = Inspection(batch.endpoint, self._terms.max_lines)
         if file is not None:
-            try:
-                async with aclosing(_paused(lines_in(pieces_of(self._files, file), terms.max_line_bytes))) as lines:
-                    async for line in lines:
-                        inspection.look_at(line)
-                        if inspection.is_over:
-                            break
-            except LineTooLong as long:
-                text = f"The line is longer than {terms.max_line_bytes} bytes, the most that a request may have."
-                inspection.note(LineFault(code="line_too_long", message=text, line=long.number))
+            await self._inspect(file, inspection)
         now = datetime.now(UTC)
         if inspection.faults:
             await self._store.fail(batch, inspection.faults, now)
         else:
             await self._store.begin(batch, inspection.lines, inspection.model, now)
+
+    async def _inspect(self, file: KeptFile, inspection: Inspection) -> None:
+        most = self._terms.max_line_bytes
+        try:
+            async with aclosing(_paused(lines_in(pieces_of(self._files, file), most))) as lines:
+                await inspection.look_through(lines)
+        except LineTooLong as long:
+            text = f"The line is longer than {most} bytes, the most that a request may have."
+            inspection.note(LineFault(code="line_too_long", message=text, line=long.number))
 
     async def _submit(self, batch: Batch, room: int, asker: Asker | None) -> bool:
         """Make jobs of the next lines while there is room; return whether all lines were read."""

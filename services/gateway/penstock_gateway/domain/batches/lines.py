@@ -187,6 +187,13 @@ class Inspection:
         else:
             self._further += 1
 
+    async def look_through(self, lines: AsyncIterator[Line]) -> None:
+        """Look at all lines, or at as many as make sense."""
+        async for line in lines:
+            self.look_at(line)
+            if self.is_over:
+                return
+
     def look_at(self, line: Line) -> None:
         """Look at the next line."""
         self.lines += 1

@@ -10,6 +10,7 @@ down_revision = None
 branch_labels = ("batches",)
 
 _OPEN = sa.text("is_open")
+_MOMENTS = ("in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled")
 
 
 def upgrade() -> None:
@@ -61,13 +62,7 @@ def _create_batches() -> None:
         sa.Column("errors", sa.LargeBinary),
         sa.Column("output_file", sa.String(64), nullable=False),
         sa.Column("error_file", sa.String(64), nullable=False),
-        sa.Column("in_progress_ms", sa.BigInteger),
-        sa.Column("finalizing_ms", sa.BigInteger),
-        sa.Column("completed_ms", sa.BigInteger),
-        sa.Column("failed_ms", sa.BigInteger),
-        sa.Column("expired_ms", sa.BigInteger),
-        sa.Column("cancelling_ms", sa.BigInteger),
-        sa.Column("cancelled_ms", sa.BigInteger),
+        *(sa.Column(f"{name}_ms", sa.BigInteger) for name in _MOMENTS),
         sa.Column("total", sa.Integer, nullable=False),
         sa.Column("completed", sa.Integer, nullable=False),
         sa.Column("failed", sa.Integer, nullable=False),

@@ -46,22 +46,21 @@ async def parts_of(pieces: AsyncIterator[bytes], content_type: str) -> AsyncGene
         UnsupportedParameter: if a field asks for what is not built.
     """
     # Only who uploads a file needs it.
-    from multipart import MultipartError, PushMultipartParser
+    from multipart import PushMultipartParser
 
-    boundary, form = _boundary_in(content_type), _Form()
-    try:
-        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS, strict=True) as parser:
-            async for piece in pieces:
-                for part in form.take(parser, piece):
-                    yield part
-            # That nothing more comes: a form without its end is refused.
-            for part in form.take(parser, b""):
-                yield part
-    except (MultipartError, UnicodeError):
-        # The parser's reasons name its own states.
-        raise InvalidRequest("The body is no well-formed multipart/form-data.") from None
+    form = _Form(PushMultipartParser(_boundary_in(content_type), max_segment_count=_MAX_FIELDS, strict=True))
+    async for piece in _and_end(pieces):
+        for part in form.take(piece):
+            yield part
     form.check()
     yield FormEnds(form.fields)
+
+
+async def _and_end(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    """Yield the pieces, and then no bytes: a form that has not ended there is refused."""
+    async for piece in pieces:
+        yield piece
+    yield b""
 
 
 def _boundary_in(content_type: str) -> str:
@@ -77,25 +76,35 @@ def _boundary_in(content_type: str) -> str:
 class _Form:
     """Puts together what the parser tells: the head of a part, pieces of it, and None for its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, parser: PushMultipartParser) -> None:
         self.fields: dict[str, str] = {}
+        self._parser = parser
         self._has_file = False
         self._is_file = False
         self._file_bytes = 0
         self._name = ""
         self._held = bytearray()
 
-    def take(self, parser: PushMultipartParser, piece: bytes) -> list[Part]:
+    def take(self, piece: bytes) -> list[Part]:
         """Return what the next bytes hold; no bytes are the end."""
+        from multipart import MultipartError
+
         parts: list[Part] = []
-        for event in parser.parse(piece):
-            if event is None:
-                self._end()
-            elif isinstance(event, bytes | bytearray):
-                self._add(bytes(event), parts)
-            else:
-                self._begin(event, parts)
+        try:
+            for event in self._parser.parse(piece):
+                self._see(event, parts)
+        except (MultipartError, UnicodeError):
+            # The parser's reasons name its own states.
+            raise InvalidRequest("The body is no well-formed multipart/form-data.") from None
         return parts
+
+    def _see(self, event: MultipartSegment | bytes | bytearray | None, parts: list[Part]) -> None:
+        if event is None:
+            self._end()
+        elif isinstance(event, bytes | bytearray):
+            self._add(bytes(event), parts)
+        else:
+            self._begin(event, parts)
 
     def check(self) -> None:
         """Check that all is there."""

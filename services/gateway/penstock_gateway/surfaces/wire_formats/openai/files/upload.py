@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -38,22 +38,12 @@ async def upload(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     body: FormBody = call.body
     taken = _Taken(parts, call, body)
     try:
-        async with aclosing(body_parts(body)) as form:
+        async with aclosing(parts_of(body.pieces(), body.content_type)) as form:
             async for part in form:
-                if isinstance(part, FileBegins):
-                    await taken.begin(part)
-                elif isinstance(part, bytes):
-                    await taken.write(part)
-                else:
-                    return StoresAnswer(_encode(await taken.end(part.fields)), JSON_LINE)
+                await taken.take(part)
     finally:
         await taken.give_up()
-    raise InvalidRequest("The body is no well-formed multipart/form-data.")
-
-
-def body_parts(body: FormBody) -> AsyncGenerator[Part]:
-    """Return the parts of a form."""
-    return parts_of(body.pieces(), body.content_type)
+    return StoresAnswer(_encode(taken.told), JSON_LINE)
 
 
 class _Taken:
@@ -66,6 +56,17 @@ class _Taken:
         self._filename = ""
         self._writer: FileWriter | None = None
         self._held = bytearray()
+        self.told: FileObject | None = None
+        """The file as it is kept, once it is."""
+
+    async def take(self, part: Part) -> None:
+        """Take the form's next part."""
+        if isinstance(part, FileBegins):
+            await self.begin(part)
+        elif isinstance(part, bytes):
+            await self.write(part)
+        else:
+            self.told = await self.end(part.fields)
 
     async def begin(self, head: FileBegins) -> None:
         """See the file begin; where its purpose is known to be a batch's, it is kept as it comes."""
