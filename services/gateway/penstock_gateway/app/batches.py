@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from penstock_gateway.adapters.sql.batches.files import SqlBatchFiles
@@ -44,14 +41,3 @@ def batch_execution(parts: BatchParts, settings: Settings, holders: Holders, bel
     """Return what carries batches on."""
     terms = settings.batches.carrying(settings.gateway.max_body_bytes, settings.jobs.max_attempts)
     return BatchExecution(BatchCarrier(parts.store, parts.files, parts.formats, finding(holders), (terms, bell)))
-
-
-@asynccontextmanager
-async def sweeping(parts: BatchParts) -> AsyncGenerator[None]:
-    """Sweep while the context is open."""
-    task = asyncio.get_running_loop().create_task(parts.sweeper.run(), name="batches: sweep")
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))

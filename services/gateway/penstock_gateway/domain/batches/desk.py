@@ -9,6 +9,7 @@ import msgspec
 
 from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound, ResourceState, ServiceUnavailable
 from penstock_common.priority import Priority
+from penstock_gateway.domain.access.asker import Asker, asker_of
 from penstock_gateway.domain.access.identity import Caller, KeyScope
 from penstock_gateway.domain.batches.batch import WINDOW, Batch, BatchState, new_batch_id
 from penstock_gateway.domain.batches.files import (
@@ -167,7 +168,7 @@ class BatchDesk:
             metadata=asked.metadata,
             request_id=asked.request_id,
         )
-        await self._batches.create(batch, _carrier(batch, asked.traceparent), self.terms.max_open)
+        await self._batches.create(batch, _carrier(batch, asked.traceparent, asker_of(caller)), self.terms.max_open)
         self._bell.ring_queue()
         return batch
 
@@ -244,7 +245,7 @@ def check_ttl(ttl: timedelta | None, field: str) -> None:
         raise InvalidRequest(f"'{field}' must be {least} to {most}.", field=field)
 
 
-def _carrier(batch: Batch, traceparent: str) -> NewJob:
+def _carrier(batch: Batch, traceparent: str, asker: Asker | None) -> NewJob:
     order = BatchOrder(
         request_id=batch.request_id,
         generation_id=batch.job,
@@ -252,6 +253,7 @@ def _carrier(batch: Batch, traceparent: str) -> NewJob:
         tenant=batch.tenant,
         key_id=batch.key_id,
         timeout=WINDOW,
+        asker=asker,
         batch=batch.id,
     )
     job = Job(

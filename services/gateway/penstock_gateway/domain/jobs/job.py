@@ -13,6 +13,8 @@ import msgspec
 from penstock_common.priority import Priority
 
 ID_PREFIX = "job_"
+WORKER_LOST = "WORKER_LOST"
+"""The reason of an attempt whose worker was not heard of any more."""
 _RANDOM_BYTES = 10
 _MOMENT_DIGITS = 12
 _ID = re.compile(rf"{ID_PREFIX}[0-9a-f]{{{_MOMENT_DIGITS + 2 * _RANDOM_BYTES}}}")

@@ -64,6 +64,31 @@ class Beat(NamedTuple):
     cancelled: frozenset[Held]
 
 
+class Worker(NamedTuple):
+    """Who runs jobs: when it was heard of, how many it is at, and how many it can be at."""
+
+    name: str
+    heard_at: datetime
+    running: int
+    places: int
+
+
+class Workers(Protocol):
+    """Who runs jobs, as each says of itself."""
+
+    async def heard(self, worker: Worker) -> None:
+        """Note that a worker lives."""
+        ...
+
+    async def left(self, name: str) -> None:
+        """Forget a worker, which ends."""
+        ...
+
+    async def heard_since(self, moment: datetime) -> Sequence[Worker]:
+        """Return those that were heard of from then on."""
+        ...
+
+
 class Requeued(msgspec.Struct, frozen=True, kw_only=True):
     """When a job is due again, and why. ``counts``: whether that was one of its attempts."""
 
@@ -157,8 +182,16 @@ class JobQueue(Protocol):
         """
         ...
 
-    async def commit(self, held: Held, end: JobEnd, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
-        """End a job, with what happened before its end, its result and the word for its webhook.
+    async def commit(
+        self,
+        held: Held,
+        end: JobEnd,
+        now: datetime,
+        told: Sequence[JobEvent] = (),
+        *,
+        progress: tuple[int, int] | None = None,
+    ) -> bool:
+        """End a job, with what happened before its end, how far it came, its result and the word for its webhook.
 
         Return False where the job is lost: then nothing has happened.
         """

@@ -104,3 +104,12 @@ events = Table(
     Column("at_ms", BigInteger, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
 )
+
+workers = Table(
+    "job_workers",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("heard_ms", BigInteger, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("places", Integer, nullable=False),
+)
