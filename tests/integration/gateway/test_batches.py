@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -249,3 +250,17 @@ async def test_the_purpose_may_follow_a_small_file(sdk, suite):
     )
     assert response.json()["purpose"] == "batch"
     assert len([one async for one in sdk.files.list(purpose="batch")]) == 1
+
+
+async def test_what_the_page_says_is_so(suite, tmp_path, monkeypatch, capsys):
+    page = (Path(__file__).parents[3] / "docs" / "batches.md").read_text()
+    snippet, one = (page.split(f"```{kind}\n")[1].split("```")[0] for kind in ("python", "json"))
+    (tmp_path / "requests.jsonl").write_text(one.replace('"demo"', '"fast"'))
+    http = httpx.Client(transport=httpx.HTTPTransport(uds=suite.http_socket))
+    own = functools.partial(openai.OpenAI, http_client=http)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(openai, "OpenAI", own)
+    said = snippet.replace("time.sleep(10)", "time.sleep(0.02)")
+    await asyncio.to_thread(exec, said, {"KEY": suite.KEY})  # noqa: S102 - the page's own words
+    http.close()
+    assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["custom_id"] == "order-17"

@@ -33,6 +33,8 @@ class Sweeper:
                 await self.sweep(datetime.now(UTC))
             except ServiceUnavailable as error:
                 _log.warning("batches_not_swept", reason=str(error))
+            except Exception as error:  # noqa: BLE001 - what it looks after can wait; requests cannot
+                _log.error("unexpected_error", exc_info=error)
 
     async def sweep(self, now: datetime) -> None:
         """Sweep once."""

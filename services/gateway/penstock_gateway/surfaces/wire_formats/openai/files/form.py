@@ -99,6 +99,8 @@ class _Form:
         return parts
 
     def _see(self, event: MultipartSegment | bytes | bytearray | None, parts: list[Part]) -> None:
+        # Where a form's end comes by itself, a strict parser takes the line's end behind it for too much.
+        self._parser.strict = event is not None
         if event is None:
             self._end()
         elif isinstance(event, bytes | bytearray):
