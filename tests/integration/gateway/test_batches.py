@@ -27,7 +27,7 @@ WINDOW = {"completion_window": "24h"}
 @pytest.fixture
 async def suite(document, serve) -> Any:
     document["jobs"] = QUICK
-    document["batches"] = {"poll": "20ms"}
+    document["batches"] = {"poll": "20ms", "max_file_bytes": 3_000_000}
     return await serve()
 
 
@@ -241,6 +241,15 @@ async def test_a_form_that_is_wrong_is_told_so_and_leaves_nothing(sdk, suite, fo
     )
     assert (response.status_code, response.json()["error"]["param"]) == (400, param)
     assert [one async for one in sdk.files.list()] == []
+
+
+@pytest.mark.parametrize("size", [3_000_001, 4_000_000])
+async def test_a_file_has_no_more_bytes_than_it_may(sdk, size):
+    await sdk.files.create(file=("a", b"x" * 3_000_000), purpose="batch")
+    with pytest.raises(openai.APIStatusError) as refused:
+        await sdk.files.create(file=("a", b"x" * size), purpose="batch")
+    assert refused.value.status_code == 413
+    assert len([one async for one in sdk.files.list()]) == 1
 
 
 async def test_the_purpose_may_follow_a_small_file(sdk, suite):
