@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -13,16 +14,19 @@ from sqlalchemy import func, select, update
 
 from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound, ResourceState, ServiceUnavailable
 from penstock_common.sql.database import open_database
+from penstock_gateway.adapters.sql.batches.store import SqlBatches
 from penstock_gateway.adapters.sql.batches.tables import files as file_rows
 from penstock_gateway.adapters.sql.batches.tables import pieces
 from penstock_gateway.adapters.sql.jobs.tables import contents
 from penstock_gateway.adapters.sql.jobs.tables import jobs as job_rows
+from penstock_gateway.adapters.sql.webhooks.tables import deliveries
 from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.batches.batch import BatchState, Tokens
 from penstock_gateway.domain.batches.desk import DeskTerms
 from penstock_gateway.domain.batches.files import CHUNK_BYTES, FileFilter, pieces_of
 from penstock_gateway.domain.batches.ports import CarriedElsewhere, CarryTerms
 from penstock_gateway.domain.batches.sweeping import Sweeper
+from penstock_gateway.domain.batches.telling import telling_batches
 from penstock_gateway.domain.jobs.job import JobError, JobState
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -326,6 +330,15 @@ async def test_a_key_sees_its_own_and_with_more_scopes_its_tenants(quick: Batche
     assert (await desk.cancel(admin, batch.id)).state is BatchState.CANCELLING
     with pytest.raises(InvalidRequest, match="There is no file"):
         await quick.begin_again(colleague, batch.input_file)
+
+
+@pytest.mark.parametrize(("lines", "told"), [(LINES, "batch.completed"), ([b"{"], "batch.failed")])
+async def test_webhooks_hear_once_of_a_batchs_end(quick: BatchesWorld, lines: list[Any], told: str):
+    quick.store = SqlBatches(quick.database, telling_batches(lambda tenant, event: (f"{tenant}/{event}",)))
+    batch = await done(quick, await quick.begin(jsonl(*lines)))
+    async with quick.engine.connect() as connection:
+        (row,) = (await connection.execute(select(deliveries))).all()
+    assert (row.webhook, row.type, json.loads(row.body)["data"]) == (f"acme/{told}", told, {"id": batch.id})
 
 
 async def test_nothing_is_left_of_what_the_jobs_of_lines_asked_and_answered(quick: BatchesWorld):

@@ -12,7 +12,9 @@ from penstock_gateway.domain.batches.carrying import BatchCarrier
 from penstock_gateway.domain.batches.desk import BatchDesk
 from penstock_gateway.domain.batches.executing import BatchExecution, finding
 from penstock_gateway.domain.batches.sweeping import Sweeper
+from penstock_gateway.domain.batches.telling import telling_batches
 from penstock_gateway.domain.jobs.bell import Bell
+from penstock_gateway.domain.jobs.telling import Wanting
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.wire_formats.batch_lines import WireLineFormats
 
@@ -28,9 +30,9 @@ class BatchParts:
     sweeper: Sweeper
 
 
-def batch_parts(settings: Settings, database: JobDatabase, bell: Bell) -> BatchParts:
-    """Return the parts, with which nothing happens yet."""
-    files, store, own = SqlBatchFiles(database), SqlBatches(database), settings.batches
+def batch_parts(settings: Settings, database: JobDatabase, bell: Bell, wanting: Wanting) -> BatchParts:
+    """Return the parts, with which nothing happens yet; webhooks are told of ends that are ``wanting`` it."""
+    files, store, own = SqlBatchFiles(database), SqlBatches(database, telling_batches(wanting)), settings.batches
     formats = WireLineFormats(settings.gateway.body_bounds)
     desk = BatchDesk(files, store, bell, own.desk(enabled=settings.jobs.enabled), formats.endpoints)
     sweeper = Sweeper(files, store, own.sweep_every)

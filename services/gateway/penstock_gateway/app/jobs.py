@@ -82,7 +82,7 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook) ->
         submitter=submitter,
         runner=runner,
         workers=workers,
-        batches=batch_parts(settings, database, bell),
+        batches=batch_parts(settings, database, bell, webhooks.wanting),
     )
 
 

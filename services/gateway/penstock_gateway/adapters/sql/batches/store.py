@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,6 +35,7 @@ from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.rows import ms_of
 from penstock_gateway.adapters.sql.jobs.tables import jobs
+from penstock_gateway.adapters.sql.webhooks.store import add_delivery
 from penstock_gateway.domain.batches.batch import Batch, BatchState, LineFault
 from penstock_gateway.domain.batches.desk import OPEN_BATCHES
 from penstock_gateway.domain.batches.files import KeptFile
@@ -45,6 +47,7 @@ from penstock_gateway.domain.batches.ports import (
     LineJob,
     Submitted,
 )
+from penstock_gateway.domain.batches.telling import TellBatch, nobody
 from penstock_gateway.domain.jobs.job import JobError, JobState, NewJob
 
 _BATCH = batches.c
@@ -55,8 +58,9 @@ _MAY_BE_CANCELLED = (BatchState.VALIDATING.value, BatchState.IN_PROGRESS.value)
 class SqlBatches:
     """Implements ``BatchStore``."""
 
-    def __init__(self, database: JobDatabase) -> None:
+    def __init__(self, database: JobDatabase, tell: TellBatch = nobody) -> None:
         self._database = database
+        self._tell = tell
 
     async def create(self, batch: Batch, carrier: NewJob, most_open: int) -> None:
         """Keep a new batch; see the port."""
@@ -141,6 +145,7 @@ class SqlBatches:
         }
         async with self._database.writing() as connection:
             await _change(connection, batch, values, BatchState.VALIDATING)
+            await self._tell_of(connection, batch, BatchState.FAILED, now)
 
     async def submit(self, batch: Batch, part: Submitted) -> None:
         """Keep jobs of the next lines; see the port."""
@@ -228,6 +233,11 @@ class SqlBatches:
                 if written is not None:
                     await publish(connection, *written)
             await let_results_go(connection, batch.id, now)
+            await self._tell_of(connection, batch, end.state, now)
+
+    async def _tell_of(self, connection: AsyncConnection, batch: Batch, end: BatchState, now: datetime) -> None:
+        for delivery in self._tell(replace(batch, state=end), now):
+            await add_delivery(connection, delivery)
 
 
 async def _change(
