@@ -12,6 +12,8 @@ STATE ?= .state
 BIN := .venv/bin
 SETUP := scripts/setup.sh $(if $(WITHOUT_TRITON),--without-triton) $(if $(WITHOUT_EMBEDDING),--without-embedding)
 TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH" UV=uv GO=go BUF=buf PROTO_PYTHON="$(CURDIR)/$(BIN)/python"
+# Targets side by side, with --jobs N: what one says is shown once it has ended, and all are made even if one fails.
+BESIDE := $(MAKE) --keep-going --output-sync=target
 
 .PHONY: help
 help: ## List the targets
@@ -36,19 +38,30 @@ up: ## Start every service as a container of its own (Docker with compose); ARGS
 down: ## Stop the containers; ARGS=--volumes forgets their data, too
 	@scripts/containers.sh down $(ARGS)
 
-.PHONY: test
+# Tests wait as long as they compute, so that those that need nothing of each other run side by side.
+STACKS := test-chaos test-six-processes test-workers test-one-process test-roles
+
+.PHONY: test test-edge test-parts $(STACKS)
 test: setup-dev ## Run every test, the end-to-end ones in each shape of the stack; ARGS go to pytest, which then runs once
+ifdef ARGS
+	@$(MAKE) test-edge
+	$(TOOLS) pytest $(ARGS)
+else
+	@$(BESIDE) --jobs 2 test-edge test-parts
+	@$(BESIDE) --jobs 2 $(STACKS)
+endif
+test-edge:
 	cd services/gateway/edge && $(TOOLS) ../../../scripts/tests.sh go ./...
 	cd services/gateway/edge && for target in FuzzRequest FuzzAnswer FuzzChunks; do \
 	  $(TOOLS) go test ./http1 -run '^$$' -fuzz "^$$target\$$" -fuzztime 20000x || exit 1; done
-ifdef ARGS
-	$(TOOLS) pytest $(ARGS)
-else
+test-parts:
 	$(TOOLS) scripts/tests.sh pytest --numprocesses auto --dist loadfile --ignore tests/e2e --ignore tests/e2e_roles --ignore tests/chaos
-	$(TOOLS) scripts/tests.sh pytest tests/e2e tests/e2e_roles tests/chaos
-	PENSTOCK_TEST_SHAPE=workers $(TOOLS) scripts/tests.sh pytest tests/e2e
-	PENSTOCK_TEST_SHAPE=six_processes $(TOOLS) scripts/tests.sh pytest tests/e2e
-endif
+test-chaos:
+	$(TOOLS) scripts/tests.sh pytest tests/chaos
+test-roles:
+	$(TOOLS) scripts/tests.sh pytest tests/e2e_roles
+test-one-process test-workers test-six-processes:
+	PENSTOCK_TEST_SHAPE=$(subst -,_,$(@:test-%=%)) $(TOOLS) scripts/tests.sh pytest tests/e2e
 
 .PHONY: parity
 parity: setup-dev ## Compare the embedding model to sentence-transformers, with torch in an environment of its own
@@ -63,6 +76,9 @@ bench-peers: setup-dev ## Measure the suite beside other gateways, installed in 
 .PHONY: bench-ingest
 bench-ingest: setup-dev ## Take a thousand files in, killed ten times, and compare; ARGS such as --files 100
 	$(TOOLS) python bench/ingest.py $(ARGS)
+.PHONY: bench-jobs-kills
+bench-jobs-kills: setup-dev ## Kill who accepts and runs jobs, and the database, at each of ten points; ARGS such as --jobs 100
+	$(TOOLS) python bench/jobs_nemesis.py $(ARGS)
 .PHONY: bench-streams
 bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
@@ -117,12 +133,13 @@ fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running st
 fuzz-documents: setup-dev ## Read changed files of every kind for SECONDS=60 each: whatever they hold, they are read or refused
 	PENSTOCK_FUZZ_SECONDS=$(or $(SECONDS),60) $(TOOLS) pytest tests/integration/embedding/test_parsing_fuzz.py $(ARGS)
 
-CHECKS := check-format check-lint check-types check-imports check-sizes check-links check-edge check-contract
+# The longest first, which computes on one core alone.
+CHECKS := check-types check-format check-lint check-imports check-sizes check-links check-edge check-contract
 
 .PHONY: check $(CHECKS)
 check: ## Static checks, all of them even if one fails: format, lint, types, imports, sizes, links, edge, contract
 	@$(SETUP) --dev
-	@$(MAKE) --keep-going $(CHECKS)
+	@$(BESIDE) --jobs 2 $(CHECKS)
 check-format:
 	$(BIN)/ruff format --check .
 check-lint:

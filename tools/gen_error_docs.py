@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from google.rpc import error_details_pb2
@@ -18,6 +19,8 @@ from google.rpc import error_details_pb2
 from penstock.errors.v1 import error_reason_pb2
 from penstock_common import errors
 from penstock_common.status import code_of, error_from_status, status_from_error
+from penstock_gateway.domain.life.admission import BudgetExceeded, BudgetReserved
+from penstock_gateway.surfaces.wire_formats.anthropic import errors as anthropic
 from penstock_gateway.surfaces.wire_formats.openai.errors import error_response
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +73,27 @@ upstream carry `x-should-retry: false`, so that clients do not repeat what was a
 |---|---|---|---|---|---|---|---|
 """
 
+_BUDGETS = """
+## Budgets
+
+A budget that has no room is told by a reason of those above, and by a code of its own, so that a program knows whether to wait
+([limits](limits.md#what-is-told)):
+
+| The budget | Reason | HTTP | OpenAI `type` / `code` | Anthropic `error.type` / `error.details.error_code` | Retry | What to do |
+|---|---|---|---|---|---|---|
+"""
+
+_OF_BUDGETS = {
+    "is spent": (
+        BudgetExceeded("Example.", limit="search-month", scope="team search"),
+        "Wait until it begins anew (`resets_at`), or have it raised. What costs nothing is still answered.",
+    ),
+    "is held by requests under way": (
+        BudgetReserved("Example.", limit="search-month", scope="team search", retry_after=timedelta(seconds=2)),
+        "Wait as long as `RetryInfo` or `Retry-After` says: what they do not use comes free.",
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Documented:
@@ -109,7 +133,8 @@ def _page() -> str:
     leftover = sorted(set(_ADVICE) - set(rows))
     if leftover:
         raise InconsistentError(f"tools/gen_error_docs.py advises on {', '.join(leftover)}, which the contract lacks")
-    return _HEAD + "".join(row for _, row in sorted(rows.items()))
+    budgets = (_budget_row(what, error, advice) for what, (error, advice) in _OF_BUDGETS.items())
+    return f"{_HEAD}{''.join(row for _, row in sorted(rows.items()))}{_BUDGETS}{''.join(budgets)}"
 
 
 def _documented() -> Iterator[Documented]:
@@ -145,6 +170,26 @@ def _row(documented: Documented) -> str:
         _retry(error, response.status),
         f"`{json.dumps(documented.metadata)}`" if documented.metadata else "",
         _advice(documented.reason),
+    )
+    return f"| {' | '.join(cells)} |\n"
+
+
+def _budget_row(what: str, error: errors.PenstockError, advice: str) -> str:
+    """Return what callers of each format are told of a budget."""
+    info, response = error_details_pb2.ErrorInfo(), error_response(error)
+    for detail in status_from_error(error).details:
+        detail.Unpack(info)
+    openai = json.loads(response.body)["error"]
+    told = json.loads(anthropic.error_body(error))["error"]
+    code = told.get("details", {}).get("error_code")
+    cells = (
+        what,
+        f"`{info.reason.removeprefix(_ENUM_PREFIX)}`",
+        str(response.status),
+        f"`{openai['type']}` / `{openai['code']}`",
+        f"`{told['type']}` / " + (f"`{code}`" if code else "none"),
+        _retry(error, response.status),
+        advice,
     )
     return f"| {' | '.join(cells)} |\n"
 

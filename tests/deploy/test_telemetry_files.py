@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_gateway.adapters.budget_metrics import BudgetMetrics
+from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
+from penstock_gateway.domain.jobs.observing import DepthWatch
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 from penstock_gateway.domain.limits.sight import BudgetSeen
 from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
@@ -61,6 +64,7 @@ def _of_services() -> dict[str, set[str]]:
     LimitRefusals(registry)
     CallTelemetry(registry)
     BudgetMetrics(registry)
+    JobMetrics(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
     for collector in (
@@ -99,6 +103,9 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     unsure = Decision("m", "routes.default", task="faq", complexity="low", abstains=True, passed_over=("n (is away)",))
     sight.note(Fork("auto", (), {"faq": "n", "default": "m"}), unsure)
     budget = BudgetSeen(tenant="t", name="b", scope="team", limit=2, spent=1, reserved=0, elapsed=0.5)
+    unasked: Any = None
+    watch = DepthWatch(unasked)
+    watch.looked_at = datetime.now(UTC)
     collectors = (
         HealthMetrics(health),
         LimitMetrics(lambda: [("u", gate)]),
@@ -108,6 +115,7 @@ def _made_when_asked_for() -> dict[str, set[str]]:
         RouterMetrics(sight),
         LimitsCollector(Uncounted()),
         BudgetsCollector(lambda: [budget]),
+        DepthCollector(watch),
     )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
@@ -292,7 +300,7 @@ def test_prometheus_asks_where_the_roles_answer():
     (found,) = roles["dns_sd_configs"]
     configuration = yaml.safe_load((DEPLOY / "penstock.yaml").read_text())
     assert configuration["telemetry"]["metrics_listen"] == f"0.0.0.0:{found['port']}"
-    assert set(found["names"]) == {"gateway", "router", "cache", "embedding", "inference"}
+    assert set(found["names"]) == {"gateway", "worker", "router", "cache", "embedding", "inference"}
     assert f"--metrics-port={triton['dns_sd_configs'][0]['port']}" in (DEPLOY / "triton" / "serve.sh").read_text()
     served = yaml.safe_load((DEPLOY / "otel" / "collector.yaml").read_text())["service"]["telemetry"]["metrics"][
         "readers"

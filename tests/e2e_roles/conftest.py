@@ -103,7 +103,10 @@ class Fleet:
         }
         with (self.folder / "edge.stderr").open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
-                str(beside), *(f"--{name}={value}" for name, value in arguments.items()), stderr=errors
+                str(beside),
+                *(f"--{name}={value}" for name, value in arguments.items()),
+                stderr=errors,
+                env=_environment(),
             )
         http = f"http://{arguments['listen']}"
         self.http = self.http or http
@@ -156,7 +159,9 @@ class Fleet:
 
 
 def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PENSTOCK_")}
+    # Milliseconds between two exports of spans; OpenTelemetry's own are 5,000.
+    return {**kept, "OTEL_BSP_SCHEDULE_DELAY": "200"}
 
 
 async def _ready(process: asyncio.subprocess.Process, errors: Path) -> None:

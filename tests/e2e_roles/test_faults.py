@@ -283,6 +283,8 @@ async def test_full_process_turns_away_what_another_cannot_take_either_and_hits_
 
 async def test_replica_that_starts_late_takes_its_share(edge, idle_fleet, upgraded, roles, names):
     port = name(idle_fleet, names, "inference", "127.0.0.1")
+    # What a connection's end makes callers do is ask for the name again, and by default that is half a minute off.
+    idle_fleet.document["services"]["connection_age"] = "2s"
     metrics_port = free_ports(1)[0]
     await upgraded(idle_fleet)
     await roles(idle_fleet)

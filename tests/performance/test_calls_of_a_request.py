@@ -18,8 +18,8 @@ ROUNDS = 3
 
 # Of them 25 are what one reservation over all limits costs beyond the two counters that there were; without limits it is none.
 MOST_CALLS = {"unary": 980, "stream": 1300, "paced stream": 10000, "hit": 465, "20 turns": 1240}
-# Flights, their seats, the keys of tenants, and limits are files of their own.
-MOST_FILES = {"files": 96, "moves": 292}
+# Flights, their seats, the keys of tenants, limits, and the clock that gateways share are files of their own.
+MOST_FILES = {"files": 97, "moves": 292}
 
 
 def counted(tool):

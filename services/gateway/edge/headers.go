@@ -46,6 +46,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"X-Penstock-Cache":         {},
 	"X-Penstock-Compress":      {},
 	"X-Penstock-Degrade":       {},
+	"X-Penstock-Feature":       {},
 	"X-Penstock-Hedge":         {},
 	"X-Penstock-Policy":        {},
 	"X-Penstock-Priority":      {},

@@ -7,13 +7,21 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from penstock_common.configuration import RELOADED, Duration, Secret, Section
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_common.http.address import parse_address
-from penstock_gateway.domain.budgets.budget import DEFAULT_PERCENTS, AlertRule, Budget, BudgetKind, scope_of
+from penstock_gateway.domain.budgets.alerts import PROJECTED
+from penstock_gateway.domain.budgets.budget import (
+    DEFAULT_PERCENTS,
+    MAX_PERCENT,
+    AlertRule,
+    Budget,
+    BudgetKind,
+    scope_of,
+)
 from penstock_gateway.domain.limits.windows import WindowKind
 from penstock_gateway.domain.webhooks.courier import LEASE
 from penstock_gateway.domain.webhooks.endpoint import Endpoint, is_literal, is_public
@@ -21,8 +29,22 @@ from penstock_gateway.domain.webhooks.signature import secret_from
 
 BudgetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 Amount = Annotated[Decimal, Field(ge=0, le=9_000_000_000, decimal_places=9, allow_inf_nan=False)]
-Percent = Annotated[int, Field(ge=1, le=1000)]
+Percent = Annotated[int, Field(ge=1, le=MAX_PERCENT)]
 _FRESH_WITHIN = timedelta(seconds=5)
+
+
+def _one_alert(value: object) -> object:
+    """Return what an alert says, in one word for all that it cannot be."""
+    percent = int(value) if isinstance(value, str) and value.isascii() and value.isdecimal() else value
+    if value == PROJECTED or (
+        isinstance(percent, int) and not isinstance(percent, bool) and 1 <= percent <= MAX_PERCENT
+    ):
+        return percent
+    text = f"a percent of the amount from 1 to {MAX_PERCENT} is expected, such as 80, or {PROJECTED}"
+    raise PydanticCustomError("alert", "{text}", {"text": text})
+
+
+Alert = Annotated[Percent | Literal["projected"], BeforeValidator(_one_alert)]
 
 
 def _known_scope(text: str) -> str:
@@ -48,7 +70,7 @@ class BudgetSettings(Section):
     """By the calendar of the tenant's time zone, weeks from Monday on; `total` is a sum that is never given back."""
     kind: Literal["hard", "soft"] = "hard"
     """`hard` refuses before it is overrun, `soft` alerts alone."""
-    alerts: Annotated[list[Percent | Literal["projected"]], Field(max_length=16)] = [*DEFAULT_PERCENTS, "projected"]
+    alerts: Annotated[list[Alert], Field(max_length=16)] = [*DEFAULT_PERCENTS, "projected"]
     """Percents of what is spent, each told once a period; `projected`: once it would be overrun, should it go on so."""
     webhook: str = ""
     """The one of `webhooks` that is told; the log and metrics are anyhow."""

@@ -77,6 +77,7 @@ def main() -> None:
         Entry("config", "The configuration file.", _config),
         Entry("rehearse", "Rehearse every failure of an upstream against a configuration.", _rehearse),
         Entry("eval", "Judge parts of the stack by datasets.", _evaluate),
+        Entry("guard", "What guardrails find in a text, and why.", _guard),
         Entry("faults", "Upstreams and networks that fail as they are told, to rehearse with.", _faults),
         Entry("serve", "Run one role as a process of its own until SIGTERM.", _serve),
         Entry("worker", "Run a worker of `penstock up --workers`, which starts it.", _worker, hidden=True),
@@ -250,6 +251,12 @@ def _evaluate() -> typer.Typer:
     from penstock_suite.app.evaluations import evaluations
 
     return evaluations()
+
+
+def _guard() -> typer.Typer:
+    from penstock_suite.app.guard_commands import guard_commands
+
+    return guard_commands()
 
 
 def _faults() -> typer.Typer:

@@ -17,6 +17,7 @@ import aiohttp
 import grpc
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import penstock_cache.app
@@ -30,6 +31,7 @@ from penstock_common.service import Service
 from penstock_common.sql.database import open_database
 from penstock_common.sql.schema import upgrade
 from penstock_common.testing.openai_upstream import OpenAIUpstream
+from penstock_common.testing.postgres_server import PostgresServer
 from penstock_common.testing.redis_server import RedisServer
 from penstock_common.testing.transports import IN_PROCESS, channel_to
 from penstock_gateway.adapters.sql.schema import FEEDBACK, GATEWAY, SCHEMAS
@@ -252,6 +254,47 @@ def hold() -> asyncio.Event:
     return asyncio.Event()
 
 
+@pytest.fixture(scope="session")
+def with_schemas(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """A function that brings a database to what ``database`` promises, and returns its URL."""
+
+    async def make(url: str) -> None:
+        async with open_database(url) as engine:
+            await _make_schemas(engine)
+
+    def made(url: str) -> str:
+        asyncio.run(make(url))
+        return url
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def file_with_schemas(with_schemas: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file to copy."""
+    path = tmp_path_factory.mktemp("schemas") / "penstock.db"
+    with_schemas(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def template_with_schemas(with_schemas: Callable[[str], str], postgres: PostgresServer) -> str:
+    """The name of a database of PostgreSQL to copy."""
+    return make_url(with_schemas(postgres.create_database())).database or ""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database on each engine in turn: empty, or a copy of one with the schemas where a test asks for ``database``."""
+    copied = "database" in request.fixturenames
+    if request.param == "sqlite":
+        if copied:
+            shutil.copy(request.getfixturevalue("file_with_schemas"), tmp_path / "penstock.db")
+        return f"sqlite:///{tmp_path}/penstock.db"
+    options = ("--template", request.getfixturevalue("template_with_schemas")) if copied else ()
+    return request.getfixturevalue("postgres").create_database(*options)
+
+
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     """The engine of an empty database, on each engine in turn."""
@@ -262,7 +305,12 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def database(engine: AsyncEngine) -> AsyncEngine:
     """The engine of a database whose schemas are there."""
+    await _make_schemas(engine)
+    return engine
+
+
+async def _make_schemas(engine: AsyncEngine) -> None:
+    """Make those that are not there."""
     await upgrade(engine, GATEWAY)
     async with engine.begin() as connection:
         await connection.run_sync(FEEDBACK.metadata.create_all)
-    return engine

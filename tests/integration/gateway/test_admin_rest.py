@@ -47,6 +47,7 @@ async def running_edge(suite, *arguments):
         "--listen=127.0.0.1:0",
         f"--gateway-grpc=127.0.0.1:{suite.gateway.grpc_port}",
         f"--gateway-http=unix://{suite.http_socket}",
+        "--drain-notice=0s",
         *arguments,
         stderr=asyncio.subprocess.PIPE,
     )

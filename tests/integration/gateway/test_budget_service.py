@@ -233,6 +233,7 @@ WRONG = [
     ({"scope_kind": pb.BUDGET_SCOPE_KIND_TEAM}, "budget.scope_name"),
     ({"scope_name": "x"}, "budget.scope_name"),
     ({"scope_kind": pb.BUDGET_SCOPE_KIND_TEAM, "scope_name": "a\x00"}, "budget.scope_name"),
+    ({"scope_kind": pb.BUDGET_SCOPE_KIND_USER, "scope_name": "ann@example.com"}, "budget.scope_name"),
     ({"scope_kind": 77}, "budget.scope_kind"),
     ({"period": 77}, "budget.period"),
     ({"kind": 77}, "budget.kind"),

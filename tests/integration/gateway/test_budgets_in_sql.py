@@ -24,9 +24,11 @@ from penstock_gateway.adapters.sql.webhooks.store import KEPT, SqlDeliveries
 from penstock_gateway.domain.access.identity import TenantRecord
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.budget import AlertRule, Budget, BudgetKind, Grace
+from penstock_gateway.domain.budgets.refused import RefusedBudgets
 from penstock_gateway.domain.budgets.standing import LedgerStandings
 from penstock_gateway.domain.budgets.watching import Watcher, WatchParts
 from penstock_gateway.domain.life.settlement import LedgerRow
+from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.limits.limit import Scope, ScopeKind
 from penstock_gateway.domain.limits.windows import EVER, WindowKind, period_of
@@ -93,8 +95,15 @@ class Replica:
         self.limits = LimitBook()
         self.book = BudgetBook(SqlBudgets(database), self.limits, configured, now=lambda: clock[0])
         standings = LedgerStandings(SqlSpendHistory(database), lambda: clock[0])
-        parts = WatchParts(self.book, SqlAlerts(database), standings, self.seen)
+        self.refused = RefusedBudgets(lambda: clock[0])
+        parts = WatchParts(self.book, SqlAlerts(database), standings, self.seen, self.refused)
         self.watcher = Watcher(parts, EVERY, lambda: clock[0])
+
+    def refuse(self, spent, wanted=DOLLAR):
+        """Have the only budget refuse a request that is expected to cost so much, beside what is spent."""
+        limit = self.book.limit_of(self.book.budgets[0])
+        standing = Standing(limit, max(0, limit.allowance.amount - spent), EVERY, spent=spent)
+        self.refused.noted(Verdict((standing,), refused_by=(standing,)), Demand(spend=wanted, most=wanted))
 
 
 async def messages(database):
@@ -297,6 +306,85 @@ async def test_without_a_webhook_there_is_no_message_and_a_sum_has_one_period(da
     await replica.watcher.look()
     assert replica.seen.events == [("budget.threshold", "50")]
     assert await messages(database) == []
+
+
+NEARLY = int(9.7 * DOLLAR)
+
+
+async def test_a_budget_that_refuses_is_told_as_spent_once_by_whoever_refused(database):
+    clock = [NOW]
+    configured = [budget(alerts=AlertRule((80, 100), projected=False, webhook="finance"), is_configured=True)]
+    replicas = [Replica(database, clock, configured) for _ in range(3)]
+    await asyncio.gather(*[replica.book.renew() for replica in replicas])
+    await spend(database, row(1, 9.7))
+    for _ in range(2):
+        for replica in replicas[1:]:
+            replica.refuse(NEARLY)
+        await asyncio.gather(*[replica.watcher.look() for replica in replicas])
+        clock[0] += EVERY
+    told = [data for _, data in await messages(database)]
+    assert sorted((data["threshold"], data["refused"]) for data in told) == [("100", True), ("80", False)]
+    last = next(data["text"] for data in told if data["refused"])
+    assert last.endswith("of this month: 97 %, and a request was refused that needs more than is left.")
+    # Another look tells nothing twice, nor does the last cent.
+    await spend(database, row(2, 0.3))
+    clock[0] += EVERY
+    await asyncio.gather(*[replica.watcher.look() for replica in replicas])
+    assert len(await messages(database)) == 2
+
+
+async def test_a_refusal_of_what_others_hold_of_before_a_raise_or_of_yesterday_is_not_told(database):
+    clock = [NOW]
+    rule = AlertRule((100,), projected=False)
+    registry, replica = SqlRegistry(database), Replica(database, clock)
+    async with registry.begin() as records:
+        await records.budgets.add(budget(alerts=rule, period=WindowKind.DAY))
+    await replica.book.renew()
+    # There is room once the others give back what they hold.
+    replica.refuse(NEARLY, int(0.3 * DOLLAR))
+    await replica.watcher.look()
+    replica.refuse(NEARLY)
+    clock[0] += timedelta(days=1)
+    await replica.watcher.look()
+    replica.refuse(NEARLY)
+    async with registry.begin() as records:
+        await records.budgets.change(budget(alerts=rule, period=WindowKind.DAY, amount=20 * DOLLAR))
+    await replica.book.renew()
+    await replica.watcher.look()
+    assert (replica.seen.events, replica.refused.by_id) == ([], {})
+    replica.refuse(2 * NEARLY)
+    await replica.watcher.look()
+    assert replica.seen.events == [("budget.threshold", "100")]
+
+
+async def test_a_refusal_is_told_to_nobody_who_did_not_ask_for_all(database):
+    replica = Replica(database, [NOW], [budget(alerts=AlertRule((80,), projected=False))])
+    await replica.book.renew()
+    replica.refuse(NEARLY)
+    await replica.watcher.look()
+    assert (replica.seen.events, replica.refused.by_id) == ([], {})
+
+
+async def test_a_raise_after_a_refusal_is_told_without_it(database):
+    clock = [NOW]
+    rule = AlertRule((100,), projected=False, webhook="finance")
+    registry, replica = SqlRegistry(database), Replica(database, clock)
+    async with registry.begin() as records:
+        await records.budgets.add(budget(alerts=rule))
+    await spend(database, row(1, 9.7))
+    await replica.book.renew()
+    replica.refuse(NEARLY)
+    await replica.watcher.look()
+    async with registry.begin() as records:
+        await records.budgets.change(budget(alerts=rule, amount=12 * DOLLAR))
+    clock[0] += EVERY
+    await replica.book.renew()
+    await replica.watcher.look()
+    told = await messages(database)
+    assert [(event, data["refused"]) for event, data in told] == [
+        ("budget.threshold", True),
+        ("budget.resolved", False),
+    ]
 
 
 def delivery(number, **changes):

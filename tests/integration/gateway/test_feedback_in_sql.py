@@ -35,7 +35,7 @@ UP, DOWN = Judgement(thumb=Thumb.UP), Judgement(thumb=Thumb.DOWN)
 
 
 @pytest.fixture
-async def database(engine):
+async def tables(engine):
     """The engine of a database that has the tables, made without a migration."""
     async with engine.begin() as connection:
         for schema in SCHEMAS:
@@ -44,8 +44,8 @@ async def database(engine):
 
 
 @pytest.fixture
-def store(database):
-    return SqlFeedback(database)
+def store(tables):
+    return SqlFeedback(tables)
 
 
 def said(judgement=UP, answer="g1", *, author="a1", days_ago=0, key="k1", sent="", disputed="", **judged):
@@ -80,8 +80,8 @@ def ledger_row(answer, **fields):
     )
 
 
-async def write(database, *rows):
-    async with ledger_table(database) as table:
+async def write(tables, *rows):
+    async with ledger_table(tables) as table:
         await table.write(rows)
 
 
@@ -158,7 +158,7 @@ async def test_what_is_erased_is_what_fits_and_no_more(store):
     assert [one.judged.tenant for one in await store.list(EVERYBODY, None, 10)] == ["other"]
 
 
-async def test_a_candidate_s_quality_is_of_its_own_answers_and_not_of_its_speed(database, store):
+async def test_a_candidate_s_quality_is_of_its_own_answers_and_not_of_its_speed(tables, store):
     await store.add(said(UP))
     await store.add(said(DOWN, author="a2"))
     await store.add(said(DOWN, answer="from the cache, by meaning", entry_id="e1", was_cached=True))
@@ -173,14 +173,14 @@ async def test_a_candidate_s_quality_is_of_its_own_answers_and_not_of_its_speed(
     assert told == {(Candidate(upstream="u", model="m"), "code"): pytest.approx((2 / 3, 3.0))}
 
 
-async def test_scores_are_of_answers_and_join_on_the_ledger(database, store):
-    await write(database, ledger_row("g1"), ledger_row("g2"), ledger_row("g3", tenant="other"))
+async def test_scores_are_of_answers_and_join_on_the_ledger(tables, store):
+    await write(tables, ledger_row("g1"), ledger_row("g2"), ledger_row("g3", tenant="other"))
     await store.add(said(DOWN))
     await store.add(said(UP))
     await store.add(said(Judgement(score=0.5), author="a2"))
     await store.add(said(Judgement(comment="Well."), answer="g2"))
-    assert await SqlScores(database).scores_of(["g1", "g2", "g3"]) == {"g1": 0.75}
-    assert await SqlScores(database).scores_of([]) == {}
+    assert await SqlScores(tables).scores_of(["g1", "g2", "g3"]) == {"g1": 0.75}
+    assert await SqlScores(tables).scores_of([]) == {}
     told = scores()
     is_it = sa.and_(told.c.tenant == ledger.c.tenant, told.c.generation_id == ledger.c.generation_id)
     query = (
@@ -188,16 +188,16 @@ async def test_scores_are_of_answers_and_join_on_the_ledger(database, store):
         .outerjoin_from(ledger, told, is_it)
         .order_by(ledger.c.generation_id)
     )
-    async with database.connect() as connection:
+    async with tables.connect() as connection:
         assert (await connection.execute(query)).all() == [("g1", 0.75), ("g2", None), ("g3", None)]
 
 
-async def test_answers_are_found_by_either_id_and_of_the_tenant_alone(database):
+async def test_answers_are_found_by_either_id_and_of_the_tenant_alone(tables):
     older, newer = ledger_row("g1", request_id="r"), ledger_row("g2", request_id="r", created_at=NOW + DAY)
     decoy = ledger_row("g3", request_id="g1", created_at=NOW + 2 * DAY)
     hit = ledger_row("g4", task="code", cache_entry="e1", cache_status="hit")
-    await write(database, older, newer, decoy, hit)
-    answers = SqlAnswers(database)
+    await write(tables, older, newer, decoy, hit)
+    answers = SqlAnswers(tables)
     for named, found in (("g1", "g1"), ("r", "g2"), ("g3", "g3")):
         judged = await answers.find("acme", named)
         assert judged is not None
@@ -209,12 +209,12 @@ async def test_answers_are_found_by_either_id_and_of_the_tenant_alone(database):
     assert (judged.task, judged.entry_id, judged.was_cached) == ("code", "e1", True)
 
 
-async def test_an_answer_is_known_before_its_row_is_written(database):
-    async with database.begin() as connection:
+async def test_an_answer_is_known_before_its_row_is_written(tables):
+    async with tables.begin() as connection:
         # Whoever writes now waits until this ends.
         await connection.execute(ledger.insert().values(**values_of(ledger_row("first"))))
         async with asyncio.TaskGroup() as tasks:
-            opened = writing_ledger(database, 100)
+            opened = writing_ledger(tables, 100)
             writer = await opened.__aenter__()
             writer.append(ledger_row("g1", request_id="r"))
             writer.append(ledger_row("g2", request_id="r"))
@@ -223,23 +223,23 @@ async def test_an_answer_is_known_before_its_row_is_written(database):
                 row = writer.unwritten("acme", named)
                 assert row is not None
                 assert row.generation_id == found
-            judged = await SqlAnswers(database, writer.unwritten).find("acme", "g1")
+            judged = await SqlAnswers(tables, writer.unwritten).find("acme", "g1")
             assert judged is not None
             assert judged.upstream == "u"
             await connection.rollback()
             tasks.create_task(opened.__aexit__(None, None, None))
-    assert await SqlAnswers(database).find("acme", "g1")
+    assert await SqlAnswers(tables).find("acme", "g1")
 
 
-async def test_feedback_goes_with_its_answer_s_row_and_not_before(database, store):
-    await write(database, ledger_row("kept"))
+async def test_feedback_goes_with_its_answer_s_row_and_not_before(tables, store):
+    await write(tables, ledger_row("kept"))
     for answer in ("kept", "gone"):
         await store.add(said(answer=answer, days_ago=40))
         await store.add(said(answer=answer, days_ago=1))
-    history = SqlFeedbackHistory(database)
+    history = SqlFeedbackHistory(tables)
     assert await history.cut(NOW - 30 * DAY, 500, exported_only=True) == 1
     assert await history.cut(NOW - 30 * DAY, 500, exported_only=True) == 0
-    async with database.connect() as connection:
+    async with tables.connect() as connection:
         left = (await connection.execute(sa.select(feedback.c.generation_id).order_by(feedback.c.id))).scalars().all()
     assert left == ["kept", "kept", "gone"]
 

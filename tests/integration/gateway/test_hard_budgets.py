@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing
 from decimal import Decimal
 
 import grpc
@@ -82,8 +83,42 @@ async def test_an_answer_that_outgrows_its_budget_is_ended_and_says_so(serve, bu
     assert streamed.chunks[-1]["x_penstock"]["stopped_by"] == "budget"
     assert streamed.frames[-1] == "data: [DONE]"
     await upstream.requests[0].left.wait()
-    assert outstanding(limiters) == []
+    async with asyncio.timeout(10):
+        # The caller has the end before the gateway has settled it.
+        while outstanding(limiters):
+            await asyncio.sleep(0.01)
     assert 0 < await spent_tokens(suite) <= 2_000
+
+
+async def test_what_an_attempt_in_vain_has_cost_is_counted_while_the_answer_goes_on(
+    serve, budget, document, upstream, second_upstream
+):
+    budget(2_000)
+    # An answer is expected to be short, so that a second attempt is paid for.
+    document["admission"] = {"first_output_tokens": 64, "headroom_share": 0.9}
+    words = ["wo "] * 2_000
+    # Both go on as their answer is read, or it would come in a few large pieces.
+    holds = {number: asyncio.Event() for number in range(50, 2_000, 50)}
+    upstream.otherwise = lambda _: Answer(tokens=words, stop_after=600, end=End.FIN, hold=holds)
+    second_upstream.otherwise = lambda _: Answer(tokens=words, hold=holds)
+    suite = await serve()
+    await introduce(suite)
+    upstream.enqueue(Answer(tokens=["wo "]))
+    # Its price is known from here on.
+    assert (await suite.ask(model="safe")).status == 200
+    given = 0
+    async with suite.open_stream(model="safe", stream_options={"include_usage": True}) as response:
+        async for line in response.content:
+            given += line.count(b"wo ")
+            for number, event in holds.items():
+                if number <= given + 100:
+                    event.set()
+            if b"x_penstock" in line:
+                last = json.loads(line[6:])
+    assert last["x_penstock"]["stopped_by"] == "budget"
+    assert len(second_upstream.requests) == 1
+    rows = await suite.ledger_after_close()
+    assert 600 < sum(row["cost_nano_usd"] for row in rows) / TOKEN_NANO_USD <= 2_000
 
 
 async def test_a_whole_answer_is_metered_as_well(serve, budget, upstream):
@@ -126,6 +161,30 @@ async def test_a_spent_budget_refuses_for_good(serve, budget, upstream):
     assert refused.header["x-ratelimit-remaining-requests"] == "99"
     assert "$" not in refused.error["message"]
     assert [row["outcome"] for row in await suite.ledger_after_close()] == ["model_not_found", "ok"]
+
+
+def _alerts_told(suite):
+    with closing(sqlite3.connect(suite.state / "penstock.db")) as database:
+        return {name for (name,) in database.execute("SELECT threshold FROM budget_alerts")}
+
+
+@pytest.mark.parametrize("knows_prices", [True, False], ids=["at_once", "once_it_is_routed"])
+async def test_what_refuses_before_its_last_cent_is_told_as_spent(serve, budget, document, upstream, knows_prices):
+    budget(1_000_000)
+    document["budgets"] = [{"name": "small", "tenant": "demo", "amount": usd(100), "alerts": [100]}]
+    document["budget_watch"] = {"every": "50ms"}
+    upstream.otherwise = lambda _: Answer(tokens=["word "] * 40)
+    suite = await serve()
+    await introduce(suite)
+    if knows_prices:
+        assert (await suite.ask(max_tokens=40)).status == 200
+    assert _alerts_told(suite) == set()
+    refused = await suite.ask(max_tokens=400)
+    assert (refused.status, refused.error["code"]) == (429, "budget_exceeded")
+    async with asyncio.timeout(10):
+        while not _alerts_told(suite):
+            await asyncio.sleep(0.01)
+    assert _alerts_told(suite) == {"100"}
 
 
 async def test_grpc_is_told_the_same(serve, budget):
@@ -320,3 +379,36 @@ async def test_who_may_not_use_the_cheaper_model_is_refused(serve, budget, docum
     suite = await serve()
     await suite.ask("first", max_tokens=30)
     assert (await suite.ask("second", max_tokens=30)).status == 429
+
+
+SHADOW = "tenant; spend_per_month"
+
+
+async def test_a_shadow_of_money_is_told_from_the_first_request_on(serve, budget, document, upstream):
+    budget(1_000_000)
+    document["tenants"][0]["tier"] = {"shadow": {"spend_per_month": usd(100)}}
+    upstream.otherwise = lambda _: Answer(tokens=["word "] * 20)
+    suite = await serve()
+    await introduce(suite)
+    first = await suite.ask(max_tokens=400)
+    assert (first.status, first.header["x-penstock-shadow"]) == (200, SHADOW)
+    # Its price is known by now, and by that there is room for little ones.
+    assert "x-penstock-shadow" not in (await suite.ask(max_tokens=20)).header
+    again = await suite.ask(max_tokens=400, stream=True)
+    assert (again.status, again.header["x-penstock-shadow"]) == (200, SHADOW)
+
+
+async def test_a_shadow_of_money_is_not_told_of_what_costs_nothing(serve, budget, document, upstream, second_upstream):
+    budget(1_000_000)
+    document["cache"]["mode"] = "exact"
+    document["tenants"][0]["tier"] = {"shadow": {"spend_per_month": usd(100)}}
+    document["upstreams"][1]["models"][0]["price"] = {"input": 0, "output": 0}
+    suite = await serve()
+    await introduce(suite)
+    body = {"max_tokens": 400, "temperature": 0}
+    asked = await suite.ask(**body)
+    assert (asked.header["x-penstock-cache"].partition(";")[0], asked.header["x-penstock-shadow"]) == ("miss", SHADOW)
+    async with asyncio.timeout(10):
+        while not (hit := await suite.ask(**body)).header["x-penstock-cache"].startswith("hit"):
+            await asyncio.sleep(0.01)
+    assert "x-penstock-shadow" not in hit.header

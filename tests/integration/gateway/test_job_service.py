@@ -194,7 +194,9 @@ async def test_depths_tell_what_waits_and_for_how_long(caller, keys, operator):
     options = pb.JobOptions(priority=generation_pb2.PRIORITY_DEFAULT)
     options.due_at.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
     await caller.SubmitJob(chat=asked(), options=options)
-    (depth,) = (await operator.GetJobDepths()).depths
+    told = await operator.GetJobDepths()
+    (depth,) = told.depths
+    assert told.workers == 1
     assert (depth.priority, depth.queued, depth.running) == (generation_pb2.PRIORITY_DEFAULT, 1, 0)
     assert (await keys["stranger"].GetJobDepths()).depths == []
 

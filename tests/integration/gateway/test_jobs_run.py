@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -28,7 +29,8 @@ from penstock_gateway.domain.jobs.results import ChatResult
 sys.path.insert(0, str(Path(__file__).parent))
 
 from administrator import Administrator  # noqa: E402
-from jobs_desk import QUICK, JobsDesk, chat, ingest  # noqa: E402
+from embedding_world import MODEL, embedding_section  # noqa: E402
+from jobs_desk import QUICK, JobsDesk, chat, ingest, vectors  # noqa: E402
 from knowledge_in_memory import KnowledgeInMemory  # noqa: E402
 
 PLACES = dict.fromkeys(Priority, 10)
@@ -80,10 +82,11 @@ async def test_an_attempt_whose_worker_died_is_billed_once_and_the_next_one_begi
     (job,) = await desk.submit(order, due_at=now() + timedelta(hours=1))
     # Somebody else takes it, tells a part of an answer, and is not heard of any more.
     later = now() + timedelta(hours=2)
-    (claimed,) = await desk.queue.claim("elsewhere", Turns(Bounds()), PLACES, later, now() - timedelta(seconds=1))
+    (claimed,) = await desk.queue.claim("elsewhere", Turns(Bounds()), PLACES, later, now() + timedelta(hours=1))
     given = (Started(generation_id="g", answered_by=FIRST, unit_prices=PRICES), TextDelta("Hal"))
     held = Held(job.id, claimed.job.epoch)
     assert await desk.queue.append(held, (AttemptStarted(1), Generated(given)), now()) == 2
+    await desk.queue.beat([held], {}, now() - timedelta(seconds=1))
     upstream.enqueue(Answer(tokens=["Whole"]))
     ended = await desk.ended(job)
     assert (ended.state, ended.attempts, ended.epoch) == (JobState.SUCCEEDED, 2, 2)
@@ -238,3 +241,20 @@ async def test_who_runs_jobs_is_known_while_it_does(desk):
     assert [(each.running, each.places) for each in heard] == [(0, 16)]
     await desk.suite.stack.aclose()
     assert await desk.workers.heard_since(now() - timedelta(seconds=30)) == []
+
+
+async def test_vectors_are_made_and_kept_as_they_came(document, serve, tmp_path):
+    document["jobs"], document["embedding"] = QUICK, embedding_section(tmp_path / "models")
+    suite = await serve()
+    async with JobsDesk.at(tmp_path) as desk:
+        (job,) = await desk.submit(vectors("one", "two", model=MODEL))
+        ended = await desk.ended(job)
+        assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
+        embedded = (await desk.result(ended)).embedded
+    body = json.dumps({"model": MODEL, "input": ["one", "two"]}).encode()
+    head = {"authorization": f"Bearer {suite.KEY}"}
+    asked = await suite.request("POST", "/v1/embeddings", data=body, headers=head)
+    for vector, told in zip(embedded.vectors, asked.json["data"], strict=True):
+        assert list(vector.values) == pytest.approx(told["embedding"], abs=1e-6)
+    row, _ = await suite.ledger_after_close()
+    assert (row["operation"], row["job"], row["attempt"]) == ("embeddings", job.id, 1)

@@ -13,16 +13,20 @@ from contextlib import closing
 from pathlib import Path
 
 import grpc
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import RSAAlgorithm
 
 from penstock.gateway.v1 import admin_service_pb2 as pb
+from penstock_gateway.domain.access.asker import Asker
 from penstock_gateway.domain.access.token_terms import user_id_of
+from penstock_gateway.domain.jobs.job import JobState
 
 sys.path.insert(0, str(Path(__file__).parent))
 from administrator import Administrator, refused  # noqa: E402
 from identity_provider import CLIENT, IdentityProvider, part  # noqa: E402
+from jobs_desk import QUICK, JobsDesk, chat  # noqa: E402
 
 # The provider's own, on what it is made of.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -390,3 +394,28 @@ async def test_key_made_with_a_token_lives_no_longer_than_the_issuers_may(suite,
     assert (await refused(admin.CreateKey(lifetime={"seconds": 31 * 86400})))[1] == "RIGHTS_EXCEEDED"
     made = await admin.CreateKey(lifetime={"seconds": 29 * 86400}, scopes=[pb.KEY_SCOPE_INFERENCE])
     assert await status(suite, made.secret) == 200
+
+
+# Jobs
+
+
+async def test_job_of_a_token_is_run_as_its_holder_until_they_are_signed_out(document, serve, idp, tmp_path):
+    document["jobs"] = QUICK
+    suite, ada = await serve(), user_id_of(idp.issuer, "ada")
+    operator = Administrator(suite.channel, suite.OPERATOR_KEY)
+    asker = Asker(issuer=idp.issuer, subject="ada", team="search", scopes=("inference",))
+    async with JobsDesk.at(tmp_path) as desk:
+        (first,) = await desk.submit(chat(key_id=ada, asker=asker))
+        assert (await desk.ended(first)).error is None
+        (strangers,) = await desk.submit(chat(key_id="x", asker=msgspec.structs.replace(asker, issuer="https://else")))
+        assert (await desk.ended(strangers)).error.reason == "INVALID_CREDENTIALS"
+        await operator.RevokeSubject(tenant="demo", subject="ada")
+        # Once the standing that is known is no longer fresh.
+        async with asyncio.timeout(60):
+            while True:
+                (next_one,) = await desk.submit(chat(key_id=ada, asker=asker))
+                if (ended := await desk.ended(next_one)).state is JobState.FAILED:
+                    break
+        assert ended.error.reason == "INVALID_CREDENTIALS"
+    row = next(row for row in await suite.ledger_after_close() if row["job"] == first.id)
+    assert (row["key_id"], row["user_id"], row["team"]) == (ada, ada, "search")

@@ -137,6 +137,7 @@ ENTRY = (*("",) * 9, "charge", 0, "", 0)
 
 def upgraded(contents):
     """Return what the newest version keeps of the first one's rows: all of it, exported by nobody yet, and never degraded."""
+    first_of = {row[-1]: row[0] for row in contents["api_keys"] if row[-1] is not None}
     marked = {
         # By revision: 3 to 6, prompts, experiments, compression, what was judged.
         "ledger": [
@@ -144,8 +145,8 @@ def upgraded(contents):
             for row in contents["ledger"]
         ],
         "audit_log": [(*row, None) for row in contents["audit_log"]],
-        # Keys of before find what everybody finds, and are of no team.
-        "api_keys": [(*row, None, None, None) for row in contents["api_keys"]],
+        # Keys of before find what everybody finds, are of no team, and know which key they were rotated from.
+        "api_keys": [(*row, None, None, None, first_of.get(row[0])) for row in contents["api_keys"]],
         "tenants": [(*row, None) for row in contents["tenants"]],
         "users": [(*row, None, None) for row in contents["users"]],
     }

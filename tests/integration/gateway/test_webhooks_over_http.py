@@ -17,7 +17,7 @@ from aiohttp import web
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
 from penstock_gateway.adapters.webhooks.http_sender import MAX_ANSWER_BYTES, HttpSender
-from penstock_gateway.domain.webhooks.courier import LEASE, Courier
+from penstock_gateway.domain.webhooks.courier import LEASE, Courier, CourierParts
 from penstock_gateway.domain.webhooks.delivery import RETRY_AFTER, Delivery
 from penstock_gateway.domain.webhooks.endpoint import Endpoint
 
@@ -76,7 +76,7 @@ def courier(store, clock, *endpoints, sender=None):
     tries = Tries()
     known = {endpoint.name: endpoint for endpoint in endpoints}
     sender = sender or HttpSender(ENOUGH, ENOUGH)
-    made = Courier(store, sender, tries, lambda: dict(known), lambda: clock[0], lambda: 0.5)
+    made = Courier(CourierParts(store, sender, tries), lambda: dict(known), lambda: clock[0], lambda: 0.5)
     made.tries, made.known = tries, known
     return made
 

@@ -94,7 +94,9 @@ def test_jobs_are_listed_shown_and_begun_anew(world):
     }
     assert json.loads(run(jobs, "show", dead, "--json")[1])["state"] == "queued"
     assert "cancelled" in run(jobs, "cancel", dead)[2]
-    (depth,) = json.loads(run(jobs, "depth", "--json")[1])
+    queue = json.loads(run(jobs, "depth", "--json")[1])
+    (depth,) = queue["depths"]
+    assert (queue["workers"], "Nobody runs jobs" in run(jobs, "depth")[2]) == (0, True)
     assert (depth["priority"], depth["queued"], depth["running"]) == ("default", 1, 0)
     code, _, error = run(jobs, "result", dead)
     assert (code != 0, "Traceback" in error) == (True, False)

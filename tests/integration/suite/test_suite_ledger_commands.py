@@ -6,6 +6,8 @@ from contextlib import closing
 
 import pytest
 
+from penstock_suite.domain.failure import ExitCode
+
 
 @pytest.fixture
 def ledger(penstock, config, state):
@@ -48,6 +50,17 @@ def test_correction_is_an_entry_and_in_the_audit_log(ledger, state):
     assert [(entry["action"], entry["target"]) for entry in entries] == [("ledger.correct", "gen-1")] * 2
 
 
+@pytest.mark.parametrize("called", ["gen-", "chatcmpl-", "cmpl-", "msg_"])
+def test_a_generation_is_named_as_its_answer_names_itself(ledger, state, called):
+    with closing(sqlite3.connect(state / "penstock.db")) as database, database:
+        for trigger in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f"DROP TRIGGER {trigger[0]}")
+        database.execute("UPDATE ledger SET generation_id = '0b6f'")
+    said = ledger("ledger", "correct", "--generation", f"{called}0b6f", "--cost", "1", "--reason", "why", "--json")
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["corrects"] == "0b6f"
+
+
 def test_what_is_no_more_cannot_be_corrected(ledger):
     said = ledger("ledger", "correct", "--generation", "gen-9", "--cost", "1", "--reason", "why")
     assert said.returncode == 3
@@ -57,5 +70,9 @@ def test_what_is_no_more_cannot_be_corrected(ledger):
 @pytest.mark.parametrize("command", [("drift",), ("rebuild", "--tenant", "demo")], ids=["drift", "rebuild"])
 def test_counters_are_a_running_stacks(ledger, command):
     said = ledger("ledger", *command)
-    assert said.returncode != 0
-    assert "start it with 'penstock up'" in said.stderr
+    # As every command that needs somebody who runs, and finds nobody.
+    assert said.returncode == ExitCode.UNREACHABLE
+    assert (
+        said.stderr.strip()
+        == "penstock: Spend is counted by a stack that runs, and none does: start it with 'penstock up'."
+    )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock_gateway.surfaces.wire_formats.openai import errors as openai_errors
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -34,6 +36,13 @@ def run(generator, monkeypatch):
 def test_the_committed_page_is_up_to_date(run, generator):
     assert run() == 0
     assert (ROOT / "docs/errors.md").read_text() == generator.PAGE.read_text()
+
+
+def test_every_code_that_a_caller_is_sent_is_on_the_page():
+    page = (ROOT / "docs/errors.md").read_text()
+    sent = {form.code for form in openai_errors._FORMS.values()} - {None}
+    assert {"budget_exceeded", "budget_reserved"} < sent
+    assert {code for code in (*sent, "enforced_spend_limit_reached") if f"`{code}`" not in page} == set()
 
 
 def test_a_page_that_is_missing_or_changed_is_reported_and_left_alone(run, generator, capsys):

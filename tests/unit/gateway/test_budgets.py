@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock_common.configuration import Configuration, ConfigurationError
+from penstock_gateway.domain.access.token_terms import user_id_of
 from penstock_gateway.domain.budgets.alerts import data_of, is_reached, sentence, thresholds
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.budget import (
@@ -84,11 +85,19 @@ def test_a_budget_is_a_limit_of_money_with_a_counter_of_its_own():
         ("tenant", TENANT),
         ("team/search", Scope(ScopeKind.TEAM, "search")),
         ("model/org/m", Scope(ScopeKind.MODEL, "org/m")),
+        ("user/3kTq0aZr81Lm", Scope(ScopeKind.USER, "3kTq0aZr81Lm")),
+        (f"user/{user_id_of('https://id', 'ann')}", Scope(ScopeKind.USER, user_id_of("https://id", "ann"))),
     ],
 )
 def test_scopes_are_written_as_they_are_read(text, scope):
     assert scope_of(text) == scope
     assert scope_text(scope) == text
+
+
+@pytest.mark.parametrize("text", ["user/ann@example.com", "user/ann", "user/oidc-ann"])
+def test_a_user_of_whom_no_request_can_be_is_refused(text):
+    with pytest.raises(ValueError, match="whom the body of a request names as its user is counted in no budget"):
+        scope_of(text)
 
 
 @pytest.mark.parametrize("text", ["", "team", "team/", "tenant/x", "room/x", "Team/x"])
@@ -158,6 +167,7 @@ def test_an_event_says_all_that_one_needs():
         "kind": "hard",
         "period": "month",
         "threshold": "80",
+        "refused": False,
         "spent_nano_usd": "80000000000",
         "limit_nano_usd": "100000000000",
         "reserved_nano_usd": "1",
@@ -177,7 +187,7 @@ class Store:
     def __init__(self):
         self.has = Kept()
 
-    async def kept(self, now):
+    async def kept(self, now, keys):
         return self.has
 
 
@@ -219,7 +229,7 @@ async def test_an_older_read_that_ends_late_takes_nothing_newer_away():
     store, slow = Store(), asyncio.Event()
     book = BudgetBook(store, LimitBook(), now=lambda: NOW)
 
-    async def kept(_now):
+    async def kept(_now, _keys):
         has = store.has
         if not has.created:
             await slow.wait()
@@ -324,6 +334,20 @@ def test_what_the_configuration_cannot_mean_is_refused_where_it_stands(budgets, 
         configured(whole, webhooks)
     assert told in str(refused.value)
     assert "c2hvcnQ" not in str(refused.value)
+
+
+@pytest.mark.parametrize("alert", [0, 1001, "foo", 80.5, "80%", True, None, -5, "²", [80]])
+def test_what_is_no_alert_is_told_once_and_in_words(alert):
+    with pytest.raises(ConfigurationError) as refused:
+        configured([{"name": "m", "tenant": "acme", "amount": 1, "alerts": [80, alert]}])
+    (fault,) = refused.value.faults
+    assert fault.key == "budgets[0].alerts[1]"
+    assert fault.message.endswith("a percent of the amount from 1 to 1000 is expected, such as 80, or projected")
+
+
+def test_an_alert_may_be_written_as_a_text():
+    (one,) = configured([{"name": "m", "tenant": "acme", "amount": 1, "alerts": ["80", "projected", 1000]}]).budgets
+    assert one.budget().alerts == AlertRule((80, 1000), projected=True)
 
 
 @given(st.integers(0, 10**15), st.integers(1, 10**15), st.integers(1, 1000))

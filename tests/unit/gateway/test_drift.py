@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import ServiceUnavailable
 from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
 from penstock_gateway.domain.ledger.drift import DriftAdministration, DriftWatch
 from penstock_gateway.domain.limits.admission import Standing
@@ -141,7 +141,7 @@ class NoRegistry:
 
 async def test_where_nobody_counts_a_sentence_says_so():
     administration = DriftAdministration(None, NoRegistry())
-    with pytest.raises(InvalidRequest, match="start it with 'penstock up'"):
+    with pytest.raises(ServiceUnavailable, match="start it with 'penstock up'"):
         await administration.list("")
 
 

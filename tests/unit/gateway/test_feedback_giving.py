@@ -81,9 +81,10 @@ class World:
         return await self.book.give(Actor(key_id="k", tenant="acme", user_id=user_id), "", answer_id, judgement)
 
 
-async def test_an_answer_of_our_own_is_waited_for_until_the_ledger_has_it():
+@pytest.mark.parametrize("called", ["chatcmpl-", "cmpl-", "msg_"])
+async def test_an_answer_of_our_own_is_waited_for_until_the_ledger_has_it(called):
     world = World(in_vain=2)
-    kept = await world.give(f"chatcmpl-{ID}")
+    kept = await world.give(f"{called}{ID}")
     assert kept.judged.generation_id == ID
     assert world.slept == [0.2, 0.2]
 

@@ -6,11 +6,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from penstock_common.llm.types import Candidate, ReasoningDelta, Started, TextDelta, ToolCallDelta, UnitPrices
+from penstock_common.contract.inference import GenerateRequest
+from penstock_common.llm.owed import Owed
+from penstock_common.llm.types import (
+    Candidate,
+    GenerationInput,
+    Plan,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+    UnitPrices,
+    Usage,
+)
+from penstock_common.telemetry.steps import Step
 from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
+from penstock_gateway.domain.life.sources import Generation
 from penstock_gateway.domain.limits.admission import Demand, Reservation
 from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Measure
-from penstock_gateway.domain.limits.meter import BYTES_PER_TOKEN, Meter
+from penstock_gateway.domain.limits.meter import BYTES_PER_TOKEN, Meter, OutOfMoney
 from penstock_gateway.domain.limits.needs import LOOK_AHEAD_TOKENS, Asked, Needs, NeedTerms
 from penstock_gateway.domain.limits.windows import TOTAL
 
@@ -57,6 +71,40 @@ async def test_no_more_is_written_than_is_paid_for_and_little_is_left(size):
     tokens = await written(meter, size)
     assert 5_000 - 2 * max(LOOK_AHEAD_TOKENS, 2 * size) <= tokens <= 5_000
     assert meter.ceiling <= 5_000
+
+
+class Attempts:
+    """Implements ``ports.Generator`` over what attempts would give; a number is what the attempt has cost that came to nothing."""
+
+    def __init__(self, *given):
+        self.given, self.told = given, 0
+
+    def generate(self, request, steps, timeout=None):
+        return self._batches(steps)
+
+    async def _batches(self, steps):
+        steps.append(Step("attempt", 1))
+        for one in self.given:
+            if isinstance(one, int):
+                owed = Owed(Usage(output_tokens=one), PRICE)
+                steps[-1].attributes = owed.told()
+                steps.append(Step("attempt", 2))
+            else:
+                self.told += len(one)
+                yield one
+
+
+@pytest.mark.parametrize(("lost", "owed_before"), [((), 0), ((600,), 0), ((600, 900), 0), ((600,), 900)])
+async def test_what_attempts_in_vain_have_cost_is_paid_for_beside_the_answer(lost, owed_before):
+    _, meter = await metered(5_000, asked=Asked(0, owed_nano_usd=owed_before))
+    pieces = [words(10)] * 10
+    given = Attempts(*[one for cost in lost for one in (*pieces, cost)], *[words(10)] * 1_000)
+    request = GenerateRequest(input=GenerationInput(model="m", messages=()), plan=Plan(candidates=()))
+    with pytest.raises(OutOfMoney):
+        async for _ in Generation(given, request, None, meter).open([]):
+            pass
+    left = 5_000 - sum(lost) - owed_before - given.told
+    assert 0 <= left <= 2 * LOOK_AHEAD_TOKENS
 
 
 async def test_a_long_answer_asks_seldom():

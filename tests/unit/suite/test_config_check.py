@@ -204,6 +204,50 @@ def test_what_may_not_have_been_meant_is_a_warning_and_no_fault(written, old, ne
     assert [warning.key for warning in found.warnings] == [key]
 
 
+NAMED = """
+tiers:
+  gold: {models: {fsat: {requests_per_minute: 1}, fast: {}}, teams: {serach: {}}, features: {rag-1: {}, rag-2: {}}}
+budgets:
+  - {name: a, tenant: dmeo, amount: 1}
+  - {name: b, tenant: demo, scope: model/fasst, amount: 1}
+  - {name: c, tenant: demo, scope: team/search, amount: 1}
+  - {name: d, tenant: demo, scope: key/config-dmeo-1, amount: 1}
+  - {name: e, tenant: demo, scope: key/3kTq0aZr81Lm, amount: 1}
+  - {name: f, tenant: demo, scope: feature/rag-3, amount: 1}
+  - {name: g, tenant: demo, scope: key/config-demo-1, amount: 1}
+  - {name: h, tenant: demo, scope: user/3kTq0aZr81Lm, amount: 1}
+  - {name: i, tenant: demo, scope: model/fast, amount: 1}
+"""
+
+
+def test_names_in_budgets_and_limits_that_nobody_has_are_told_with_the_nearest(written):
+    found = verdict(written(GOOD + NAMED))
+    assert found.is_good
+    told = {warning.key: warning.message.rpartition(": ")[2] for warning in found.warnings}
+    assert told == {
+        "tiers.gold.models.fsat": "a limit of the tier 'gold' is of the model 'fsat', which nobody can ask; did you mean 'fast'?",
+        "tiers.gold.teams.serach": "is one of them misspelt?",
+        "budgets[0].tenant": "unless 'penstock tenants create' has made it, it binds nobody; did you mean 'demo'?",
+        "budgets[1].scope": "the budget 'b' is of the model 'fasst', which nobody can ask; did you mean 'fast'?",
+        "budgets[2].scope": "is one of them misspelt?",
+        "budgets[3].scope": "'penstock keys list' shows those of created keys; did you mean 'config-demo-1'?",
+    }
+
+
+@pytest.mark.parametrize("name", ["ann@example.com", "ann", "3kTq0aZr81Lm2"])
+def test_whom_the_body_of_a_request_names_has_no_budget_and_a_sentence_says_so(written, name):
+    found = verdict(written(f"{GOOD}budgets: [{{name: a, tenant: demo, scope: 'user/{name}', amount: 1}}]"))
+    assert told(found.faults) == [(10, "budgets[0].scope", found.faults[0].message)]
+    assert "whom the body of a request names as its user is counted in no budget" in found.faults[0].message
+
+
+def test_a_tenants_own_limits_are_looked_at_and_what_is_malformed_is_left_to_the_gateway(written):
+    own = "tenants: [{name: demo, tier: {models: {slow: {requests_per_minute: 1}}}, models: [fast]}]"
+    found = verdict(written(GOOD.replace("tenants: [{name: demo, tier: pro, models: [fast]}]", own)))
+    assert [warning.key for warning in found.warnings] == ["tenants[0].tier.models.slow"]
+    assert not verdict(written(GOOD + "budgets: [1, {scope: 7}]\ntiers: [x]\n")).is_good
+
+
 @pytest.mark.parametrize(("mode", "keys"), [("off", ["models[0].degradation[0].stale_if_error"]), ("exact", [])])
 def test_a_stale_answer_needs_a_cache(written, mode, keys):
     models = "models: [{name: fast, candidates: [far/m], degradation: [{stale_if_error: 1h}]}]"

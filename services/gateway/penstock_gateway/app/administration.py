@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from prometheus_client import CollectorRegistry
+
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
 from penstock_gateway.adapters.feedback_metrics import NoFeedbackMetrics
@@ -117,7 +119,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
             JobDeskServicer(
-                desk_over(settings, engine, job_parts(settings, engine, budgets.webhooks.book)),
+                desk_over(settings, engine, job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())),
                 lambda _call: Viewer(actor, sees_tenant=True),
             ),
             budgets.webhooks.servicer(actor_of),

@@ -14,6 +14,7 @@ from penstock_common.service import Commit
 from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.sql.budgets.alerts import SqlAlerts
 from penstock_gateway.adapters.sql.budgets.records import SqlBudgets
+from penstock_gateway.adapters.sql.names import SqlNames
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.spend import SqlSpendHistory, Writer
 from penstock_gateway.app.webhooks import WebhookParts, bringing, webhook_parts
@@ -21,7 +22,9 @@ from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.budgets.administration import BudgetAdministration, BudgetParts
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.explaining import LimitExplainer
+from penstock_gateway.domain.budgets.names import Configured, tell_unknown
 from penstock_gateway.domain.budgets.ports import Standings
+from penstock_gateway.domain.budgets.refused import RefusedBudgets
 from penstock_gateway.domain.budgets.standing import KnownStandings, LedgerStandings
 from penstock_gateway.domain.budgets.watching import Watcher, WatchParts
 from penstock_gateway.domain.limits.book import LimitBook
@@ -40,6 +43,7 @@ class Budgeting:
     standings: Standings
     webhooks: WebhookParts
     metrics: BudgetMetrics
+    refused: RefusedBudgets
 
     def prepare(self, changed: Settings) -> Commit:
         """Make other budgets, webhooks and time zones ready."""
@@ -78,6 +82,7 @@ def budgeting(
         standings=ledger if counted is None else KnownStandings(counted, ledger),
         webhooks=webhook_parts(settings, engine, metrics),
         metrics=metrics,
+        refused=RefusedBudgets(),
     )
 
 
@@ -96,13 +101,21 @@ async def open_budgets(
     """
     own = budgeting(settings, engine, limits, registry, counting)
     await own.book.renew()
-    watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics)
+    await tell_unknown(named_by(settings), SqlNames(engine))
+    watched = WatchParts(own.book, SqlAlerts(engine), own.standings, own.metrics, own.refused)
     async with (
         running(own.book.run(settings.budget_watch.refresh)),
         running(Watcher(watched, settings.budget_watch.every).run()),
         bringing(own.webhooks, settings),
     ):
         yield own
+
+
+def named_by(settings: Settings) -> Configured:
+    """Return what a configuration says of names."""
+    keys = {key.id for key in settings.configured_keys(b"").values()}
+    budgets = settings.budgets_configured()
+    return Configured(settings.directory().terms, budgets, keys, accepts_tokens=bool(settings.oidc))
 
 
 def zones_of(settings: Settings) -> dict[str, str]:

@@ -101,8 +101,7 @@ async def running(
 
 def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
     """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
-    own, observer = settings.gateway, parts.observer
-    visits = parts.visits
+    own, observer, visits = settings.gateway, parts.observer, parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
@@ -110,18 +109,16 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
-    usage = UsageReading(SqlUsage(parts.engine))
-    tokens = tokens_of(settings, keyring.directory, parts)
+    usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
         _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval)),
     )
     documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
-    lives, who = (life, embeddings, documents), (holders, parts.ledger, parts.in_background)
-    tidying = have_jobs_run(parts.jobs, settings, who, lives)
-    stores = stores_parts(settings, channels, knowledge, visits)
-    wire_formats = _wire_formats(own, parts, reception, (life, embeddings, models, stores, usage))
+    who = holders, parts.ledger, parts.in_background
+    tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
+    served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
     surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
@@ -136,7 +133,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         jobs=job_servicer(settings, parts, reception, models),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
-        wire_formats=wire_formats,
+        wire_formats=_wire_formats(own, parts, reception, served),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],

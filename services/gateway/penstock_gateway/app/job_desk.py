@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.app.parts import Parts
-from penstock_gateway.domain.jobs.desk import DeskTerms, JobDesk
+from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.settings import Settings
@@ -34,5 +34,6 @@ def job_servicer(settings: Settings, parts: Parts, reception: Reception, models:
 
 def desk_over(settings: Settings, engine: AsyncEngine, jobs: JobParts) -> JobDesk:
     """Return where jobs are asked for."""
-    terms = DeskTerms(poll=settings.jobs.poll, deadline=settings.jobs.deadline)
-    return JobDesk(jobs.store, jobs.bell, SqlRegistry(engine), terms)
+    own = settings.jobs
+    terms = DeskTerms(poll=own.poll, deadline=own.deadline, lease=own.lease)
+    return JobDesk(DeskParts(jobs.store, jobs.bell, jobs.workers), SqlRegistry(engine), terms)

@@ -9,12 +9,15 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
+from prometheus_client import CollectorRegistry
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.background import StartWork, running
 from penstock_common.key_material import read_key_material
 from penstock_common.telemetry.trace_context import TraceStarter
+from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
@@ -28,6 +31,7 @@ from penstock_gateway.domain.jobs.ingesting import IngestExecution
 from penstock_gateway.domain.jobs.job import JobKind
 from penstock_gateway.domain.jobs.lanes import Turns
 from penstock_gateway.domain.jobs.lost import LostAttempts
+from penstock_gateway.domain.jobs.observing import DepthWatch
 from penstock_gateway.domain.jobs.retrying import Backoff
 from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
 from penstock_gateway.domain.jobs.submission import Submitter
@@ -46,6 +50,9 @@ from penstock_gateway.settings import Settings
 _MOST = 1_000_000_000
 _MOST_HOST = 32
 
+# The depth of the queue, for metrics: counting a hundred thousand jobs takes tens of milliseconds.
+_LOOK_EVERY = timedelta(seconds=10)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobParts:
@@ -58,14 +65,16 @@ class JobParts:
     runner: JobRunner
     batches: BatchParts
     workers: SqlWorkers
+    depths: DepthWatch
 
 
-def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook) -> JobParts:
+def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, registry: CollectorRegistry) -> JobParts:
     """Return the parts, with which nothing happens yet; ``webhooks`` are told of ends.
 
     Raises:
         ConfigurationError: if the secret cannot be read that what jobs ask is sealed by.
     """
+    observer = JobMetrics(registry)
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
     database, bell = JobDatabase(engine, JobSealer(secret), telling(webhooks.wanting)), Bell()
     store = SqlJobStore(database)
@@ -75,6 +84,9 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook) ->
     queue, turns = SqlJobQueue(database), Turns(settings.jobs.bounds, settings.jobs.patience_of)
     runner = JobRunner(queue, bell, turns, _runner_terms(settings.jobs), _worker_name())
     workers = runner.workers = SqlWorkers(database)
+    depths = DepthWatch(store)
+    runner.observer = observer
+    registry.register(DepthCollector(depths))
     return JobParts(
         store=store,
         queue=queue,
@@ -83,6 +95,7 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook) ->
         runner=runner,
         workers=workers,
         batches=batch_parts(settings, database, bell, webhooks.wanting),
+        depths=depths,
     )
 
 
@@ -103,7 +116,9 @@ def have_jobs_run(
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
     parts.runner.runs[JobKind.BATCH] = batch_execution(parts.batches, settings, holders, parts.bell)
     parts.runner.runs[JobKind.INGEST] = IngestExecution(arriving, knowledge)
-    return Tidying(parts.queue, parts.bell, lost, TidyingTerms(every=own.reclaim_every, kept=own.kept))
+    tidying = Tidying(parts.queue, parts.bell, lost, TidyingTerms(every=own.reclaim_every, kept=own.kept))
+    tidying.observer = parts.runner.observer
+    return tidying
 
 
 @asynccontextmanager
@@ -113,6 +128,7 @@ async def running_jobs(parts: JobParts, tidying: Tidying, *, claims: bool) -> As
         if claims:
             await stack.enter_async_context(running(tidying.run()))
             await stack.enter_async_context(running(parts.batches.sweeper.run()))
+            await stack.enter_async_context(running(parts.depths.run(_LOOK_EVERY)))
         await stack.enter_async_context(parts.runner.open())
         yield
 

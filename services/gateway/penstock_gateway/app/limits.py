@@ -16,6 +16,7 @@ from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefus
 from penstock_gateway.adapters.sql.ledger import SqlLedger
 from penstock_gateway.adapters.sql.spend import SqlSpendHistory
 from penstock_gateway.app.budgets import Budgeting, open_budgets
+from penstock_gateway.domain.limits.admission import Demand, Verdict
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.limits.needs import Needs
 from penstock_gateway.domain.limits.sight import BudgetSeen
@@ -31,6 +32,11 @@ class LimitParts:
     needs: Needs
     budgets: Budgeting
     refusals: LimitRefusals
+
+    def note_verdict(self, verdict: Verdict, demand: Demand) -> None:
+        """Have it counted and told whom limits refuse."""
+        self.refusals.noted(verdict)
+        self.budgets.refused.noted(verdict, demand)
 
 
 @asynccontextmanager

@@ -75,7 +75,7 @@ class Parts:
             observer=self.observer,
             book=self.limits.book,
             needs=self.limits.needs,
-            note_verdict=self.limits.refusals.noted,
+            note_verdict=self.limits.note_verdict,
         )
 
 
@@ -110,7 +110,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         experiments=await opened(open_experiments(settings, engine, ledger)),
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
-        jobs=job_parts(settings, engine, limits.budgets.webhooks.book),
+        jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

@@ -17,7 +17,7 @@ from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
 from penstock_gateway.budget_settings import WebhookDeliverySettings
 from penstock_gateway.domain.webhooks.administration import WebhookAdministration
 from penstock_gateway.domain.webhooks.book import WebhookBook
-from penstock_gateway.domain.webhooks.courier import Courier, CourierObserver
+from penstock_gateway.domain.webhooks.courier import Courier, CourierObserver, CourierParts
 from penstock_gateway.domain.webhooks.delivery import Outcome
 from penstock_gateway.domain.webhooks.endpoint import Endpoint
 from penstock_gateway.settings import Settings
@@ -48,7 +48,8 @@ def webhook_parts(settings: Settings, engine: AsyncEngine, observer: CourierObse
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
     store = SqlWebhooks(engine, JobSealer(secret))
     book = WebhookBook(store, settings.endpoints())
-    courier = Courier(SqlDeliveries(engine), _Sender(settings.webhook_delivery), observer, lambda: book.endpoints)
+    sends = CourierParts(SqlDeliveries(engine), _Sender(settings.webhook_delivery), observer)
+    courier = Courier(sends, lambda: book.endpoints)
     return WebhookParts(engine=engine, store=store, book=book, courier=courier)
 
 

@@ -35,6 +35,7 @@ from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
+from penstock_gateway.surfaces.feature import FEATURE_HEADER, featured
 
 BUDGET_HEADER = "x-penstock-budget"
 SHADOW_HEADER = "x-penstock-shadow"
@@ -205,7 +206,7 @@ class Reception:
             tenant=caller.tenant.name,
             key_id=caller.key_id,
             timeout=self._timeout(arrival.headers, options),
-            context=context,
+            context=featured(context, arrival.headers) if FEATURE_HEADER in arrival.headers else context,
             input=request,
             prompt=options.prompt,
             whole=not options.stream,
@@ -234,7 +235,7 @@ class Reception:
             tenant=caller.tenant.name,
             key_id=caller.key_id,
             timeout=self._timeout(arrival.headers, options),
-            context=context,
+            context=featured(context, arrival.headers) if FEATURE_HEADER in arrival.headers else context,
             input=request,
             priority=_priority(arrival.headers, caller, options),
         )

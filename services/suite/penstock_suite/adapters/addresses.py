@@ -13,7 +13,7 @@ from penstock_common.addresses import host_and_port
 from penstock_suite.domain.failure import Misconfigured, SuiteFailure
 
 LOOPBACK = "127.0.0.1"
-_ANY_HOST = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - compared with, not bound
+_ANY_HOST = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def _matching(pattern: str, rules: FileRules) -> Iterator[Found]:
     fixed = next(at for at, part in enumerate(parts) if any(character in part for character in _MAGIC))
     root = Path(*parts[:fixed])
     # Path.glob cannot leave hidden files out.
-    matches = sorted(glob.glob(pattern, recursive=True, include_hidden=rules.hidden))  # noqa: PTH207
+    matches = sorted(glob.glob(pattern, recursive=True, include_hidden=rules.hidden))
     if not matches:
         raise Misconfigured(f"no file is like {pattern}")
     for match in matches:

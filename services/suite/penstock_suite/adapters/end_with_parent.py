@@ -23,7 +23,7 @@ def main() -> None:
     if os.getppid() != int(parent):
         sys.exit(_NOT_STARTED)
     try:
-        os.execv(program[0], program)  # noqa: S606 - our own parent names the program
+        os.execv(program[0], program)
     except OSError as error:
         sys.exit(f"{program[0]}: {error.strerror}")
 

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from penstock.gateway.v1 import job_service_pb2 as pb
 from penstock.llm.v1 import generation_pb2 as gen
-from penstock_suite.domain.jobs import DepthRow, JobEventRow, JobRow, JobsWanted, RedriveWanted
+from penstock_suite.domain.jobs import DepthRow, JobEventRow, JobRow, JobsWanted, QueueRow, RedriveWanted
 
 _PAGE_SIZE = 500
 _STATE, _KIND, _PRIORITY = "JOB_STATE_", "JOB_KIND_", "PRIORITY_"
@@ -78,10 +78,10 @@ class JobClient:
         told = await self._ask("RedriveJobs", request)
         return told.redriven, told.more
 
-    async def job_depths(self, tenant: str) -> list[DepthRow]:
+    async def job_depths(self, tenant: str) -> QueueRow:
         """Return how many wait and run."""
         told = await self._ask("GetJobDepths", pb.GetJobDepthsRequest(tenant=tenant))
-        return [
+        depths = tuple(
             DepthRow(
                 priority=_word(gen.Priority.Name(depth.priority), _PRIORITY),
                 queued=depth.queued,
@@ -89,7 +89,8 @@ class JobClient:
                 oldest_wait_seconds=depth.oldest_wait.ToMicroseconds() / 1e6,
             )
             for depth in told.depths
-        ]
+        )
+        return QueueRow(depths=depths, workers=told.workers)
 
 
 def _row(job: pb.Job) -> JobRow:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.evaluate import evaluate
 from penstock_suite.surfaces.cli.evaluate_compression import add_compression
+from penstock_suite.surfaces.cli.evaluate_grounding import add_grounding
+from penstock_suite.surfaces.cli.evaluate_injection import add_injection
+from penstock_suite.surfaces.cli.evaluate_pii import add_pii
 from penstock_suite.surfaces.cli.evaluate_retrieval import add_retrieval
 from penstock_suite.surfaces.cli.evaluate_routing import add_routing
 from penstock_suite.surfaces.cli.output import run
@@ -16,9 +19,15 @@ if TYPE_CHECKING:
     from penstock_suite.app.retrieval_evaluation import Progress
     from penstock_suite.domain.cache_evaluation import Evaluation
     from penstock_suite.domain.compression_evaluation import CompressionEvaluation
+    from penstock_suite.domain.grounding_evaluation import GroundingEvaluation
+    from penstock_suite.domain.injection_evaluation import InjectionEvaluation
+    from penstock_suite.domain.pii_evaluation import PiiEvaluation
     from penstock_suite.domain.requests import (
         CompressionEvaluationRequest,
         EvaluationRequest,
+        GroundingEvaluationRequest,
+        InjectionEvaluationRequest,
+        PiiEvaluationRequest,
         RetrievalEvaluationRequest,
         RoutingEvaluationRequest,
     )
@@ -32,7 +41,16 @@ def evaluations() -> typer.Typer:
     add_routing(cli, _evaluate_routing)
     add_compression(cli, _evaluate_compression)
     add_retrieval(cli, _evaluate_retrieval)
+    add_injection(cli, _evaluate_injection)
+    add_grounding(cli, _evaluate_grounding)
+    add_pii(cli, _evaluate_pii)
     return cli
+
+
+def _evaluate_injection(request: InjectionEvaluationRequest) -> InjectionEvaluation:
+    from penstock_suite.app.injection_evaluation import evaluate_injection
+
+    return evaluate_injection(request)
 
 
 def _evaluate_cache(request: EvaluationRequest) -> Evaluation:
@@ -57,3 +75,15 @@ def _evaluate_retrieval(request: RetrievalEvaluationRequest, progress: Progress)
     from penstock_suite.app.retrieval_evaluation import evaluate_retrieval
 
     return run(evaluate_retrieval(request, progress))
+
+
+def _evaluate_grounding(request: GroundingEvaluationRequest) -> GroundingEvaluation:
+    from penstock_suite.app.grounding_evaluation import evaluate_grounding
+
+    return evaluate_grounding(request)
+
+
+def _evaluate_pii(request: PiiEvaluationRequest) -> PiiEvaluation:
+    from penstock_suite.app.pii_evaluation import evaluate_pii
+
+    return evaluate_pii(request)

@@ -29,5 +29,5 @@ async def note_in_audit_log(configuration: Configuration, outcome: Reload) -> No
     told = _REFUSED if outcome.outcome is Outcome.REFUSED else _OK
     try:
         await note_reload(configuration.settings(Settings), outcome.revision, told, details)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the reload is done
+    except Exception as error:
         _log.warning("reload_not_audited", reason=str(error))

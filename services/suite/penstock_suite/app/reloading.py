@@ -49,7 +49,7 @@ class Reloads:
             self._asked.clear()
             try:
                 await reload()
-            except Exception:  # noqa: BLE001 - logged, and nobody waits for it
+            except Exception:
                 # Such as a full disk, when it is to be noted: the next one is heard all the same.
                 _log.exception("reload_failed")
 
@@ -61,7 +61,7 @@ async def reloaded(work: Callable[[], Awaitable[Reload]], revision: str) -> Relo
         outcome = await work()
     except (ConfigurationError, SuiteFailure) as error:
         outcome = _refused(revision, error)
-    except Exception as error:  # noqa: BLE001 - logged; nobody else is there to hear of it
+    except Exception as error:
         # What runs goes on running, and whoever asked waits for an answer.
         _log.exception("reload_failed")
         failure = SuiteFailure(f"{type(error).__name__}, which should not be: {error}")

@@ -13,11 +13,12 @@ from penstock_common.addresses import host_and_port
 from penstock_common.datasheet.described import OF_ONES_OWN
 from penstock_common.faults import KeyPath, nearest
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+from penstock_suite.domain.limit_doubts import unknown_names
 
 Document = dict[str, Any]
 Finding = tuple[KeyPath, str]
 
-_ANY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound
+_ANY_HOST = frozenset({"", "0.0.0.0", "::"})
 _LOOPBACK = {"localhost": "127.0.0.1"}
 
 
@@ -86,6 +87,7 @@ def doubts(document: Document, known: Collection[str] = ()) -> Iterator[Finding]
     yield from unknown_base_models(document, known)
     yield from unpriced(document, known)
     yield from _stale_without_a_cache(document)
+    yield from unknown_names(document)
 
 
 def unpriced(document: Document, known: Collection[str]) -> Iterator[Finding]:

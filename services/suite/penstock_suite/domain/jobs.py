@@ -88,6 +88,13 @@ class DepthRow(msgspec.Struct, frozen=True, kw_only=True):
     oldest_wait_seconds: float
 
 
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How deep the queue is, and how many processes run jobs."""
+
+    depths: tuple[DepthRow, ...]
+    workers: int
+
+
 class Jobs(Protocol):
     """Jobs, as operators have them. What it refuses is a ``SuiteFailure``."""
 
@@ -117,6 +124,6 @@ class Jobs(Protocol):
         """Return how many begin anew, and whether there are more."""
         ...
 
-    async def job_depths(self, tenant: str) -> list[DepthRow]:
-        """Return how many wait and run."""
+    async def job_depths(self, tenant: str) -> QueueRow:
+        """Return how many wait and run, and how many processes run them."""
         ...

@@ -119,6 +119,23 @@ class RoutingEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectionEvaluationRequest:
+    """Judge the injection detector by the labelled texts of a file; ``rules_alone`` as inline, without the classifier."""
+
+    dataset: Path
+    rules_alone: bool = False
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardExplainRequest:
+    """Tell what the injection detector finds in a text that enters at ``surface``."""
+
+    text: str
+    surface: str
+
+
+@dataclass(frozen=True, slots=True)
 class RouterTrainingRequest:
     """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
 
@@ -139,6 +156,21 @@ class CompressionEvaluationRequest:
     method: str | None = None
     keep: float | None = None
     meaning: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingEvaluationRequest:
+    """Judge the grounding check by the labelled answers of a file."""
+
+    dataset: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PiiEvaluationRequest:
+    """Judge the detector of personal data by the texts of a file, with persons and addresses or by rules alone."""
+
+    dataset: Path
+    with_names: bool = True
 
 
 @dataclass(frozen=True, slots=True)

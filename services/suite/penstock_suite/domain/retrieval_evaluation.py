@@ -202,7 +202,7 @@ def _gain(base: Sequence[_Scores], better: Sequence[_Scores], groups: Sequence[S
 
 
 def _interval(values: Sequence[float], groups: Sequence[Sequence[int]]) -> Interval:
-    draw = random.Random(_SEED)  # noqa: S311 - no secret: the same every time
+    draw = random.Random(_SEED)
     sums = [(sum(values[place] for place in group), len(group)) for group in groups]
     means: list[float] = []
     for _ in range(_RESAMPLES):

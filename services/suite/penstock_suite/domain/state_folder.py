@@ -113,7 +113,7 @@ class StateFolder:
         if len(str(self.root / "sockets" / _LONGEST_SOCKET_NAME).encode()) <= _MAX_SOCKET_PATH_BYTES:
             return self.root / "sockets"
         digest = hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
-        return Path(f"/tmp/penstock-{self.user_id}-{digest}")  # noqa: S108 - its owner is checked when it is made
+        return Path(f"/tmp/penstock-{self.user_id}-{digest}")
 
     @property
     def gateway_socket(self) -> Path:

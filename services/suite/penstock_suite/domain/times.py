@@ -30,9 +30,9 @@ def month_of(text: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
         ValueError: if it is none.
     """
     match = _MONTH.fullmatch(text)
-    if match is None or not 1 <= int(match[2]) <= 12 or not 1 <= int(match[1]) < 9999:  # noqa: PLR2004 - a calendar's
+    if match is None or not 1 <= int(match[2]) <= 12 or not 1 <= int(match[1]) < 9999:
         raise ValueError("a month such as 2026-10 is expected")
-    first = datetime(int(match[1]), int(match[2]), 1)  # noqa: DTZ001 - the zone's own midnight
+    first = datetime(int(match[1]), int(match[2]), 1)
     following = (first + timedelta(days=31)).replace(day=1)
     return _in_utc(first, zone), _in_utc(following, zone)
 

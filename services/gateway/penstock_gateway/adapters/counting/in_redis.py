@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import msgspec
@@ -17,6 +17,7 @@ from penstock_common.background import StartWork, background_work, running
 from penstock_common.errors import Overloaded
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable
 from penstock_gateway.adapters.counting.alone import Alone
+from penstock_gateway.adapters.counting.clocks import SharedClock, utc_now
 from penstock_gateway.adapters.counting.in_memory import InMemoryLimiter
 from penstock_gateway.adapters.counting.plans import Held, Plan, TenantState, plan_of, tenant_state
 from penstock_gateway.adapters.counting.prepared import Counted, PreparedLimits
@@ -91,15 +92,15 @@ class RedisLimiter:
         *,
         in_background: StartWork,
         clock: Callable[[], int] = time.monotonic_ns,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._redis = redis
         self._terms = terms
         self._history = history
         self._clock = clock
-        self._now = now
+        self._now = SharedClock(now)
         self._seeds = Seeds(history)
-        self._processes = Processes(redis, terms.processes)
+        self._processes = Processes(redis, terms.processes, self._now)
         self._teller = Teller(redis, self._seeds, self._processes, self._now_us, in_background=in_background)
         self._tenants: dict[str, TenantState] = {}
         self._plans: PreparedLimits[Plan] = PreparedLimits(self._plan)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from redis.exceptions import ResponseError
 
 from penstock_common.redis_connection import RedisConnection, RedisUnavailable
+from penstock_gateway.adapters.counting.clocks import SharedClock
 from penstock_gateway.adapters.counting.scripts import BEAT
 
 KEY = "penstock:limits:counting"
@@ -16,12 +17,13 @@ GONE_MS = 10_000
 
 
 class Processes:
-    """Knows them as last heard; there are never fewer than ``least``."""
+    """Knows them as last heard; there are never fewer than ``least``. Each beat sets the clock."""
 
-    def __init__(self, redis: RedisConnection, least: int) -> None:
+    def __init__(self, redis: RedisConnection, least: int, clock: SharedClock) -> None:
         self.name = secrets.token_hex(8)
         self._redis = redis
         self._least = least
+        self._clock = clock
         self._heard = 1
 
     @property
@@ -35,7 +37,10 @@ class Processes:
         Raises:
             RedisUnavailable: and whatever else Redis refuses it with.
         """
-        self._heard = int(await self._redis.run(BEAT, (KEY,), self.name, GONE_MS))
+        asked = self._clock.own()
+        count, at_us = await self._redis.run(BEAT, (KEY,), self.name, GONE_MS)
+        self._heard = int(count)
+        self._clock.heard(int(at_us), asked, self._clock.own())
 
     async def leave(self) -> None:
         """Say that this one is gone."""

@@ -347,7 +347,7 @@ end
 return reply
 """
 
-# KEYS: processes. ARGV: name, ms after which who says nothing is gone. Returns: how many there are.
+# KEYS: processes. ARGV: name, ms after which who says nothing is gone. Returns: how many there are, and Redis' time in microseconds.
 BEAT = Script(
     """
     local time = redis.call('TIME')
@@ -355,7 +355,7 @@ BEAT = Script(
     redis.call('ZADD', KEYS[1], now, ARGV[1])
     redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
     redis.call('PEXPIRE', KEYS[1], 10 * ARGV[2])
-    return redis.call('ZCARD', KEYS[1])
+    return {redis.call('ZCARD', KEYS[1]), time[1] * 1000000 + time[2]}
     """
 )
 

@@ -216,8 +216,7 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         "cache_write_1h_price_nano_usd": prices.cache_write_1h_nano_usd,
         **dict(zip(_LAST, _last_of(row), strict=True)),
         **dict(zip(_OF_PART, astuple(row.part), strict=True)),
-        **dict(zip(_OF_ENTRY, _entry_of(row), strict=True)),
-        **dict(zip(_OF_JOB, _job_of(row), strict=True)),
+        **dict(zip((*_OF_ENTRY, *_OF_JOB), (*_entry_of(row), *_job_of(row)), strict=True)),
     }
 
 

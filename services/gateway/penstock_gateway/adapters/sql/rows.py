@@ -41,6 +41,7 @@ def key_record(row: Any) -> KeyRecord:
         replaced_by=row.replaced_by or "",
         team=row.team or "",
         kind=KeyKind(row.kind or KeyKind.INFERENCE),
+        first_id=row.first_id or "",
     )
 
 
@@ -62,6 +63,7 @@ def key_values(record: KeyRecord) -> dict[str, Any]:
         "replaced_by": record.replaced_by or None,
         "team": record.team or None,
         "kind": record.kind,
+        "first_id": record.first_id or None,
     }
 
 

@@ -40,6 +40,7 @@ api_keys = Table(
     Column("replaced_by", String(32)),
     Column("team", String(128)),
     Column("kind", String(16)),
+    Column("first_id", String(32), index=True),
 )
 
 tenants = Table(

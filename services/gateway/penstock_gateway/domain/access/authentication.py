@@ -248,4 +248,5 @@ def caller_of(found: FoundKey, directory: TenantDirectory) -> Caller | None:
         expires_at=record.expires_at,
         labels=record.labels,
         team=record.team,
+        first_key_id=record.first_id,
     )

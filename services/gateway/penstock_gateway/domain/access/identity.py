@@ -198,6 +198,8 @@ class KeyRecord:
     team: str = ""
     """Whose spend is counted with it, for good; none where that is empty."""
     kind: KeyKind = KeyKind.INFERENCE
+    first_id: str = ""
+    """The id of the first of the keys that it was rotated from; empty where it is the first."""
 
     @property
     def possible_scopes(self) -> frozenset[KeyScope]:
@@ -230,6 +232,13 @@ class Caller:
     """Of the token that proved it; empty where a key did."""
     subject: str = ""
     """What the token calls them."""
+    first_key_id: str = ""
+    """The id of the key that this one was rotated from, first of all; empty where it was not."""
+
+    @property
+    def counted_key_id(self) -> str:
+        """The id by which limits and budgets count the key: rotation keeps it."""
+        return self.first_key_id or self.key_id
 
     def in_team(self, name: str) -> Caller:
         """Return the caller as one of the team that a request names.

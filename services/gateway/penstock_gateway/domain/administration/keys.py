@@ -166,6 +166,7 @@ class KeyAdministration:
             record = replace(
                 previous,
                 id=successor_id,
+                first_id=previous.first_id or previous.id,
                 created_at=now,
                 expires_at=now + lifetime if lifetime is not None else _usual_end(actor, previous, now),
             )

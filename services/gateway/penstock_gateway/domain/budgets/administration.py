@@ -26,7 +26,17 @@ from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Records, Registry
 from penstock_gateway.domain.administration.tenants import existing_tenant
 from penstock_gateway.domain.budgets.book import BudgetBook
-from penstock_gateway.domain.budgets.budget import MAX_NANO_USD, PERIODS, Budget, Grace, described, usd
+from penstock_gateway.domain.budgets.budget import (
+    MAX_NANO_USD,
+    MAX_PERCENT,
+    NO_USER,
+    PERIODS,
+    Budget,
+    Grace,
+    counts_nobody,
+    described,
+    usd,
+)
 from penstock_gateway.domain.budgets.ports import Standings
 from penstock_gateway.domain.budgets.standing import BudgetStanding, standing_of
 from penstock_gateway.domain.limits.limit import Scope, ScopeKind
@@ -35,7 +45,6 @@ from penstock_gateway.domain.webhooks.endpoint import Endpoint
 MAX_BUDGETS = 500
 """That a tenant may have created."""
 MAX_PERCENTS = 16
-MAX_PERCENT = 1000
 MAX_GRACE = timedelta(days=366)
 CHANGEABLE = ("amount_nano_usd", "period", "kind", "alert_percents", "alerts_projected", "webhook")
 _KIND = "budget"
@@ -282,6 +291,8 @@ def _check_scope(scope: Scope) -> None:
             field="budget.scope_name",
         )
     bounds.readable("budget.scope_name", scope.name, 0, _MAX_SCOPE)
+    if counts_nobody(scope):
+        raise InvalidRequest(f"budget.scope_name: {NO_USER}.", field="budget.scope_name")
 
 
 def _checked(grace: Grace, now: datetime) -> Grace:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
+import msgspec
 import structlog
 
 from penstock_common.errors import PenstockError
@@ -13,7 +14,7 @@ from penstock_gateway.domain.administration.audit import Now, utc_now
 from penstock_gateway.domain.budgets.budget import Budget, merged
 from penstock_gateway.domain.budgets.ports import BudgetStore, Kept
 from penstock_gateway.domain.limits.book import LimitBook
-from penstock_gateway.domain.limits.limit import Limit
+from penstock_gateway.domain.limits.limit import Limit, Scope, ScopeKind
 
 _log = structlog.get_logger(__name__)
 
@@ -66,12 +67,16 @@ class BudgetBook:
             ServiceUnavailable: if the store does not answer; what was known holds.
         """
         async with self._renewing:
-            self._kept = await self._store.kept(self._now())
+            keys = {one.scope.name for one in self._configured if one.scope.kind is ScopeKind.KEY}
+            self._kept = await self._store.kept(self._now(), keys)
             self._apply()
 
     def limit_of(self, budget: Budget) -> Limit:
-        """Return what a budget allows now."""
-        return budget.limit(self.zone_of(budget.tenant), self._now())
+        """Return what a budget allows now; that of a key is its successors', too, once it was rotated."""
+        limit, first_keys = budget.limit(self.zone_of(budget.tenant), self._now()), self._kept.first_keys
+        if budget.scope.kind is not ScopeKind.KEY or budget.scope.name not in first_keys:
+            return limit
+        return msgspec.structs.replace(limit, scope=Scope(ScopeKind.KEY, first_keys[budget.scope.name]))
 
     async def run(self, every: timedelta, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Renew after each interval, until cancelled; never fail."""

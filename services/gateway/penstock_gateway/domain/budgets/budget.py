@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -14,9 +15,16 @@ from penstock_gateway.domain.limits.windows import Window, WindowKind
 
 PERIODS = (WindowKind.DAY, WindowKind.WEEK, WindowKind.MONTH, WindowKind.TOTAL)
 DEFAULT_PERCENTS = (50, 80, 100)
+MAX_PERCENT = 1000
 MAX_NANO_USD = 9_000_000_000_000_000_000
 """What fits into 64 bits with room to add."""
 _ID_DIGITS = 16
+_USER_ID = re.compile(r"[0-9A-Za-z]{12}|oidc-[0-9a-f]+")
+NO_USER = (
+    "a user is named by the id that 'penstock users list' shows, or oidc-… of who comes by a token; whom the body of a request "
+    "names as its user is counted in no budget: give each a key of a user's, or a feature's name"
+)
+"""What is told of a scope that counts nobody."""
 
 
 class BudgetKind(StrEnum):
@@ -104,7 +112,15 @@ def scope_of(text: str) -> Scope:
     named = {one.value: one for one in ScopeKind if one is not ScopeKind.TENANT}
     if kind not in named or not name:
         raise ValueError(f"a scope is tenant, or one of {', '.join(f'{one}/NAME' for one in named)}")
-    return Scope(named[kind], name)
+    scope = Scope(named[kind], name)
+    if counts_nobody(scope):
+        raise ValueError(NO_USER)
+    return scope
+
+
+def counts_nobody(scope: Scope) -> bool:
+    """Return whether it is of a user of whom no request can be: ids are written in one of two ways."""
+    return scope.kind is ScopeKind.USER and _USER_ID.fullmatch(scope.name) is None
 
 
 def scope_text(scope: Scope) -> str:

@@ -110,7 +110,8 @@ class LimitExplainer:
             raise ResourceNotFound(f"There is no tenant '{owner}'.", kind="tenant", name=owner)
         team = await _team(actor, records, asked, key)
         user_id = asked.user_id if key is None else key.user_id
-        return Caller(tenant, asked.key_id, frozenset(), user_id=user_id, team=team)
+        first_key_id = "" if key is None else key.first_id
+        return Caller(tenant, asked.key_id, frozenset(), user_id=user_id, team=team, first_key_id=first_key_id)
 
     async def _created(self, records: Records, name: str) -> TenantRecord | None:
         return None if name in self._directory.configured else await records.tenant(name)

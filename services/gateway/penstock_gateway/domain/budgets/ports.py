@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -18,12 +18,13 @@ class Kept(msgspec.Struct, frozen=True):
     """What the store has.
 
     Created budgets without their graces, graces by tenant and name, the configuration's too, and the time zones of created
-    tenants by name; one that is missing has UTC.
+    tenants by name; one that is missing has UTC. ``first_keys``: of rotated keys that budgets name, which they began as.
     """
 
     created: tuple[Budget, ...] = ()
     graces: Mapping[tuple[str, str], tuple[Grace, ...]] = {}
     zones: Mapping[str, str] = {}
+    first_keys: Mapping[str, str] = {}
 
     def with_graces(self, budget: Budget) -> Budget:
         """Return a budget with the graces that it was granted."""
@@ -74,8 +75,8 @@ class BudgetStore(Protocol):
         ServiceUnavailable: of each method, if the store does not answer.
     """
 
-    async def kept(self, now: datetime) -> Kept:
-        """Return all that was created, the graces that have not ended, and time zones."""
+    async def kept(self, now: datetime, keys: Collection[str] = ()) -> Kept:
+        """Return all that was created, the graces that have not ended, time zones, and what ``keys``, by id, began as."""
         ...
 
 

@@ -13,6 +13,7 @@ from penstock_common.errors import PenstockError
 from penstock_gateway.domain.access.identity import new_id
 from penstock_gateway.domain.administration.audit import Now, utc_now
 from penstock_gateway.domain.budgets.alerts import (
+    ALL,
     RESOLVED,
     THRESHOLD,
     data_of,
@@ -24,6 +25,7 @@ from penstock_gateway.domain.budgets.alerts import (
 from penstock_gateway.domain.budgets.book import BudgetBook
 from penstock_gateway.domain.budgets.budget import Budget
 from penstock_gateway.domain.budgets.ports import AlertStore, Fired, Standings
+from penstock_gateway.domain.budgets.refused import RefusedBudgets
 from penstock_gateway.domain.budgets.standing import BudgetStanding, standing_of
 from penstock_gateway.domain.webhooks.delivery import Delivery, message
 
@@ -49,10 +51,14 @@ class WatchParts(NamedTuple):
     alerts: AlertStore
     standings: Standings
     observer: BudgetObserver
+    refused: RefusedBudgets
 
 
 class Watcher:
-    """Looks at what is spent, in every process again and again; one of them does it each time."""
+    """Looks at what is spent, in every process again and again; one of them does it each time.
+
+    What a process has refused it tells itself: a budget that has no room for another request is as good as spent.
+    """
 
     def __init__(self, parts: WatchParts, every: timedelta, now: Now = utc_now) -> None:
         self._parts = parts
@@ -71,11 +77,12 @@ class Watcher:
 
     async def look(self) -> None:
         """Tell what is to be told now."""
-        book, alerts, standings, observer = self._parts
+        book, alerts, standings, observer, _ = self._parts
         if not book.budgets:
             observer.looked([])
             return
         now = self._now()
+        await self._tell_refused(now)
         if not await alerts.claim_look(now, now - self._every * 0.9):
             observer.looked([])
             return
@@ -91,27 +98,46 @@ class Watcher:
             }
             await self._compare(budget, standing, before, now)
 
+    async def _tell_refused(self, now: datetime) -> None:
+        """Tell that all is spent of what has refused a request here, where nobody has told so yet."""
+        book, alerts, standings, _, refused = self._parts
+        before = refused.by_id
+        if not before:
+            return
+        watched = {one.id: one for one in book.budgets if one.id in before and ALL in thresholds(one)}
+        limits = [book.limit_of(one) for one in watched.values()]
+        known = await standings.standings([one for one in limits if before[one.budget].still_holds(one, now)])
+        told = {(one.budget_id, one.period_start) for one in await alerts.fired() if one.threshold == ALL}
+        for standing in known:
+            budget, stands = watched[standing.limit.budget], standing_of(standing, now)
+            if (budget.id, period_start(stands)) not in told:
+                await self._fire(budget, stands, ALL, now)
+        refused.forget(before)
+
     async def _compare(self, budget: Budget, standing: BudgetStanding, told: dict[str, Fired], now: datetime) -> None:
         for threshold in thresholds(budget):
             before = told.get(threshold)
             reached = is_reached(threshold, standing)
-            fired = Fired(
-                budget_id=budget.id, period_start=period_start(standing), threshold=threshold, limit=standing.limit
-            )
             if reached and before is None:
-                if await self._parts.alerts.fire(fired, self._delivery(THRESHOLD, budget, standing, threshold, now)):
-                    self._note(THRESHOLD, budget, standing, threshold)
+                await self._fire(budget, standing, threshold, now)
             elif before is not None and not reached and standing.limit > before.limit:
                 delivery = self._delivery(RESOLVED, budget, standing, threshold, now)
                 if await self._parts.alerts.resolve(before, delivery):
                     self._note(RESOLVED, budget, standing, threshold)
+
+    async def _fire(self, budget: Budget, standing: BudgetStanding, threshold: str, now: datetime) -> None:
+        fired = Fired(
+            budget_id=budget.id, period_start=period_start(standing), threshold=threshold, limit=standing.limit
+        )
+        if await self._parts.alerts.fire(fired, self._delivery(THRESHOLD, budget, standing, threshold, now)):
+            self._note(THRESHOLD, budget, standing, threshold)
 
     def _delivery(
         self, event: str, budget: Budget, standing: BudgetStanding, threshold: str, now: datetime
     ) -> Delivery | None:
         if not budget.alerts.webhook:
             return None
-        body = message(event, now, data_of(budget, standing, threshold))
+        body = message(event, now, data_of(budget, standing, threshold, event))
         webhook = budget.alerts.webhook
         return Delivery(id=f"msg_{new_id()}", webhook=webhook, type=event, body=body, created_at=now, next_at=now)
 
@@ -124,5 +150,5 @@ class Watcher:
             threshold=threshold,
             spent_nano_usd=standing.spent,
             limit_nano_usd=standing.limit,
-            text=sentence(budget, standing, threshold),
+            text=sentence(budget, standing, threshold, event),
         )

@@ -16,7 +16,7 @@ MAX_COMMENT_CHARACTERS = 1024
 MAX_IDEMPOTENCY_CHARACTERS = 128
 
 # What answers carry: chatcmpl- and cmpl- on OpenAI's surface, nothing over gRPC.
-_OWN_ANSWER = re.compile(r"(?:[a-z]{1,16}-)?([0-9a-f]{24})")
+_OWN_ANSWER = re.compile(r"(?:[a-z]{1,16}[-_])?([0-9a-f]{24})")
 # What a request may be called.
 _ANY_ANSWER = re.compile(r"[A-Za-z0-9._-]{1,128}")
 

@@ -18,7 +18,7 @@ from penstock_gateway.domain.administration.registry import Registry
 from penstock_gateway.domain.jobs.bell import Bell, Listening
 from penstock_gateway.domain.jobs.events import Ended, NumberedEvent
 from penstock_gateway.domain.jobs.job import Job, JobState, may_be_job
-from penstock_gateway.domain.jobs.ports import Depth, JobFilter, JobStore
+from penstock_gateway.domain.jobs.ports import Depth, JobFilter, JobStore, Workers
 from penstock_gateway.domain.life.settlement import OK
 
 MAX_REDRIVEN, USUAL_REDRIVEN = 10_000, 1_000
@@ -65,19 +65,32 @@ class Redrive(msgspec.Struct, frozen=True, kw_only=True):
     is_dry_run: bool = False
 
 
+class DeskParts(NamedTuple):
+    """Where jobs are kept, what rings for them, and who runs them."""
+
+    store: JobStore
+    bell: Bell
+    workers: Workers
+
+
 class DeskTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """``poll``: how often a watcher looks where nothing rings. ``deadline``: of a job that begins anew."""
+    """``poll``: how often a watcher looks where nothing rings. ``deadline``: of a job that begins anew.
+
+    ``lease``: how long a worker that is not heard of any more is taken to be there.
+    """
 
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(hours=24)
+    lease: timedelta = timedelta(seconds=30)
 
 
 class JobDesk:
     """Shows jobs, and changes what may be changed of them."""
 
-    def __init__(self, store: JobStore, bell: Bell, registry: Registry, terms: DeskTerms, now: Now = utc_now) -> None:
-        self._store = store
-        self._bell = bell
+    def __init__(self, parts: DeskParts, registry: Registry, terms: DeskTerms, now: Now = utc_now) -> None:
+        self._store = parts.store
+        self._bell = parts.bell
+        self._workers = parts.workers
         self._audit = AuditLog(registry, now)
         self._terms = terms
         self._now = now
@@ -185,6 +198,10 @@ class JobDesk:
         await self._audit.note(Deed(actor, "job.redrive", owner, asked.job_id, details), OK)
         return redriven
 
+    async def workers(self) -> int:
+        """Return how many processes run jobs and were heard of within their lease."""
+        return len(await self._workers.heard_since(self._now() - self._terms.lease))
+
     async def depths(self, viewer: Viewer, tenant: str) -> Sequence[Depth]:
         """Return how many wait and run in the viewer's tenant; in all, for an operator who names none."""
         return await self._store.depths(named_tenant(viewer.actor.meant(tenant)))
@@ -200,19 +217,22 @@ class JobDesk:
     async def _following(self, job: Job, after: int, listening: Listening) -> AsyncGenerator[Seen]:
         silent, is_first = timedelta(), True
         while True:
+            # Before its events: what is told of one that has ended is then all there is.
+            fresh = await self._fresh(job)
             events = await self._store.events(job, after, _EVENTS_AT_ONCE)
-            fresh = await self._store.get(job.tenant, job.id)
-            if fresh is None:
-                raise no_job(job.id)
             for event in events:
                 after = event.number
-                is_last = isinstance(event.event, Ended) and after == fresh.last_event
+                is_end = isinstance(event.event, Ended)
+                if is_end:
+                    fresh = await self._fresh(job)
+                is_last = is_end and after == fresh.last_event
                 yield Seen(event, fresh if is_first or is_last else None)
                 is_first, silent = False, timedelta()
-            if fresh.state.is_end and (after >= fresh.last_event or not events):
-                if is_first:
-                    # Its events are gone, or all of them were seen.
-                    yield Seen(None, fresh)
+                if is_last:
+                    return
+            if fresh.state.is_end and not events:
+                # Its events are gone, or all of them were seen.
+                yield Seen(None, fresh)
                 return
             if events:
                 continue
@@ -221,6 +241,12 @@ class JobDesk:
                 is_first, silent = False, timedelta()
             await listening.heard(self._terms.poll.total_seconds())
             silent += self._terms.poll
+
+    async def _fresh(self, job: Job) -> Job:
+        fresh = await self._store.get(job.tenant, job.id)
+        if fresh is None:
+            raise no_job(job.id)
+        return fresh
 
     async def _note_of_others(self, viewer: Viewer, action: str, job: Job) -> None:
         """Note what somebody does to a job that another key has submitted."""

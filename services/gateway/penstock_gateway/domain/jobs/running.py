@@ -19,6 +19,7 @@ from penstock_gateway.domain.jobs.holding import Holding, Why
 from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, JobEnd, JobError, JobKind, JobState
 from penstock_gateway.domain.jobs.lanes import LaneName, Turns
 from penstock_gateway.domain.jobs.lost import LostAttempts
+from penstock_gateway.domain.jobs.observing import JobObserver, NobodyCounts
 from penstock_gateway.domain.jobs.orders import UnknownForm, order_of
 from penstock_gateway.domain.jobs.ports import Held, JobQueue, Requeued, Worker, Workers
 from penstock_gateway.domain.jobs.reports import Owner, Report
@@ -39,6 +40,7 @@ _HANDING_BACK = timedelta(seconds=3)
 _LONGEST_PAUSE = timedelta(seconds=30)
 _HANDED_BACK = JobError("HANDED_BACK", "The worker that was at it has ended before it.")
 _UNKNOWN = JobError("UNKNOWN_FORM", "It was accepted by a later version, and waits for a worker of that.")
+_LOST = "lost"
 _WAITS = JobError("NOT_YET", "It goes on later.")
 
 
@@ -73,6 +75,8 @@ class JobRunner:
         self._turns = turns
         self._terms = terms
         self._holdings: dict[Held, Holding] = {}
+        self.observer: JobObserver = NobodyCounts()
+        """Who counts attempts."""
         self._is_draining = False
         self._finished = self._handed_back = 0
         bell.on_cancel(self._cancel)
@@ -161,6 +165,7 @@ class JobRunner:
     def _begin(self, claimed: Claimed, owner: Owner | None = None, *, is_owned: bool = False) -> None:
         holding = Holding(claimed.job, owner, is_owned=is_owned)
         self._holdings[holding.held] = holding
+        self.observer.began(claimed.job, datetime.now(UTC) - claimed.job.due_at)
         holding.task = asyncio.get_running_loop().create_task(self._attempt(holding, claimed.order))
 
     async def _attempt(self, holding: Holding, content: bytes) -> None:
@@ -187,6 +192,8 @@ class JobRunner:
                 outcome = self._after_cancelling(holding)
             holding.is_concluding = True
             is_kept = await self._conclude(holding, outcome, report, reporting)
+            took = datetime.now(UTC) - (job.started_at or job.due_at)
+            self.observer.attempted(job, _told(outcome) if is_kept else _LOST, took)
             if holding.owner is not None:
                 holding.owner.ended(error, is_kept=is_kept)
         finally:
@@ -306,6 +313,12 @@ class JobRunner:
             for each in gone:
                 if (holding := self._holdings.get(each)) is not None:
                     holding.end(why)
+
+
+def _told(outcome: JobEnd | Requeued | None) -> str:
+    if isinstance(outcome, JobEnd):
+        return outcome.state.value
+    return "handed_back" if outcome is not None and outcome.error is _HANDED_BACK else "put_back"
 
 
 def _unless_away(error: Exception) -> Exception | None:

@@ -14,6 +14,7 @@ from penstock_common.errors import ServiceUnavailable
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.job import Job
 from penstock_gateway.domain.jobs.lost import LostAttempts
+from penstock_gateway.domain.jobs.observing import JobObserver, NobodyCounts
 from penstock_gateway.domain.jobs.ports import JobQueue
 
 _log = structlog.get_logger(__name__)
@@ -35,6 +36,8 @@ class Tidying:
     """Looks again and again. Any number of processes may: each job is taken by one of them."""
 
     def __init__(self, queue: JobQueue, bell: Bell, lost: LostAttempts, terms: TidyingTerms) -> None:
+        self.observer: JobObserver = NobodyCounts()
+        """Who counts what was reclaimed."""
         self._queue = queue
         self._bell = bell
         self._lost = lost
@@ -87,4 +90,5 @@ class Tidying:
     def _tell(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             self._bell.ring(job.id)
+            self.observer.reclaimed(job)
         self._bell.ring_queue()

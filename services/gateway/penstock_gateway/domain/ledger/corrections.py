@@ -17,6 +17,8 @@ from penstock_gateway.domain.administration.registry import Registry
 MAX_REASON = 256
 _MAX_AMOUNT = 2**62
 _SHOWN = 64
+_PREFIXES = ("gen-", "chatcmpl-", "cmpl-", "msg_")
+"""What stands before a generation's id in the answers of surfaces, and in what people write."""
 
 
 class Right(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +99,8 @@ class Corrections:
     async def correct(self, actor: Actor, generation_id: str, right: Right, reason: str) -> Correction:
         """Write by how much a request's entry is wrong. It counts in the period in which it is written.
 
+        ``generation_id`` is the ledger's, or what an answer calls itself: ``chatcmpl-…``.
+
         Raises:
             InvalidRequest: if there is no reason, an amount cannot be, or nothing is to be corrected.
             ResourceNotFound: if the ledger has no such row, or no longer.
@@ -105,7 +109,8 @@ class Corrections:
         details = {"reason": reason} | {
             name: str(amount) for name, amount in msgspec.structs.asdict(right).items() if amount is not None
         }
-        charged = await self._book.charged(generation_id)
+        charged = await self._charged(generation_id)
+        generation_id = generation_id if charged is None else charged.generation_id
         tenant = charged.tenant if charged is not None else ""
         async with self._audit.changing(Deed(actor, "ledger.correct", tenant, generation_id, details)):
             _check(right, reason)
@@ -120,6 +125,11 @@ class Corrections:
             await self._book.append(correction)
         await self._counters.follow(tenant)
         return correction
+
+    async def _charged(self, generation_id: str) -> Charged | None:
+        charged = await self._book.charged(generation_id)
+        bare = next((generation_id[len(one) :] for one in _PREFIXES if generation_id.startswith(one)), "")
+        return await self._book.charged(bare) if charged is None and bare else charged
 
     def _correction(self, actor: Actor, charged: Charged, right: Right, reason: str) -> Correction:
         usage = _right_usage(charged.usage, right)

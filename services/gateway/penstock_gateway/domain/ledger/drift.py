@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import InvalidRequest, ServiceUnavailable
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, utc_now
 from penstock_gateway.domain.administration.registry import Registry
@@ -162,7 +162,7 @@ class DriftAdministration:
         """Return a tenant's counters beside the ledger; those of all where none is named.
 
         Raises:
-            InvalidRequest: if nobody counts here.
+            ServiceUnavailable: if nobody counts here.
         """
         return await self._counting().measured(tenant)
 
@@ -170,7 +170,8 @@ class DriftAdministration:
         """Set a tenant's counters right.
 
         Raises:
-            InvalidRequest: if no tenant is named, or nobody counts here.
+            InvalidRequest: if no tenant is named.
+            ServiceUnavailable: if nobody counts here.
         """
         async with self._audit.changing(Deed(actor, "ledger.rebuild", tenant, tenant)):
             if not tenant:
@@ -179,7 +180,7 @@ class DriftAdministration:
 
     def _counting(self) -> DriftWatch:
         if self._watch is None:
-            raise InvalidRequest(
-                "Spend is counted by a stack that runs, and none does: start it with 'penstock up'.", field="tenant"
+            raise ServiceUnavailable(
+                "Spend is counted by a stack that runs, and none does: start it with 'penstock up'.", service="gateway"
             )
         return self._watch

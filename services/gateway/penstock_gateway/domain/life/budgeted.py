@@ -21,10 +21,10 @@ from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.retrieval import Grounds
-from penstock_gateway.domain.life.seats import Seat
-from penstock_gateway.domain.life.sources import AnswerStream, Degraded, Generation, request_of
+from penstock_gateway.domain.life.seats import Following, Seat
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
-from penstock_gateway.domain.limits.admission import Demand, Verdict
+from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
 from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.limits.meter import OutOfMoney
 from penstock_gateway.domain.limits.needs import Asked, dearest
@@ -47,6 +47,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         """Whether a hard limit of dollars binds it."""
         self._spending: Spending | None = None
         self._refused: Refused | None = None
+        self._spend_shadowed: list[Standing] = []  # of money, by what was demanded at first
 
     @property
     def budget_told(self) -> str:
@@ -67,11 +68,39 @@ class BudgetedChat(Exchange[ChatOrder]):
         self._refused = Refused(verdict, demand)
         return Demand(demand.tokens)
 
+    def _told_now(self, verdict: Verdict) -> Verdict:
+        # The cache may have the answer, which costs nothing.
+        self._spend_shadowed, others = [], []
+        for standing in verdict.shadowed:
+            (self._spend_shadowed if standing.limit.allowance.measure is Measure.SPEND else others).append(standing)
+        self.shadowed = tuple(others)
+        return msgspec.structs.replace(verdict, shadowed=self.shadowed)
+
+    def _note_generating(self, plan: Plan, source: AnswerSource) -> None:
+        """Tell which shadows of money would have refused a request that is to be generated, and follows no equal one."""
+        if not self._is_estimated or isinstance(source, Following):
+            return
+        reserved, needs, prices = self._reserved, self._visits.needs, dearest(plan.prices)
+        if reserved is None or prices is None:
+            return
+        shadowed, demand = self._spend_shadowed, reserved.demand
+        if not demand.spend:
+            order = self.call.order
+            expected, _ = needs.outputs_of(order.tenant, order.input.model, self._asked)
+            cost = needs.cost_of(prices, self._asked.input_tokens, expected)
+            demand = Demand(demand.tokens, cost, cost)
+            shadowed = [each for each in self.standings if _lacks(each, cost)]
+        if shadowed:
+            self.shadowed = (*self.shadowed, *shadowed)
+            if self._visits.note_verdict is not None:
+                self._visits.note_verdict(Verdict(self.standings, reserved, shadowed=tuple(shadowed)), demand)
+
     def _hold(self) -> None:
         reserved, visits = self._reserved, self._visits
         if reserved is not None and reserved.ceiling is not None:
             self.is_metered = True
             self._spending = Spending(visits.limiter, visits.needs, reserved, self.standings, self._refused)
+            self._spending.note_verdict = visits.note_verdict
 
     async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> Generation | Degraded:
         """Return the source of an answer that is generated now, by another model where budgets have no room for this one.
@@ -203,3 +232,11 @@ class BudgetedChat(Exchange[ChatOrder]):
         choices = order.input.sampling.choices or 1
         seen = None if meter is None or not meter.tokens else meter.tokens // choices
         self._visits.needs.note_answer(order.tenant, order.input.model, usage.output_tokens // choices, seen)
+
+
+def _lacks(standing: Standing, cost: int) -> bool:
+    """Return whether a shadow of money has less left than a request costs that holds nothing of it."""
+    limit = standing.limit
+    if not cost or not limit.shadow or limit.allowance.measure is not Measure.SPEND:
+        return False
+    return standing.spent + standing.reserved + cost > limit.allowance.amount

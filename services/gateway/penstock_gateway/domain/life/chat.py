@@ -81,8 +81,7 @@ class ChatExchange(BudgetedChat):
         """Which model was chosen, where the caller left that to the router."""
         self.compressed: CompressionTold | None = None
         self.grounds: Grounds | None = None
-        self._name = call.order.generation_id
-        self._input_steps = parts.input_steps
+        self._name, self._input_steps = call.order.generation_id, parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._given: Recorded | None = None
@@ -189,6 +188,7 @@ class ChatExchange(BudgetedChat):
             source = self._source = await self._generation(effective, plan, parts.ladder_of(order))
             if parts.flights is not None and isinstance(source, Generation):
                 await self._board(parts.flights, source)
+            self._note_generating(plan, self._source)
         steps.stop()
 
     async def _take_prompt(self) -> None:

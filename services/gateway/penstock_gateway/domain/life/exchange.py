@@ -80,7 +80,7 @@ class VisitParts(msgspec.Struct, frozen=True, kw_only=True):
     observer: Observer
     book: LimitBook = msgspec.field(default_factory=LimitBook)
     needs: Needs = msgspec.field(default_factory=Needs)
-    note_verdict: Callable[[Verdict], None] | None = None
+    note_verdict: Callable[[Verdict, Demand], None] | None = None
 
 
 class Exchange(Generic[OrderT_co]):
@@ -221,7 +221,7 @@ class Exchange(Generic[OrderT_co]):
             )
             self._reserved, self.standings, self.shadowed = verdict.reservation, verdict.standings, verdict.shadowed
             if verdict.reservation is None or verdict.shadowed:
-                await self._note_refusal(limits, demand, verdict)
+                await self._note_refusal(limits, demand, self._told_now(verdict))
             if self._is_estimated:
                 self._hold()
         self._is_admitted = True
@@ -230,7 +230,7 @@ class Exchange(Generic[OrderT_co]):
         """Ask for what costs nothing, where money alone was refused, and tell of what was; raise what refuses the request."""
         visits, order = self._visits, self.call.order
         if visits.note_verdict is not None:
-            visits.note_verdict(verdict)
+            visits.note_verdict(verdict, demand)
         if verdict.reservation is None and (freely := self._freely(verdict, demand)) is not None:
             lease = order.timeout + LEASE_MARGIN
             again = await visits.limiter.reserve(order.generation_id, order.tenant, limits, freely, lease)
@@ -243,6 +243,10 @@ class Exchange(Generic[OrderT_co]):
         """Return what the request is expected to use."""
         order = self.call.order
         return self._visits.needs.demand_of(order.tenant, order.input.model, limits, self._asked)
+
+    def _told_now(self, verdict: Verdict) -> Verdict:
+        """Return a verdict without the shadows of which it is not known yet whether they would refuse the request."""
+        return verdict
 
     def _hold(self) -> None:
         """Take in that something of the request was estimated, and is reserved."""
@@ -293,8 +297,12 @@ class Exchange(Generic[OrderT_co]):
         try:
             outcome = self._outcome()
             row = ledger_row(call, outcome, error, began_ns, self._waiting_ns())
-            if self._reserved is not None and self._reserved.demand.spend:
-                row = msgspec.structs.replace(row, reserved_nano_usd=self._reserved.demand.spend)
+            if (reserved := self._reserved) is not None and self._is_estimated:
+                # In the ledger it is of the period in which its limits have counted it.
+                at = reserved.admitted_at
+                row = msgspec.structs.replace(row, reserved_nano_usd=reserved.demand.spend, created_at=at)
+            if call.order.job:
+                row = msgspec.structs.replace(row, job=call.order.job, attempt=call.order.attempt)
             if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from penstock_common.contract.cache import Hit
 from penstock_common.contract.inference import GenerateRequest
 from penstock_common.llm.events import merge_deltas
+from penstock_common.llm.owed import is_owing, owed_in
 from penstock_common.llm.types import (
     Batch,
     Candidate,
@@ -111,7 +112,7 @@ class Generation:
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer."""
         answer = self._generator.generate(self._request, steps, self._timeout() if self._reserve_seconds else None)
-        return answer if self._meter is None else _Metered(answer, self._meter)
+        return answer if self._meter is None else _Metered(answer, self._meter, steps)
 
     def _timeout(self) -> float | None:
         deadline = CURRENT_SCOPE.get().deadline
@@ -122,11 +123,16 @@ class Generation:
 
 
 class _Metered:
-    """An answer that ends, by ``OutOfMoney``, before it costs more than its budgets have for it."""
+    """An answer that ends, by ``OutOfMoney``, before it costs more than its budgets have for it.
 
-    __slots__ = ("_answer", "_batches", "_is_near", "_meter")
+    Of ``steps`` it sees which attempts were in vain, as soon as whoever makes them says so.
+    """
 
-    def __init__(self, answer: AnswerStream, meter: Meter) -> None:
+    __slots__ = ("_answer", "_attempts", "_batches", "_is_near", "_meter", "_steps")
+
+    def __init__(self, answer: AnswerStream, meter: Meter, steps: Sequence[Step]) -> None:
+        self._steps = steps
+        self._attempts = 1
         self._answer = answer
         self._batches = aiter(answer)
         self._is_near = False
@@ -136,13 +142,22 @@ class _Metered:
         return self
 
     async def __anext__(self) -> Batch:
-        if self._is_near and not await self._meter.goes_on():
-            await self._answer.aclose()
-            raise OutOfMoney("A budget has nothing left.")
+        if self._is_near:
+            self._meter.owe(self._in_vain())
+            if not await self._meter.goes_on():
+                await self._answer.aclose()
+                raise OutOfMoney("A budget has nothing left.")
         batch = await anext(self._batches)
+        if len(self._steps) > self._attempts:
+            self._attempts = len(self._steps)
+            self._meter.owe(self._in_vain())
         # What has ended asks for no more.
         self._is_near = self._meter.is_near(batch) and not isinstance(batch[-1], Finished)
         return batch
+
+    def _in_vain(self) -> int:
+        """Return the nano-dollars that are owed for attempts which came to no end, as far as that is known."""
+        return sum(owed_in(step.attributes).cost_nano_usd for step in self._steps if is_owing(step.attributes))
 
     async def aclose(self) -> None:
         """End it."""

@@ -68,13 +68,15 @@ class Spending:
         self._limiter = limiter
         self._needs = needs
         self._reservation = reservation
-        self._standings = standings
+        self._standings = tuple(standings)
         self._refused = refused
         self._ceiling = reservation.ceiling or 0
         self.meter: Meter | None = None
         """Of whoever was asked last."""
         self.spent = 0
         """Nano-dollars that are owed already, whatever is asked next."""
+        self.note_verdict: Callable[[Verdict, Demand], None] | None = None
+        """Sees what is refused after the request was let in."""
         self.is_capped = False
         """Whether a model was asked for less than the caller had asked for."""
 
@@ -132,6 +134,9 @@ class Spending:
         ]
         broke = [each for each in budgets if each.remaining < needed] or [min(budgets, key=lambda each: each.remaining)]
         is_held = all(each.spent + needed <= each.limit.allowance.amount for each in broke)
+        if self.note_verdict is not None:
+            verdict = Verdict(self._standings, refused_by=tuple(broke), held_by_others=is_held)
+            self.note_verdict(verdict, Demand(spend=needed, most=needed))
         return budget_refusal(broke, is_held=is_held, discloses_amounts=terms.discloses_amounts)
 
     def _capped(self, request: GenerateRequest, meter: Meter, asked: Asked) -> GenerateRequest:

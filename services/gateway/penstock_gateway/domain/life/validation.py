@@ -98,11 +98,16 @@ def validate_context(context: RequestContext) -> None:
     if context == _NOTHING_SAID:
         return
     _label("context.user", context.user, 0, MAX_USER_LENGTH)
-    _label("context.feature", context.feature, 0, MAX_FEATURE_LENGTH)
+    validate_feature("context.feature", context.feature)
     _at_most("context.tags", len(context.tags), MAX_TAGS, "tags")
     for key, value in context.tags.items():
         _label("context.tags", key, 1, MAX_TAG_KEY_LENGTH)
         _label(f"context.tags[{key}]", value, 0, MAX_TAG_LENGTH)
+
+
+def validate_feature(path: str, feature: str) -> None:
+    """Raise InvalidRequest for what cannot be a feature's name; ``path`` says where it stands."""
+    _label(path, feature, 0, MAX_FEATURE_LENGTH)
 
 
 def validate_embedding_input(request: EmbedRequest) -> None:

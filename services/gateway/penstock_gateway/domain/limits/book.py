@@ -46,7 +46,7 @@ class LimitBook:
         rules, budgets = tenant.tier.rules, self._budgets.get(tenant.name, ())
         if rules is NO_RULES and not budgets:
             return ()
-        key = (tenant.name, caller.team, caller.user_id, caller.key_id, model, feature)
+        key = (tenant.name, caller.team, caller.user_id, caller.counted_key_id, model, feature)
         known = self._known.get(key)
         zone = tenant.time_zone
         if known is None or known.rules is not rules or known.budgets is not budgets or known.zone != zone:
@@ -65,7 +65,7 @@ def _scopes(caller: Caller, model: str, feature: str) -> Sequence[Scope]:
     named = (
         Scope(ScopeKind.TEAM, caller.team),
         Scope(ScopeKind.USER, caller.user_id),
-        Scope(ScopeKind.KEY, caller.key_id),
+        Scope(ScopeKind.KEY, caller.counted_key_id),
         Scope(ScopeKind.MODEL, model),
         Scope(ScopeKind.FEATURE, feature),
     )

@@ -45,6 +45,7 @@ class Meter:
         "_limiter",
         "_most",
         "_needs",
+        "_owed_before",
         "_prices",
         "_room",
         "ceiling",
@@ -60,6 +61,7 @@ class Meter:
         self._needs = needs
         self._bytes = self._deltas = self._largest = 0
         self._asked = asked
+        self._owed_before = asked.owed_nano_usd
         self._most = None if asked.max_output_tokens is None else asked.max_output_tokens * asked.choices
         self.pin(prices)
 
@@ -84,6 +86,13 @@ class Meter:
         self._prices = prices
         self._base = self._cost_with(0)
         self._room = self.affordable_tokens
+
+    def owe(self, nano_usd: int) -> None:
+        """Take in what is owed in all for attempts at this answer that came to no end."""
+        owed = self._owed_before + nano_usd
+        if owed != self._asked.owed_nano_usd:
+            self._asked = self._asked._replace(owed_nano_usd=owed)
+            self.pin(self._prices)
 
     async def cover(self, output_tokens: int) -> bool:
         """Have the ceiling pay for the input and so much output; return whether it does now."""

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -69,21 +69,27 @@ class CourierObserver(Protocol):
         ...
 
 
+class CourierParts(NamedTuple):
+    """Where messages wait, what posts them, and who counts tries."""
+
+    store: DeliveryStore
+    sender: Sender
+    observer: CourierObserver
+
+
 class Courier:
     """Sends what is due. Of several processes each message is one's at a time; ``webhook-id`` tells a second copy."""
 
     def __init__(
         self,
-        store: DeliveryStore,
-        sender: Sender,
-        observer: CourierObserver,
+        parts: CourierParts,
         endpoints: Callable[[], Mapping[str, Endpoint]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw: Callable[[], float] = random.random,  # noqa: S311 - spreads tries, guards nothing
     ) -> None:
-        self._store = store
-        self._sender = sender
-        self._observer = observer
+        self._store = parts.store
+        self._sender = parts.sender
+        self._observer = parts.observer
         self._now = now
         self._draw = draw
         self._endpoints = endpoints

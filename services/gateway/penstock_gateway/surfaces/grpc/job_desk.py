@@ -75,7 +75,8 @@ class JobDeskServicer:
     async def GetJobDepths(self, request: pb.GetJobDepthsRequest, call: ServerCall) -> pb.GetJobDepthsResponse:
         """Return how many jobs wait and run."""
         depths = await self._desk.depths(self._viewer_of(call), request.tenant)
-        return pb.GetJobDepthsResponse(depths=depth_messages([*depths], utc_now()))
+        workers = await self._desk.workers()
+        return pb.GetJobDepthsResponse(depths=depth_messages([*depths], utc_now()), workers=workers)
 
 
 def viewers_of(actor_of: ActorOf) -> ViewerOf:

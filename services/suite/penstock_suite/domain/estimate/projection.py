@@ -147,9 +147,9 @@ def _whole(machines: float) -> float:
 
 def _draws(days: Sequence[Day]) -> list[Day]:
     """Return the sums of days drawn with replacement; those without a request say nothing."""
-    if len(days) < 2:  # noqa: PLR2004 - of one there is one mix
+    if len(days) < 2:
         return list(days)
-    draw = random.Random(SEED)  # noqa: S311 - a sample, and no secret
+    draw = random.Random(SEED)
     names = Day.__struct_fields__
     columns = [[getattr(day, name) for day in days] for name in names]
     places = range(len(days))

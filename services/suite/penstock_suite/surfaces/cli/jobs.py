@@ -206,13 +206,16 @@ def _add_depth(cli: typer.Typer, opened: OpenAdministration) -> None:
     @administering(opened)
     def depth(ask: Ask, *, tenant: TenantOption = "", as_json: JsonOption = False) -> None:
         with failures_told(as_json=as_json):
-            depths = ask(lambda administration: administration.job_depths(tenant))
+            queue = ask(lambda administration: administration.job_depths(tenant))
             if as_json:
-                print_json(depths)
-            elif depths:
-                print_table(("priority", "queued", "running", "oldest"), map(_depth, depths), to_the_right=_DEPTHS)
+                print_json(queue)
+                return
+            if queue.depths:
+                titles = ("priority", "queued", "running", "oldest")
+                print_table(titles, map(_depth, queue.depths), to_the_right=_DEPTHS)
             else:
                 note("No jobs wait or run.")
+            note(f"{queue.workers} processes run jobs." if queue.workers else "Nobody runs jobs: start a worker.")
 
 
 _DEPTHS = {"queued", "running", "oldest"}

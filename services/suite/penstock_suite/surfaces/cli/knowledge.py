@@ -153,7 +153,7 @@ def _add_document(cli: typer.Typer, opened: OpenAdministration) -> None:
         chunks: Annotated[bool, typer.Option("--chunks", help="Also its chunks.")] = False,
         as_json: JsonOption = False,
     ) -> None:
-        async def both(administration: Administration):  # noqa: ANN202 - the document, and its chunks
+        async def both(administration: Administration):
             found = await administration.document(tenant, base, document)
             wanted = ListChunksRequest(tenant, base, document)
             return found, (await administration.chunks(wanted) if chunks else [])

@@ -93,7 +93,7 @@ def read_filter(texts: Sequence[str]) -> Filter | None:
         Misconfigured: if one is neither an attribute nor a filter.
     """
     found = [_filter(text) for text in texts]
-    if len(found) < 2:  # noqa: PLR2004 - one holds by itself
+    if len(found) < 2:
         return found[0] if found else None
     return Filter(all_of=found)
 

@@ -52,7 +52,7 @@ def usage(opened: OpenAdministration, export_rows: ExportRows) -> typer.Typer:
     return cli
 
 
-def _reporting(opened: OpenAdministration):  # noqa: ANN202 - what typer takes
+def _reporting(opened: OpenAdministration):
     @administering(opened)
     def report(
         ask: Ask,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from penstock_common.errors import ResourceExists
 from penstock_gateway.adapters.sql.budgets.tables import budgets, graces
 from penstock_gateway.adapters.sql.connecting import begun
 from penstock_gateway.adapters.sql.rows import present
-from penstock_gateway.adapters.sql.tables import tenants
+from penstock_gateway.adapters.sql.tables import api_keys, tenants
 from penstock_gateway.domain.budgets.budget import AlertRule, Budget, BudgetKind, Grace
 from penstock_gateway.domain.budgets.ports import Kept
 from penstock_gateway.domain.limits.limit import Scope, ScopeKind
@@ -82,14 +82,23 @@ class SqlBudgets:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def kept(self, now: datetime) -> Kept:
-        """Return all that was created, and the graces that have not ended: three statements, one transaction."""
+    async def kept(self, now: datetime, keys: Collection[str] = ()) -> Kept:
+        """Return it, as ``BudgetStore`` says: three statements, or four where a budget is a key's, in one transaction."""
         async with begun(self._engine) as connection:
             rows = (await connection.execute(select(budgets).order_by(budgets.c.tenant, budgets.c.name))).all()
             granted = (await connection.execute(select(graces).where(graces.c.until > now).order_by(graces.c.id))).all()
             zoned = select(tenants.c.name, tenants.c.time_zone).where(tenants.c.time_zone.is_not(None))
             zones = {row.name: row.time_zone for row in await connection.execute(zoned)}
-        return Kept(tuple(map(_budget, rows)), _by_budget(granted), zones)
+            named = {*keys, *(row.scope_name for row in rows if row.scope_kind == ScopeKind.KEY)}
+            first_keys = await _first_keys(connection, named) if named else {}
+        return Kept(tuple(map(_budget, rows)), _by_budget(granted), zones, first_keys)
+
+
+async def _first_keys(connection: AsyncConnection, named: Collection[str]) -> dict[str, str]:
+    rotated = select(api_keys.c.id, api_keys.c.first_id).where(
+        api_keys.c.id.in_(named), api_keys.c.first_id.is_not(None)
+    )
+    return {row.id: row.first_id for row in await connection.execute(rotated)}
 
 
 def _by_budget(rows: Iterable[Row[Any]]) -> dict[tuple[str, str], tuple[Grace, ...]]:

@@ -1,0 +1,1 @@
+"""What detectors learned, read from the package."""

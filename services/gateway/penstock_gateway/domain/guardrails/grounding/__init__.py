@@ -1,0 +1,1 @@
+"""Whether the claims of an answer are supported by what was retrieved."""

@@ -1,0 +1,24 @@
+"""`penstock guard`: each command with what it runs, loaded once it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock_suite.surfaces.cli.guard import guard
+
+if TYPE_CHECKING:
+    import typer
+
+    from penstock_suite.domain.guard_explanation import GuardExplanation
+    from penstock_suite.domain.requests import GuardExplainRequest
+
+
+def guard_commands() -> typer.Typer:
+    """Return the group."""
+    return guard(_explain)
+
+
+def _explain(request: GuardExplainRequest) -> GuardExplanation:
+    from penstock_suite.app.injection_evaluation import explain_guard
+
+    return explain_guard(request)
