@@ -47,7 +47,9 @@ _UPLOAD: Json = {
     "required": ["file", "purpose"],
     "properties": {
         "file": {"type": "string", "format": "binary"},
-        "purpose": {"type": "string", "enum": ["assistants", "user_data"]},
+        "purpose": {"type": "string", "enum": ["batch", "assistants", "user_data"]},
+        "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+        "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
     },
 }
 

@@ -8,6 +8,7 @@ import msgspec
 
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.request_wire import MessagesRequest
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.response_wire import CountedTokens, Message
+from penstock_gateway.surfaces.wire_formats.openai.batches import wire as batches
 from penstock_gateway.surfaces.wire_formats.openai.chat.request_wire import ChatCompletionRequest
 from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import ChatCompletion
 from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
@@ -68,6 +69,16 @@ WIRE_OPERATIONS = (
     WireOperation("get", "/v1/files/{file}", "Returns a file.", stores.FileObject),
     WireOperation("delete", "/v1/files/{file}", "Deletes a file, from every vector store, too.", stores.Deleted),
     WireOperation("get", "/v1/files/{file}/content", "Returns a file's bytes.", None),
+    WireOperation(
+        "post",
+        "/v1/batches",
+        "Has the requests of a file answered by a file.",
+        batches.BatchObject,
+        batches.BatchCreation,
+    ),
+    WireOperation("get", "/v1/batches", "Lists batches.", stores.ObjectList),
+    WireOperation("get", "/v1/batches/{batch}", "Says how far a batch is.", batches.BatchObject),
+    WireOperation("post", "/v1/batches/{batch}/cancel", "Ends a batch.", batches.BatchObject),
     WireOperation("post", "/v1/vector_stores", "Makes a vector store.", stores.VectorStore, stores.StoreCreation),
     WireOperation("get", "/v1/vector_stores", "Lists vector stores.", stores.ObjectList),
     WireOperation("get", "/v1/vector_stores/{store}", "Returns a vector store.", stores.VectorStore),

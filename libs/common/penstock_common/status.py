@@ -137,6 +137,11 @@ def error_from_rpc(error: grpc.aio.AioRpcError) -> errors.PenstockError | None:
     return None
 
 
+def error_of_reason(reason: str, message: str) -> errors.PenstockError:
+    """Return the domain error of an ErrorInfo reason, such as ``RATE_LIMITED``; an internal one where there is none such."""
+    return _BY_REASON.get(reason, errors.InternalError)(message)
+
+
 def retry_after_seconds(retry_after: timedelta) -> int:
     """Return whole seconds for a ``Retry-After`` header: rounded up, at least 1."""
     return max(1, math.ceil(retry_after.total_seconds()))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 )
@@ -51,7 +52,7 @@ func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody
 		return nil
 	}
 	g := &guardedBody{
-		ReadCloser: r.Body, control: http.NewResponseController(w), maxBytes: cfg.maxBodyBytes,
+		ReadCloser: r.Body, control: http.NewResponseController(w), maxBytes: maxBytesOf(r, cfg),
 		minRate: cfg.bodyMinRate, started: time.Now(), timeout: cfg.bodyTimeout,
 		length: r.ContentLength, isHTTP1: r.ProtoMajor == 1,
 	}
@@ -62,6 +63,16 @@ func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody
 	_ = g.control.SetReadDeadline(g.started.Add(g.timeout))
 	r.Body = g
 	return g
+}
+
+// maxBytesOf bounds a body: an uploaded file may be larger than what a model is asked, as nobody keeps it in memory.
+func maxBytesOf(r *http.Request, cfg *config) int64 {
+	path := strings.TrimSuffix(r.URL.Path, "/")
+	if r.Method == http.MethodPost && strings.HasSuffix(path, "/files") && !strings.Contains(path, "/vector_stores/") &&
+		!strings.HasPrefix(path, typedPrefix) {
+		return max(cfg.maxUploadBytes, cfg.maxBodyBytes)
+	}
+	return cfg.maxBodyBytes
 }
 
 // Read is called by one goroutine, which may outlive the request's handler.

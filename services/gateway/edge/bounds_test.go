@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -37,6 +38,22 @@ func TestBodiesOverTheLimitAreRefusedInTheSurfacesShape(t *testing.T) {
 		}
 	}
 	equal(t, "at the limit", edge.send(t, "POST", "/v1/embeddings", strings.Repeat("a", 1000)).StatusCode, 200)
+}
+
+func TestAnUploadMayBeLargerThanOtherBodies(t *testing.T) {
+	edge := start(t, func(c *config) { c.maxBodyBytes, c.maxUploadBytes = 1000, 5000 })
+	edge.gateway.wire = func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		fmt.Fprint(w, n)
+	}
+	for _, path := range []string{"/v1/files", "/v1/files/", "/files"} {
+		equal(t, path, readAll(t, edge.send(t, "POST", path, strings.Repeat("a", 5000))), "5000")
+		equal(t, path, edge.send(t, "POST", path, strings.Repeat("a", 5001)).StatusCode, 413)
+	}
+	for _, path := range []string{"/v1/vector_stores/files/files", "/api/v1/files", "/v1/files/a"} {
+		equal(t, path, edge.send(t, "POST", path, strings.Repeat("a", 1001)).StatusCode, 413)
+	}
+	equal(t, "another method", edge.send(t, "PUT", "/v1/files", strings.Repeat("a", 1001)).StatusCode, 413)
 }
 
 func TestALargeBodyPasses(t *testing.T) {

@@ -34,6 +34,7 @@ type config struct {
 	tlsKey              string
 	maxHeaderBytes      int
 	maxBodyBytes        int64
+	maxUploadBytes      int64
 	maxHeldBytes        int64
 	maxMessageBytes     int
 	maxConnections      int
@@ -92,6 +93,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
 	fs.Int64Var(&c.maxBodyBytes, "max-body-bytes", 32<<20, "largest request body")
+	fs.Int64Var(&c.maxUploadBytes, "max-upload-bytes", 208<<20, "largest body of POST /v1/files, which goes on as it comes; the gateway's 'batches.max_file_bytes' bounds the file in it")
 	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 96<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
 	fs.IntVar(&c.maxMessageBytes, "max-message-bytes", 32<<20, "largest gRPC message, either way")
 	fs.IntVar(&c.maxConnections, "max-connections", 32768, "connections at once, and never more than half the files that the process may open; once half of them are there, one address has an eighth at most")
@@ -186,7 +188,7 @@ func (c *config) validate() error {
 	}
 	for name, value := range map[string]int64{
 		"gateway-connections": int64(c.gatewayConnections), "max-header-bytes": int64(c.maxHeaderBytes),
-		"max-body-bytes": c.maxBodyBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
+		"max-body-bytes": c.maxBodyBytes, "max-upload-bytes": c.maxUploadBytes, "max-held-bytes": c.maxHeldBytes, "max-message-bytes": int64(c.maxMessageBytes), "body-min-rate": c.bodyMinRate,
 		"max-connections": int64(c.maxConnections),
 		"max-typed-bytes": c.maxTypedBytes, "max-typed-bytes-per-address": c.maxTypedBytesOf,
 		"memory-limit":      c.memoryLimit,

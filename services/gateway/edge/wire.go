@@ -133,12 +133,13 @@ func wireRoute(path string) string {
 	return storesRoute(path)
 }
 
-// storesRoute names the paths of vector stores and files: every second segment behind the first is an id.
+// storesRoute names the paths of vector stores, files and batches: every second segment behind the first is an id.
 func storesRoute(path string) string {
 	segments := strings.Split(strings.TrimPrefix(path, wirePrefix), "/")
 	files := segments[0] == "files" && len(segments) <= 3
 	stores := segments[0] == "vector_stores" && len(segments) <= 5
-	if !files && !stores {
+	batches := segments[0] == "batches" && len(segments) <= 3
+	if !files && !stores && !batches {
 		return "/v1/*"
 	}
 	for i, segment := range segments {
@@ -153,7 +154,7 @@ func storesRoute(path string) string {
 }
 
 var storesNames = map[string]bool{
-	"files": true, "vector_stores": true, "content": true, "search": true, "file_batches": true, "cancel": true,
+	"batches": true, "files": true, "vector_stores": true, "content": true, "search": true, "file_batches": true, "cancel": true,
 }
 
 type bufferPool struct{ pool sync.Pool }

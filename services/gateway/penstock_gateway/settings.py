@@ -19,6 +19,7 @@ from penstock_common.priority import PRIORITIES
 from penstock_common.sections import GivenAgain, NetworkText, Redis, Secrets, Telemetry
 from penstock_common.sql.address import DatabaseLimits
 from penstock_gateway.admission_settings import AdmissionSettings
+from penstock_gateway.batch_settings import BatchSettings
 from penstock_gateway.budget_settings import BudgetSections, budgets_at_odds
 from penstock_gateway.domain.access.authentication import KeyFreshness
 from penstock_gateway.domain.access.identity import KeyRecord, KeyScope, Tenant, Tier, digest_of
@@ -279,6 +280,7 @@ class Settings(ExperimentSections, BudgetSections):
     upstreams: Annotated[list[PricedUpstream], RELOADED] = []
     prompts: PromptSettings = PromptSettings()
     jobs: JobSettings = JobSettings()
+    batches: BatchSettings = BatchSettings()
     feedback: FeedbackSettings = FeedbackSettings()
 
     def tier(self, name: str) -> TierSettings | None:

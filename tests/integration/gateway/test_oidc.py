@@ -255,7 +255,7 @@ async def test_remembered_token_ends_with_its_time(suite, idp):
 
 
 async def test_header_of_another_kind_is_a_403(suite, idp):
-    answered = await suite.request("POST", "/v1/files", headers={"authorization": f"Bearer {idp.token()}"})
+    answered = await suite.request("POST", "/v1/vector_stores", headers={"authorization": f"Bearer {idp.token()}"})
     assert answered.status == 403
 
 

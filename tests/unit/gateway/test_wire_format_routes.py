@@ -8,7 +8,7 @@ from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.policy import INFERENCE, POLICIES
 from penstock_gateway.surfaces.http1.lines import header_lines, printable
 from penstock_gateway.surfaces.wire_formats.answer_head import _answered_by_lines, bill_lines
-from penstock_gateway.surfaces.wire_formats.openai import vector_stores
+from penstock_gateway.surfaces.wire_formats.openai import batches, files, vector_stores
 from penstock_gateway.surfaces.wire_formats.routes import Routes
 from penstock_gateway.surfaces.wire_formats.surface import listed
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
@@ -104,8 +104,8 @@ def test_formats_have_paths_of_their_own():
     paths = [wire_format.path for wire_format in FORMATS]
     assert len(set(paths)) == len(paths)
     assert listed(paths) == (
-        "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/vector_stores,"
-        " /v1/organization/usage/completions, /v1/messages and /v1/messages/count_tokens"
+        "/v1/chat/completions, /v1/completions, /v1/embeddings, /v1/models, /v1/vector_stores, /v1/files,"
+        " /v1/batches, /v1/organization/usage/completions, /v1/messages and /v1/messages/count_tokens"
     )
 
 
@@ -128,7 +128,10 @@ def test_a_path_has_a_policy_for_each_of_its_methods(stores_routes, method, path
 
 def test_every_action_on_stores_has_a_policy_and_no_other():
     served = {*vector_stores.FORMAT.actions, f"POST {vector_stores.FORMAT.search.path}"}
-    assert served == {route for route in POLICIES if "vector_stores" in route or "/v1/files" in route}
+    served |= {*files.FORMAT.actions, *batches.FORMAT.actions}
+    assert served == {
+        route for route in POLICIES if any(name in route for name in ("vector_stores", "/v1/files", "/v1/batches"))
+    }
 
 
 @pytest.fixture

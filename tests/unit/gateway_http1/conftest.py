@@ -95,6 +95,8 @@ class Application:
     running: asyncio.Event = field(default_factory=asyncio.Event)
     cancelled: asyncio.Event = field(default_factory=asyncio.Event)
     sent: int = 0
+    most: int = 1 << 30
+    most_unread: int = 0
 
     async def handle(self, request: HttpRequest, response: HttpResponse) -> None:
         self.seen.append(request)
@@ -146,6 +148,22 @@ class Application:
         await response.write(b"begun")
         await self.hold.wait()
         response.end(b"ended")
+
+    async def pieces(self, request, response):
+        """Tells how much came in all; waits for a word before it takes more than the first piece."""
+        size = 0
+        try:
+            async for piece in request.pieces(self.most):
+                size += len(piece)
+                self.most_unread = max(self.most_unread, len(piece), request.unread_bytes)
+                self.running.set()
+                await self.hold.wait()
+        except Exception as error:
+            refuse(response, self.family, error, b"")
+            return
+        response.begin(200, b"", len(str(size)))
+        await response.write(str(size).encode())
+        response.end()
 
     async def raises(self, request, response):
         raise RuntimeError("a secret")

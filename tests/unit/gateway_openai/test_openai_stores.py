@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -24,7 +24,8 @@ from penstock_common.errors import InternalError, InvalidRequest, ResourceNotFou
 from penstock_gateway.domain.access.identity import OPERATORS, Caller
 from penstock_gateway.domain.life.search import merged
 from penstock_gateway.surfaces.wire_formats.format import StoresCall
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, form, search, stores, wire
+from penstock_gateway.surfaces.wire_formats.openai.files import form
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, search, stores, wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.attributes import attributes_told, read_attributes
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import in_openais_words
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.filters import read_filter
@@ -207,8 +208,29 @@ FILE = part("file", b"a\r\n--Y", "C:\\dir\\a\tb.txt")
 KIND = "multipart/form-data; boundary=X"
 
 
-def test_a_form_is_read() -> None:
-    assert form.read_upload(PURPOSE + FILE + b"--X--\r\n", KIND) == form.Upload("ab.txt", "assistants", b"a\r\n--Y")
+async def read(body: bytes, kind: str, size: int = 5) -> tuple[str, bytes, dict[str, str]]:
+    """Return a form's file, by name and content, and its fields; it comes in pieces of that size."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), size):
+            yield body[start : start + size]
+
+    name, content, fields = "", b"", dict[str, str]()
+    async for one in form.parts_of(pieces(), kind):
+        if isinstance(one, form.FileBegins):
+            name = one.filename
+        elif isinstance(one, bytes):
+            content += one
+        else:
+            fields = dict(one.fields)
+    return name, content, fields
+
+
+@pytest.mark.parametrize("size", [1, 5, 64, 10_000])
+async def test_a_form_is_read_wherever_its_pieces_are_cut(size: int) -> None:
+    body = PURPOSE + part("expires_after[seconds]", b"3600") + FILE + b"--X--\r\n"
+    fields = {"purpose": "assistants", "expires_after[seconds]": "3600"}
+    assert await read(body, KIND, size) == ("ab.txt", b"a\r\n--Y", fields)
 
 
 @pytest.mark.parametrize(
@@ -216,9 +238,9 @@ def test_a_form_is_read() -> None:
     [
         (PURPOSE + b"--X--\r\n", KIND, "file"),
         (FILE + b"--X--\r\n", KIND, "purpose"),
-        (part("purpose", b"batch") + FILE + b"--X--\r\n", KIND, "purpose"),
         (PURPOSE + PURPOSE + FILE + b"--X--\r\n", KIND, "purpose"),
-        (PURPOSE + FILE + part("expires_after[seconds]", b"3600") + b"--X--\r\n", KIND, "expires_after[seconds]"),
+        (PURPOSE + FILE + part("expires", b"3600") + b"--X--\r\n", KIND, "expires"),
+        (PURPOSE + FILE + FILE + b"--X--\r\n", KIND, "file"),
         (PURPOSE + part("file", b"", "a") + b"--X--\r\n", KIND, "file"),
         (PURPOSE + part("file", b"a") + b"--X--\r\n", KIND, "file"),
         (PURPOSE + part("file", b"a", "/") + b"--X--\r\n", KIND, "file"),
@@ -227,7 +249,7 @@ def test_a_form_is_read() -> None:
         (PURPOSE + FILE.replace(b"\r\n", b"\n") + b"--X--\r\n", KIND, ""),
         (b"--X\r\nA: " + b"b" * 10_000 + b"\r\n\r\n" + FILE + b"--X--\r\n", KIND, ""),
         (b"--X\r\n" + b"A: b\r\n" * 100 + b"\r\na\r\n--X--\r\n", KIND, ""),
-        (b"".join(part(f"a{number}", b"x") for number in range(20)) + b"--X--\r\n", KIND, ""),
+        (b"".join(part(f"a{number}", b"x") for number in range(20)) + b"--X--\r\n", KIND, "a0"),
         (part("purpose", b"x" * 2000) + FILE + b"--X--\r\n", KIND, "purpose"),
         (b"--X\r\n\r\na\r\n--X--\r\n", KIND, ""),
         (b"", KIND, ""),
@@ -237,9 +259,9 @@ def test_a_form_is_read() -> None:
         (PURPOSE + FILE + b"--X--\r\n", "multipart/form-data; boundary=" + "X" * 71, ""),
     ],
 )
-def test_a_form_that_is_none_is_refused(body: bytes, kind: str, param: str) -> None:
+async def test_a_form_that_is_none_is_refused(body: bytes, kind: str, param: str) -> None:
     with pytest.raises((InvalidRequest, UnsupportedParameter)) as refused:
-        form.read_upload(body, kind)
+        await read(body, kind)
     error = refused.value
     assert (error.field if isinstance(error, InvalidRequest) else error.parameter) == param
 

@@ -165,6 +165,7 @@ def _wire_formats(
             embeddings=embeddings,
             models=models,
             stores=stores,
+            desk=parts.jobs.batches.desk,
             usage=usage,
             observer=parts.observer,
             timing=StreamTiming(own.hold_back, own.keep_alive),

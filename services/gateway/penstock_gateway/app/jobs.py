@@ -23,6 +23,7 @@ from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
+from penstock_gateway.app.batches import BatchParts, batch_execution, batch_parts
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
@@ -62,6 +63,7 @@ class JobParts:
     bell: Bell
     submitter: Submitter
     runner: JobRunner
+    batches: BatchParts
     workers: SqlWorkers
     depths: DepthWatch
 
@@ -86,7 +88,14 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, re
     runner.observer = observer
     registry.register(DepthCollector(depths))
     return JobParts(
-        store=store, queue=queue, bell=bell, submitter=submitter, runner=runner, workers=workers, depths=depths
+        store=store,
+        queue=queue,
+        bell=bell,
+        submitter=submitter,
+        runner=runner,
+        workers=workers,
+        batches=batch_parts(settings, database, bell, webhooks.wanting),
+        depths=depths,
     )
 
 
@@ -105,6 +114,7 @@ def have_jobs_run(
     lost = parts.runner.lost = LostAttempts(parts.store, holders, ledger)
     parts.runner.runs[JobKind.CHAT] = ChatExecution(arriving, chat, in_background)
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
+    parts.runner.runs[JobKind.BATCH] = batch_execution(parts.batches, settings, holders, parts.bell)
     parts.runner.runs[JobKind.INGEST] = IngestExecution(arriving, knowledge)
     tidying = Tidying(parts.queue, parts.bell, lost, TidyingTerms(every=own.reclaim_every, kept=own.kept))
     tidying.observer = parts.runner.observer
@@ -117,6 +127,7 @@ async def running_jobs(parts: JobParts, tidying: Tidying, *, claims: bool) -> As
     async with AsyncExitStack() as stack:
         if claims:
             await stack.enter_async_context(running(tidying.run()))
+            await stack.enter_async_context(running(parts.batches.sweeper.run()))
             await stack.enter_async_context(running(parts.depths.run(_LOOK_EVERY)))
         await stack.enter_async_context(parts.runner.open())
         yield

@@ -16,4 +16,4 @@ def stores_parts(settings: Settings, channels: Channels, knowledge: Knowledge, v
     """Return the embedding service's documents and files, or what says that there are none."""
     channel = channels.embedding
     files = NoFiles() if channel is None else FilesClient(channel, settings.gateway.knowledge_timeout)
-    return StoresParts(Stores(knowledge, files), SearchLife(visits, knowledge))
+    return StoresParts(Stores(knowledge, files, channel is not None), SearchLife(visits, knowledge))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock_common.sql.schema import Schema
+from penstock_gateway.adapters.sql.batches.schema import BATCHES
 from penstock_gateway.adapters.sql.budgets.schema import BUDGETS
 from penstock_gateway.adapters.sql.feedback.schema import FEEDBACK
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
@@ -18,5 +19,5 @@ GATEWAY = Schema(
     # Alembic's own name: databases had this schema before there were others.
     version_table="alembic_version",
 )
-SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS, JOBS)
+SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS, JOBS, BATCHES)
 """All that a gateway keeps."""

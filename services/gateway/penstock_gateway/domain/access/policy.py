@@ -57,6 +57,8 @@ _OPERATE = Policy.any_of(KeyScope.OPERATOR)
 _SEARCH_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 _LOOK_INTO_STORES = Policy.any_of(KeyScope.READ, KeyScope.ADMIN)
 _CHANGE_STORES = Policy.any_of(KeyScope.ADMIN)
+_LOOK_AT_KEPT = Policy.any_of(KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN)
+_CHANGE_KEPT = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 
 
 def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
@@ -214,11 +216,16 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         "GET /v1/organization/usage/completions": _LOOK,
         "GET /v1/organization/usage/embeddings": _LOOK,
         "GET /v1/organization/costs": _LOOK,
-        "POST /v1/files": _CHANGE_STORES,
-        "GET /v1/files": _CHANGE_STORES,
-        "GET /v1/files/{file}": _CHANGE_STORES,
-        "DELETE /v1/files/{file}": _CHANGE_STORES,
-        "GET /v1/files/{file}/content": _CHANGE_STORES,
+        # What of them is for vector stores asks for ADMIN.
+        "POST /v1/files": _CHANGE_KEPT,
+        "GET /v1/files": _LOOK_AT_KEPT,
+        "GET /v1/files/{file}": _LOOK_AT_KEPT,
+        "DELETE /v1/files/{file}": _CHANGE_KEPT,
+        "GET /v1/files/{file}/content": _LOOK_AT_KEPT,
+        "POST /v1/batches": INFERENCE,
+        "GET /v1/batches": _LOOK_AT_KEPT,
+        "GET /v1/batches/{batch}": _LOOK_AT_KEPT,
+        "POST /v1/batches/{batch}/cancel": _CHANGE_KEPT,
         "POST /v1/vector_stores": _CHANGE_STORES,
         "GET /v1/vector_stores": _LOOK_INTO_STORES,
         "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from penstock_gateway.domain.jobs.job import Job
+from penstock_gateway.domain.jobs.job import Job, JobKind
 from penstock_gateway.domain.jobs.ports import Tell
 from penstock_gateway.domain.webhooks.delivery import Delivery, message
 
@@ -19,7 +19,8 @@ def telling(wanting: Wanting) -> Tell:
 
     def tell(job: Job, now: datetime) -> Sequence[Delivery]:
         # A batch has one message, and not one for each of its lines.
-        unasked = () if job.batch else wanting(job.tenant, _type_of(job))
+        is_of_batch = job.batch or job.kind is JobKind.BATCH
+        unasked = () if is_of_batch else wanting(job.tenant, _type_of(job))
         return [_message(job, webhook, now) for webhook in dict.fromkeys((job.webhook, *unasked)) if webhook]
 
     return tell

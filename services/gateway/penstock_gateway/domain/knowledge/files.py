@@ -57,3 +57,5 @@ class Stores(NamedTuple):
 
     knowledge: Knowledge
     files: UploadedFiles
+    has_files: bool = True
+    """Whether there is a service that keeps them; without, ``files`` says so to whoever asks."""

@@ -171,6 +171,12 @@ class Connection(asyncio.Protocol):
         self._asked_at = self.shared.now
         self.expires_at = self._asked_at + self.shared.limits.body_seconds
 
+    def expect_more(self) -> None:
+        """Let more of the running request's body come: the time for it counts from when it was first asked for."""
+        self._resume_reading()
+        # The next tick finds how long that still is.
+        self.expires_at = self.shared.now
+
     def send(self, data: bytes) -> None:
         """Send at once, or nothing if the client has left."""
         if not self.is_lost:
@@ -274,7 +280,7 @@ class Connection(asyncio.Protocol):
     # Room on both ways.
 
     def _bound_unwanted(self, request: HttpRequest) -> None:
-        if request.received_bytes > self.shared.limits.max_unwanted_bytes:
+        if request.unread_bytes > self.shared.limits.max_unwanted_bytes:
             self._pause_reading()
 
     def _pause_reading(self) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import NoReturn, Protocol
 
 from penstock_common.errors import PenstockError
-from penstock_gateway.surfaces.http1.failures import BodyTooLarge
+from penstock_gateway.surfaces.http1.failures import BodyTooLarge, UnsupportedEncoding
 from penstock_gateway.surfaces.http1.inflating import INFLATED_PIECE_BYTES, inflated_pieces
 from penstock_gateway.surfaces.http1.lines import CHUNKED_LINE, CLOSE_LINE, STATUS_LINES
 
@@ -21,6 +21,10 @@ class Sender(Protocol):
 
     def expect_body(self) -> None:
         """Let the rest of the running request's body come."""
+        ...
+
+    def expect_more(self) -> None:
+        """Let more of a body come that was asked for before; its time goes on."""
         ...
 
     def peer(self) -> str:
@@ -47,7 +51,7 @@ class HttpRequest:
     """
 
     __slots__ = (
-        "_failure", "_is_given_up", "_max_body_bytes", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
+        "_failure", "_is_given_up", "_is_streamed", "_max_body_bytes", "_passed", "_received", "_room", "_sender", "_waiting", "announced_bytes", "deployment",
         "expects_continue", "headers", "is_complete", "keeps_alive", "method", "path", "takes_chunks",
         "target",
     )  # fmt: skip
@@ -77,6 +81,8 @@ class HttpRequest:
         self._received: bytes | bytearray = b""
         self._failure: PenstockError | None = None
         self._is_given_up = False
+        self._is_streamed = False
+        self._passed = 0
         self._waiting: asyncio.Future[None] | None = None
 
     async def body(self, room: Room | None = None) -> bytes:
@@ -124,6 +130,39 @@ class HttpRequest:
                 piece = await asyncio.to_thread(next, inflating, None)
         return b"".join(pieces)
 
+    async def pieces(self, most_bytes: int) -> AsyncGenerator[bytes]:
+        """Yield the body as it comes, once, in place of ``body``: at most ``most_bytes``, and not compressed.
+
+        The client waits while nobody asks for the next piece, so that little of it is ever here.
+
+        Raises:
+            BodyTooLarge, BodyTooSlow, UnsupportedEncoding, InvalidRequest: if it cannot be had.
+        """
+        if self.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedEncoding("A body that is streamed must not be compressed.")
+        self._max_body_bytes = most_bytes
+        if self.announced_bytes > most_bytes:
+            raise self._too_large()
+        self._is_streamed = True
+        is_first = True
+        while True:
+            if self._failure is not None:
+                self._raise(self._failure)
+            received, self._received = self._received, b""
+            if received:
+                self._passed += len(received)
+                yield bytes(received)
+            elif self.is_complete:
+                return
+            else:
+                self._waiting = asyncio.get_running_loop().create_future()
+                if is_first:
+                    self._sender.expect_body()
+                else:
+                    self._sender.expect_more()
+                is_first = False
+                await self._waiting
+
     def peer(self) -> str:
         """Return the address at the connection's other end; empty on a unix socket."""
         return self._sender.peer()
@@ -136,6 +175,11 @@ class HttpRequest:
     @property
     def received_bytes(self) -> int:
         """How much of the body has come."""
+        return self._passed + len(self._received)
+
+    @property
+    def unread_bytes(self) -> int:
+        """How much of what has come nobody has taken."""
         return len(self._received)
 
     def take(self, piece: bytes) -> None:
@@ -149,6 +193,12 @@ class HttpRequest:
             self._received += piece
         else:
             self._received += piece
+        if self._is_streamed:
+            if self.received_bytes > self._max_body_bytes:
+                self.fail(self._too_large())
+            else:
+                self._wake()
+            return
         size = len(self._received)
         if size > FREE_BYTES or size > self._max_body_bytes:
             self._find_room(size)
@@ -269,10 +319,13 @@ class HttpResponse:
         self._receiver.send(b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), sent))
         self._receiver.answered()
 
-    def begin(self, status: int, lines: bytes) -> None:
-        """Decide the head of an answer whose length is not known yet."""
+    def begin(self, status: int, lines: bytes, length: int | None = None) -> None:
+        """Decide the head of an answer that comes in pieces; ``length`` is that of all of them, where it is known yet."""
         self.is_begun = True
         request = self._request
+        if length is not None:
+            self._head = b"%bcontent-length: %d\r\n\r\n" % (self._head_of(status, lines), length)
+            return
         if not request.takes_chunks:
             request.keeps_alive = False
         self._is_chunked = request.takes_chunks and request.method != "HEAD"

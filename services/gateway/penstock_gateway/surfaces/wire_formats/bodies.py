@@ -20,8 +20,6 @@ ReadT = TypeVar("ReadT")
 LARGE_BYTES = 256 * 1024
 # One character beyond the basic plane makes four bytes of each of the text's (PEP 393).
 _MOST_BYTES_PER_CHARACTER = 4
-# Itself, and the file in it.
-_COPIES_OF_A_FORM = 2
 
 
 def _naming(model: str, parse: Callable[[bytes], ReadT]) -> Callable[[bytes], ReadT]:
@@ -55,18 +53,6 @@ class Bodies(msgspec.Struct, frozen=True):
         if not body.isascii():
             place.hold(_MOST_BYTES_PER_CHARACTER * len(body))
         return await asyncio.get_running_loop().run_in_executor(self.readers, self._read, body, parse)
-
-    async def read_form(self, request: HttpRequest, place: Place, parse: Callable[[bytes, str], ReadT]) -> ReadT:
-        """Return what ``parse`` makes of a form's bytes and its content type; the place holds them, and what is made of them.
-
-        Raises:
-            PenstockError: if it cannot be had, or is not what ``parse`` reads.
-        """
-        body, content_type = await request.body(place), request.headers.get("content-type", "")
-        if len(body) <= LARGE_BYTES:
-            return parse(body, content_type)
-        place.hold(_COPIES_OF_A_FORM * len(body))
-        return await asyncio.get_running_loop().run_in_executor(self.readers, parse, body, content_type)
 
     def _read(self, body: bytes, parse: Callable[[bytes], ReadT]) -> ReadT:
         self.bounds.check(body)

@@ -6,9 +6,9 @@ module of its name; what serves it knows no format.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -20,6 +20,7 @@ from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.batches.desk import BatchDesk
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
@@ -190,11 +191,10 @@ class StoresAnswer(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class StoresAction:
-    """What is done at a method and path. ``parse`` takes a JSON body; ``parse_form`` the bytes of a form and its content type."""
+    """What is done at a method and path. ``parse`` takes a JSON body."""
 
     run: Callable[[Stores, StoresCall], Awaitable[StoresAnswer]]
     parse: Callable[[bytes], Any] | None = None
-    parse_form: Callable[[bytes, str], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +219,63 @@ class StoresFormat:
     """Returns the error that tells a caller of the format of an error."""
 
 
+class FormBody(Protocol):
+    """A form that is still coming."""
+
+    content_type: str
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the form's bytes as they come, once; no more of them are in memory than were not asked for yet."""
+        ...
+
+    def hold(self, size_bytes: int) -> None:
+        """Say how much of it is kept in memory; raises PenstockError where there is no room for that."""
+        ...
+
+
+class KeptParts(NamedTuple):
+    """What files and batches are kept in."""
+
+    desk: BatchDesk
+    stores: Stores
+
+
+class KeptCall(StoresCall, frozen=True, kw_only=True):
+    """A request about files or batches, read."""
+
+    request_id: str
+    traceparent: str
+
+
+class StreamedAnswer(msgspec.Struct, frozen=True):
+    """An answer's pieces, their length in all, and the lines that say what it is."""
+
+    pieces: AsyncGenerator[bytes]
+    length: int
+    lines: bytes
+
+
+KeptAnswer = StoresAnswer | StreamedAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAction:
+    """What is done at a method and path. ``parse`` takes a JSON body; with ``takes_form`` the call's body is a ``FormBody``."""
+
+    run: Callable[[KeptParts, KeptCall], Awaitable[KeptAnswer]]
+    parse: Callable[[bytes], Any] | None = None
+    takes_form: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFormat:
+    """Keeps files, and batches that read and write them. ``actions`` by method and path."""
+
+    family: Family
+    path: str
+    actions: Mapping[str, KeptAction]
+
+
 UsageAction = Callable[[UsageReading, Actor, str], Awaitable[bytes]]
 """Takes who asks and the query of the request; returns the answer's JSON."""
 
@@ -232,4 +289,4 @@ class UsageFormat:
     actions: Mapping[str, UsageAction]
 
 
-Format = GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat | UsageFormat
+Format = GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat | KeptFormat | UsageFormat

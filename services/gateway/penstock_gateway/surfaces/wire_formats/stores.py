@@ -81,15 +81,22 @@ class StoresServer:
     async def _read(self, request: HttpRequest, place: Place, action: StoresAction) -> Any:
         if action.parse is not None:
             return await self._bodies.read(request, place, action.parse)
-        if action.parse_form is not None:
-            return await self._bodies.read_form(request, place, action.parse_form)
         return None
 
 
 def _call(place: Place, request: HttpRequest, path: str, body: Any) -> StoresCall:
+    return StoresCall(caller=place.caller, names=names_in(request, path), query=query_of(request), body=body)
+
+
+def names_in(request: HttpRequest, path: str) -> dict[str, str]:
+    """Return the names that the path of a request has where ``path`` has braces."""
     match = re.fullmatch(_NAME.sub(r"(?P<\1>[^/]+)", path), request.path)
-    query = request.target.partition(b"#")[0].partition(b"?")[2].decode("ascii", "replace")
-    return StoresCall(caller=place.caller, names={} if match is None else match.groupdict(), query=query, body=body)
+    return {} if match is None else match.groupdict()
+
+
+def query_of(request: HttpRequest) -> str:
+    """Return the query of a request."""
+    return request.target.partition(b"#")[0].partition(b"?")[2].decode("ascii", "replace")
 
 
 def _head_of(exchange: SearchExchange) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
+from penstock_gateway.domain.batches.desk import BatchDesk
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -26,11 +27,14 @@ from penstock_gateway.surfaces.wire_formats.format import (
     Family,
     Format,
     GenerationFormat,
+    KeptFormat,
+    KeptParts,
     StoresFormat,
     UsageFormat,
 )
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
+from penstock_gateway.surfaces.wire_formats.kept import KeptServer
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
@@ -57,6 +61,7 @@ class WireFormatsParts:
     embeddings: EmbeddingLife
     models: ModelDirectory
     stores: StoresParts
+    desk: BatchDesk
     usage: UsageReading
     observer: Observer
     timing: StreamTiming
@@ -138,6 +143,10 @@ class WireFormats:
         elif isinstance(wire_format, StoresFormat):
             stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
             for method, template, serve in stores.routes():
+                routes.add(method, template, family, serve)
+        elif isinstance(wire_format, KeptFormat):
+            kept = KeptServer(wire_format, KeptParts(parts.desk, parts.stores.stores), parts.bodies)
+            for method, template, serve in kept.routes():
                 routes.add(method, template, family, serve)
         elif isinstance(wire_format, UsageFormat):
             usage = UsageServer(wire_format, parts.usage, parts.reception)

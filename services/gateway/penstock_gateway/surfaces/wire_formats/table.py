@@ -5,9 +5,11 @@ from __future__ import annotations
 from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
 from penstock_gateway.surfaces.wire_formats.format import Family, Format
 from penstock_gateway.surfaces.wire_formats.openai import (
+    batches,
     chat,
     completions,
     embeddings,
+    files,
     models,
     organization,
     vector_stores,
@@ -20,6 +22,8 @@ FORMATS: tuple[Format, ...] = (
     embeddings.FORMAT,
     models.FORMAT,
     vector_stores.FORMAT,
+    files.FORMAT,
+    batches.FORMAT,
     organization.FORMAT,
     messages.FORMAT,
     count_tokens.FORMAT,

@@ -1,14 +1,12 @@
-"""``/v1/vector_stores`` and ``/v1/files``: documents, in the words of OpenAI's vector stores."""
+"""``/v1/vector_stores``: documents, in the words of OpenAI's vector stores."""
 
 from __future__ import annotations
 
 from penstock_gateway.surfaces.wire_formats.format import StoresAction, StoresFormat, StoresSearch
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, search, stores, uploads
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, search, stores
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import answering, in_openais_words
-from penstock_gateway.surfaces.wire_formats.openai.vector_stores.form import read_upload
 
-_FILES = "/v1/files"
 _STORES = "/v1/vector_stores"
 _STORE = f"{_STORES}/{{store}}"
 _FILE = f"{_STORE}/files/{{file}}"
@@ -22,11 +20,6 @@ FORMAT = StoresFormat(
     ),
     in_its_words=in_openais_words,
     actions={
-        f"POST {_FILES}": StoresAction(answering(uploads.upload), parse_form=read_upload),
-        f"GET {_FILES}": StoresAction(answering(uploads.list_all)),
-        f"GET {_FILES}/{{file}}": StoresAction(answering(uploads.get)),
-        f"DELETE {_FILES}/{{file}}": StoresAction(answering(uploads.delete)),
-        f"GET {_FILES}/{{file}}/content": StoresAction(uploads.content),
         f"POST {_STORES}": StoresAction(answering(stores.create), stores.parse_creation),
         f"GET {_STORES}": StoresAction(answering(stores.list_all)),
         f"GET {_STORE}": StoresAction(answering(stores.get)),

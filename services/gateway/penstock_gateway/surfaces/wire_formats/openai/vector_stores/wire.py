@@ -172,7 +172,7 @@ class FileObject(msgspec.Struct, kw_only=True):
     object: str = "file"
     bytes: int
     created_at: int
-    expires_at: None = None
+    expires_at: int | None = None
     filename: str
     purpose: str
     status: str = "processed"

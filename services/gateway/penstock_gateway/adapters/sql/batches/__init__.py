@@ -1,0 +1,1 @@
+"""Batches in SQL, and the files that they read and write."""

@@ -1,0 +1,106 @@
+"""The jobs of a batch's lines, many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from penstock_common.priority import Priority
+from penstock_gateway.adapters.sql.jobs.database import JobDatabase
+from penstock_gateway.adapters.sql.jobs.ending import end_one
+from penstock_gateway.adapters.sql.jobs.events import add_events
+from penstock_gateway.adapters.sql.jobs.lanes import add_lanes
+from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of, values_of
+from penstock_gateway.adapters.sql.jobs.tables import contents, jobs
+from penstock_gateway.domain.batches.ports import LineCounts, LineJob
+from penstock_gateway.domain.jobs.events import Redriven
+from penstock_gateway.domain.jobs.job import JobEnd, JobState, NewJob
+from penstock_gateway.domain.jobs.lanes import LaneName
+
+_JOB = jobs.c
+_OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
+
+
+async def keep_jobs(connection: AsyncConnection, database: JobDatabase, new: Sequence[NewJob]) -> None:
+    """Keep new jobs that wait, with what they ask."""
+    seal = database.sealer.seal
+    orders = [
+        {"job": one.job.id, "part": ORDER, "sealed": seal(one.job.tenant, place_of(one.job.id, ORDER), one.order)}
+        for one in new
+    ]
+    await connection.execute(insert(jobs), [values_of(one) for one in new])
+    await connection.execute(insert(contents), orders)
+    await add_lanes(connection, database, {LaneName(one.job.tenant, one.job.priority, one.job.target) for one in new})
+
+
+async def counts_of_lines(connection: AsyncConnection, batch_id: str) -> LineCounts:
+    """Return how the jobs of a batch's lines stand."""
+    query = select(_JOB.state, func.count()).where(_JOB.batch == batch_id).group_by(_JOB.state)
+    counts: dict[str, int] = {row[0]: row[1] for row in (await connection.execute(query)).all()}
+    waiting = sum(counts.get(state, 0) for state in _OPEN)
+    succeeded = counts.get(JobState.SUCCEEDED.value, 0)
+    return LineCounts(waiting, succeeded, sum(counts.values()) - waiting - succeeded)
+
+
+async def end_waiting_lines(
+    connection: AsyncConnection, database: JobDatabase, batch_id: str, now: datetime, limit: int
+) -> int:
+    """Cancel at most so many of a batch's jobs that wait, and ask all that run to end; return how many waited."""
+    runs = (_JOB.batch == batch_id, _JOB.state == JobState.RUNNING.value)
+    await connection.execute(update(jobs).where(*runs).values(cancels=True))
+    waits = (_JOB.batch == batch_id, _JOB.state == JobState.QUEUED.value)
+    query = select(_JOB.id).where(*waits).limit(limit).with_for_update(skip_locked=True)
+    ids = (await connection.execute(query)).scalars().all()
+    cancelled = JobEnd(state=JobState.CANCELLED)
+    for job_id in ids:
+        await end_one(connection, database, (_JOB.id == job_id, *waits), cancelled, now)
+    return len(ids)
+
+
+async def jobs_of_lines(
+    connection: AsyncConnection, database: JobDatabase, batch_id: str, lines: tuple[int, int]
+) -> list[LineJob]:
+    """Return the jobs of lines, with what came of them."""
+    of_job = (contents.c.job == _JOB.id) & (contents.c.part == RESULT)
+    query = (
+        select(*_JOB, contents.c.sealed)
+        .select_from(jobs.outerjoin(contents, of_job))
+        .where(_JOB.batch == batch_id, _JOB.line.between(*lines))
+        .order_by(_JOB.line)
+    )
+    rows: Sequence[Any] = (await connection.execute(query)).all()
+    opened = database.sealer.open
+    return [
+        LineJob(job_of(row), None if row.sealed is None else opened(row.tenant, place_of(row.id, RESULT), row.sealed))
+        for row in rows
+    ]
+
+
+async def let_results_go(connection: AsyncConnection, batch_id: str, now: datetime) -> None:
+    """Have nothing be kept of what a batch's jobs asked and answered: its files say so."""
+    await connection.execute(update(jobs).where(_JOB.batch == batch_id).values(result_expires_ms=ms_of(now)))
+
+
+async def wake(connection: AsyncConnection, database: JobDatabase, job_id: str, now: datetime) -> None:
+    """Have a job that has ended go on, with all attempts before it, for as long as it had in the beginning."""
+    has_ended = _JOB.state.not_in(_OPEN)
+    values = {
+        "state": JobState.QUEUED.value,
+        "due_ms": ms_of(now),
+        "deadline_ms": ms_of(now) + (_JOB.deadline_ms - _JOB.created_ms),
+        "attempts": 0,
+        "ended_ms": None,
+        "result_expires_ms": None,
+        "cancels": False,
+        "last_event": _JOB.last_event + 1,
+        **error_values(None),
+    }
+    again = update(jobs).where(_JOB.id == job_id, has_ended).values(values).returning(*_JOB)
+    row = (await connection.execute(again)).first()
+    if row is not None:
+        await add_events(connection, database, row, (Redriven(),), ms_of(now))
+        await add_lanes(connection, database, {LaneName(row.tenant, Priority(row.priority), row.target)})

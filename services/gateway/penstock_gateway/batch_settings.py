@@ -1,0 +1,67 @@
+"""Batches, as the configuration says them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from penstock_common.configuration import Duration, Section
+from penstock_common.faults import refuse
+from penstock_gateway.domain.batches.desk import MAX_TTL, MIN_TTL, DeskTerms
+from penstock_gateway.domain.batches.ports import CarryTerms
+
+_DESK, _CARRY = DeskTerms(), CarryTerms()
+
+
+class BatchSettings(Section):
+    """Files of requests that are answered by files ([batches](batches.md)); they are run as `jobs`."""
+
+    max_file_bytes: Annotated[int, Field(ge=1)] = _DESK.max_file_bytes
+    """Of one file; the edge's `--max-upload-bytes` bounds the form around it."""
+    max_lines: Annotated[int, Field(ge=1)] = _CARRY.max_lines
+    """Requests of one batch."""
+    max_stored_bytes: Annotated[int, Field(ge=1)] = _DESK.max_stored_bytes
+    """All files of one tenant's batches; then no more are taken in."""
+    max_open: Annotated[int, Field(ge=1)] = _DESK.max_open
+    """Batches of one tenant that have not ended; then no more are begun."""
+    max_waiting: Annotated[int, Field(ge=1)] = _CARRY.max_waiting
+    """Requests of one batch that wait as jobs; further lines are read once some have ended."""
+    file_ttl: Duration = _DESK.file_ttl
+    """How long an uploaded file is kept that says nothing, 1h to 30d."""
+    poll: Duration = _CARRY.poll
+    """Between two looks at how a batch's jobs stand; longer for large ones, 15s at most."""
+    sweep_every: Duration = timedelta(minutes=1)
+    """Between two looks for files that have expired, and for batches that nobody carries on."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if not MIN_TTL <= self.file_ttl <= MAX_TTL:
+            refuse([(("file_ttl",), "1h to 30d is expected")])
+        refuse(
+            ((name,), "it must be longer than nothing")
+            for name in ("poll", "sweep_every")
+            if getattr(self, name) <= timedelta()
+        )
+        return self
+
+    def desk(self, *, enabled: bool) -> DeskTerms:
+        """Return the bounds of what is kept."""
+        return DeskTerms(
+            enabled=enabled,
+            max_file_bytes=self.max_file_bytes,
+            max_stored_bytes=self.max_stored_bytes,
+            max_open=self.max_open,
+            file_ttl=self.file_ttl,
+        )
+
+    def carrying(self, max_line_bytes: int, max_attempts: int) -> CarryTerms:
+        """Return how batches are carried on, of lines no longer than other bodies."""
+        return CarryTerms(
+            max_lines=self.max_lines,
+            max_line_bytes=max_line_bytes,
+            max_waiting=self.max_waiting,
+            max_attempts=max_attempts,
+            poll=self.poll,
+        )

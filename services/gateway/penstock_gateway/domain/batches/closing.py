@@ -1,0 +1,198 @@
+"""Writes the files of a batch all of whose jobs have ended: each line's answer in one of two, and in one alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import msgspec
+
+from penstock_common.errors import InternalError, PenstockError
+from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
+from penstock_gateway.domain.batches.files import OUTPUT, FileStore, FileWriter, KeptFile, new_file_id
+from penstock_gateway.domain.batches.lines import Line, LineRefused, asked_in
+from penstock_gateway.domain.batches.ports import BatchStore, Conclusion, LineFormats, LineJob, Told
+from penstock_gateway.domain.jobs.job import Job, JobState
+from penstock_gateway.domain.jobs.orders import UnknownForm
+from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult, result_of
+
+_LINES_AT_ONCE = 50
+_ID_BYTES = 16
+_OK = 200
+_encode = msgspec.json.Encoder().encode
+CANCELLED, EXPIRED = "batch_cancelled", "batch_expired"
+_TEXTS = {
+    CANCELLED: "This request was not executed: its batch was cancelled.",
+    EXPIRED: "This request could not be executed before its batch expired.",
+}
+
+
+class _Response(msgspec.Struct):
+    status_code: int
+    request_id: str
+    body: msgspec.Raw
+
+
+class _NotExecuted(msgspec.Struct):
+    code: str
+    message: str
+
+
+class _Answered(msgspec.Struct):
+    id: str
+    custom_id: str
+    response: _Response | None
+    error: _NotExecuted | None
+
+
+class Closing:
+    """Writes the files of batches."""
+
+    def __init__(self, store: BatchStore, files: FileStore, formats: LineFormats) -> None:
+        self._store = store
+        self._files = files
+        self._formats = formats
+
+    async def written(self, batch: Batch, lines: AsyncIterator[Line], now: datetime) -> Conclusion:
+        """Return how the batch ends, its files written and not published."""
+        await self._store.clear_files(batch)
+        tally = _Tally(batch, self._writer(batch, "output", now), self._writer(batch, "error", now))
+        window: list[Line] = []
+        async for line in lines:
+            window.append(line)
+            if len(window) == _LINES_AT_ONCE:
+                await self._write(batch, window, tally)
+                window.clear()
+        if window:
+            await self._write(batch, window, tally)
+        return Conclusion(
+            state=tally.end,
+            completed=tally.completed,
+            failed=tally.failed,
+            tokens=tally.tokens,
+            output=await _whole(tally.output),
+            errors=await _whole(tally.errors),
+        )
+
+    async def _write(self, batch: Batch, lines: list[Line], tally: _Tally) -> None:
+        jobs = {one.job.line: one for one in await self._store.jobs(batch, lines[0].number, lines[-1].number)}
+        for line in lines:
+            await self._write_line(batch, line, jobs.get(line.number), tally)
+
+    async def _write_line(self, batch: Batch, line: Line, found: LineJob | None, tally: _Tally) -> None:
+        try:
+            asked = asked_in(line, batch.endpoint)
+        except LineRefused:
+            # It was as expected when the batch began, and its file is what it was.
+            raise InternalError from None
+        job = None if found is None else found.job
+        answered = _Answered(_id_of(batch, line, job), asked.custom_id, None, None)
+        told = self._told(batch, asked.body, found, tally)
+        if isinstance(told, Told):
+            request_id = answered.id if job is None else job.request_id
+            answered.response = _Response(told.status, request_id, msgspec.Raw(told.body))
+        else:
+            answered.error = _NotExecuted(told, _TEXTS[told])
+            tally.is_cut = tally.is_cut or told == EXPIRED
+        is_good = isinstance(told, Told) and told.status == _OK
+        await tally.count(_encode(answered) + b"\n", is_good=is_good)
+
+    def _told(self, batch: Batch, body: bytes, found: LineJob | None, tally: _Tally) -> Told | str:
+        """Return what a line is answered, or the code that says why it was not executed."""
+        endpoint, formats = batch.endpoint, self._formats
+        if found is None:
+            return self._unasked(batch, body)
+        job = found.job
+        if job.state is JobState.SUCCEEDED and found.result is not None:
+            try:
+                result = result_of(job.kind, found.result)
+            except UnknownForm:
+                return formats.refusal(endpoint, InternalError())
+            tally.tokens = tally.tokens.plus(tokens_of(result))
+            return Told(_OK, formats.answer(endpoint, body, job, result))
+        if job.state is JobState.CANCELLED:
+            return CANCELLED
+        if job.state is JobState.EXPIRED or job.error is None:
+            return EXPIRED
+        return formats.refusal(endpoint, formats.error_of(job.error))
+
+    def _unasked(self, batch: Batch, body: bytes) -> Told | str:
+        """Return what a line is answered that became no job: it was refused, or was not read any more."""
+        try:
+            self._formats.read(batch.endpoint, body)
+        except PenstockError as error:
+            return self._formats.refusal(batch.endpoint, error)
+        if batch.cancelling_at is not None:
+            return CANCELLED
+        if batch.halted is not None:
+            return self._formats.refusal(batch.endpoint, self._formats.error_of(batch.halted))
+        return EXPIRED
+
+    def _writer(self, batch: Batch, kind: str, now: datetime) -> FileWriter:
+        file = KeptFile(
+            id=new_file_id(now),
+            tenant=batch.tenant,
+            key_id=batch.key_id,
+            purpose=OUTPUT,
+            filename=f"{batch.id}_{kind}.jsonl",
+            created_at=now,
+            expires_at=None if batch.output_ttl is None else now + batch.output_ttl,
+            batch=batch.id,
+        )
+        return FileWriter(self._files, file)
+
+
+class _Tally:
+    """What was written so far."""
+
+    def __init__(self, batch: Batch, output: FileWriter, errors: FileWriter) -> None:
+        self.output = output
+        self.errors = errors
+        self.completed = 0
+        self.failed = 0
+        self.tokens = Tokens()
+        self.is_cut = False
+        """Whether some line was not done before the end of the window."""
+        self._batch = batch
+
+    @property
+    def end(self) -> BatchState:
+        """How the batch ends."""
+        if self._batch.cancelling_at is not None:
+            return BatchState.CANCELLED
+        return BatchState.EXPIRED if self.is_cut else BatchState.COMPLETED
+
+    async def count(self, content: bytes, *, is_good: bool) -> None:
+        """Write a line's answer."""
+        if is_good:
+            self.completed += 1
+            await self.output.write(content)
+        else:
+            self.failed += 1
+            await self.errors.write(content)
+
+
+def tokens_of(result: AnyResult) -> Tokens:
+    """Return what an answer used."""
+    if isinstance(result, EmbeddingResult):
+        return Tokens(input=result.input_tokens)
+    used = result.usage if isinstance(result, ChatResult) else None
+    if used is None:
+        return Tokens()
+    return Tokens(
+        input=used.input_tokens,
+        cached=used.cached_input_tokens,
+        output=used.output_tokens,
+        reasoning=used.reasoning_tokens,
+    )
+
+
+def _id_of(batch: Batch, line: Line, job: Job | None) -> str:
+    text = f"{batch.id}/{line.number}" if job is None else job.id
+    return f"batch_req_{hashlib.blake2b(text.encode(), digest_size=_ID_BYTES).hexdigest()}"
+
+
+async def _whole(writer: FileWriter) -> tuple[KeptFile, int] | None:
+    await writer.close()
+    return (writer.file, writer.size_bytes) if writer.size_bytes else None
