@@ -62,6 +62,7 @@ class Document(BaseModel):
     oidc: Any = None
     feedback: Any = None
     jobs: Any = None
+    idempotency: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

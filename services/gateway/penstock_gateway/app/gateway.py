@@ -53,6 +53,7 @@ from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
+from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -62,6 +63,7 @@ from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
+from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
@@ -122,6 +124,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=wire_formats,
+        idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
@@ -153,6 +156,7 @@ def _wire_formats(
             stores=stores,
             usage=usage,
             observer=parts.observer,
+            idempotency=IdempotentRoutes(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
             timing=StreamTiming(own.hold_back, own.keep_alive),
             started_at=int(time.time()),
         )

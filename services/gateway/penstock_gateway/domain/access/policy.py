@@ -17,7 +17,7 @@ class Policy:
     narrowest: KeyScope
     sufficient: frozenset[KeyScope]
     takes_idempotency_key: bool = False
-    """Whether the header `idempotency-key` is honoured, and not refused."""
+    """Whether the header `idempotency-key` counts: all but what looks, and may be repeated anyway."""
 
     @classmethod
     def any_of(cls, *scopes: KeyScope) -> Policy:
@@ -45,7 +45,7 @@ def _lacking(scope: KeyScope, scopes: frozenset[KeyScope]) -> str:
 
 _FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
-_GIVE = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR), takes_idempotency_key=True)
+_GIVE = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR)
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
@@ -55,8 +55,21 @@ _LOOK_INTO_STORES = Policy.any_of(KeyScope.READ, KeyScope.ADMIN)
 _CHANGE_STORES = Policy.any_of(KeyScope.ADMIN)
 
 
+# What RPCs begin with that look, and change nothing.
+_LOOKS = ("Get", "List", "Diff", "Render", "Query", "Summarize", "Explain", "Watch")
+_REPEATABLE = ("GET ", *_LOOKS)
+
+
 def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
-    return {f"/penstock.gateway.v1.{service}/{method}": policy for method, policy in policies.items()}
+    return {f"/penstock.gateway.v1.{service}/{method}": policy for method, policy in _with_keys(policies).items()}
+
+
+def _with_keys(policies: Mapping[str, Policy]) -> dict[str, Policy]:
+    """Return the policies, all of which take an idempotency key but those of what looks."""
+    return {
+        name: policy if name.startswith(_REPEATABLE) else replace(policy, takes_idempotency_key=True)
+        for name, policy in policies.items()
+    }
 
 
 # RPCs by their path, routes of the wire formats by method and path. Health and reflection ask for no key.
@@ -176,37 +189,41 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             RebuildCounters=_OPERATE,
             ListPriceRevisions=_OPERATE,
         ),
-        "POST /v1/chat/completions": INFERENCE,
-        "POST /v1/messages": INFERENCE,
-        "POST /v1/messages/count_tokens": INFERENCE,
-        "POST /v1/completions": INFERENCE,
-        "POST /v1/embeddings": INFERENCE,
-        "GET /v1/models": INFERENCE,
-        "GET /v1/models/{id}": INFERENCE,
-        "GET /v1/organization/usage/completions": _LOOK,
-        "GET /v1/organization/usage/embeddings": _LOOK,
-        "GET /v1/organization/costs": _LOOK,
-        "POST /v1/files": _CHANGE_STORES,
-        "GET /v1/files": _CHANGE_STORES,
-        "GET /v1/files/{file}": _CHANGE_STORES,
-        "DELETE /v1/files/{file}": _CHANGE_STORES,
-        "GET /v1/files/{file}/content": _CHANGE_STORES,
-        "POST /v1/vector_stores": _CHANGE_STORES,
-        "GET /v1/vector_stores": _LOOK_INTO_STORES,
-        "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}": _CHANGE_STORES,
-        "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
-        "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
-        "POST /v1/vector_stores/{store}/files": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/files": _LOOK_INTO_STORES,
-        "GET /v1/vector_stores/{store}/files/{file}": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
-        "DELETE /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/files/{file}/content": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}/file_batches": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/file_batches/{batch}": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}/file_batches/{batch}/cancel": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/file_batches/{batch}/files": _LOOK_INTO_STORES,
+        **_with_keys(
+            {
+                "POST /v1/chat/completions": INFERENCE,
+                "POST /v1/messages": INFERENCE,
+                "POST /v1/messages/count_tokens": INFERENCE,
+                "POST /v1/completions": INFERENCE,
+                "POST /v1/embeddings": INFERENCE,
+                "GET /v1/models": INFERENCE,
+                "GET /v1/models/{id}": INFERENCE,
+                "GET /v1/organization/usage/completions": _LOOK,
+                "GET /v1/organization/usage/embeddings": _LOOK,
+                "GET /v1/organization/costs": _LOOK,
+                "POST /v1/files": _CHANGE_STORES,
+                "GET /v1/files": _CHANGE_STORES,
+                "GET /v1/files/{file}": _CHANGE_STORES,
+                "DELETE /v1/files/{file}": _CHANGE_STORES,
+                "GET /v1/files/{file}/content": _CHANGE_STORES,
+                "POST /v1/vector_stores": _CHANGE_STORES,
+                "GET /v1/vector_stores": _LOOK_INTO_STORES,
+                "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}": _CHANGE_STORES,
+                "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
+                "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
+                "POST /v1/vector_stores/{store}/files": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/files": _LOOK_INTO_STORES,
+                "GET /v1/vector_stores/{store}/files/{file}": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+                "DELETE /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/files/{file}/content": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}/file_batches": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/file_batches/{batch}": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}/file_batches/{batch}/cancel": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/file_batches/{batch}/files": _LOOK_INTO_STORES,
+            }
+        ),
     }
 )
 

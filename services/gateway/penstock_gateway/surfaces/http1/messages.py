@@ -124,6 +124,12 @@ class HttpRequest:
                 piece = await asyncio.to_thread(next, inflating, None)
         return b"".join(pieces)
 
+    def put_back(self, body: bytes) -> None:
+        """Have ``body`` return this again: what it has returned once."""
+        self._received = body
+        if "content-encoding" in self.headers:
+            self.headers = {name: value for name, value in self.headers.items() if name != "content-encoding"}
+
     def peer(self) -> str:
         """Return the address at the connection's other end; empty on a unix socket."""
         return self._sender.peer()

@@ -30,6 +30,7 @@ from penstock_gateway.surfaces.wire_formats.format import (
     UsageFormat,
 )
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
+from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
@@ -59,6 +60,7 @@ class WireFormatsParts:
     stores: StoresParts
     usage: UsageReading
     observer: Observer
+    idempotency: IdempotentRoutes
     timing: StreamTiming
     started_at: int
     """Unix seconds; what models report as their creation."""
@@ -127,18 +129,19 @@ class WireFormats:
 
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
+        once = parts.idempotency.around
         if isinstance(wire_format, GenerationFormat):
             generation = GenerationServer(wire_format, parts.reception, parts.life, parts.bodies, self._silences)
             routes.add("POST", path, family, generation.serve)
         elif isinstance(wire_format, CountingFormat):
-            routes.add("POST", path, family, CountingServer(wire_format, parts.models, parts.bodies).serve)
+            routes.add("POST", path, family, once(CountingServer(wire_format, parts.models, parts.bodies).serve))
         elif isinstance(wire_format, EmbeddingFormat):
             embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
             routes.add("POST", path, family, embedding.serve)
         elif isinstance(wire_format, StoresFormat):
             stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
             for method, template, serve in stores.routes():
-                routes.add(method, template, family, serve)
+                routes.add(method, template, family, serve if method == "GET" else once(serve))
         elif isinstance(wire_format, UsageFormat):
             usage = UsageServer(wire_format, parts.usage, parts.reception)
             for template, serve in usage.routes():
