@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.jobs import have_jobs_run
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
@@ -31,6 +32,7 @@ from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.app.tokens import tokens_of
 from penstock_gateway.domain.access.authentication import Authenticator
+from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
@@ -90,6 +92,7 @@ async def running(
         for collector in channels.collectors:
             parts.registry.register(collector)
         surfaces = _surfaces(settings, channels, parts)
+        await stack.enter_async_context(parts.jobs.runner.open())
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
@@ -105,10 +108,12 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage = UsageReading(SqlUsage(parts.engine))
+    holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store)
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
-        _reception(settings, keyring, store, parts, (compression, retrieval)),
+        _reception(settings, (keyring, store, holders), parts, (compression, retrieval)),
     )
+    have_jobs_run(parts.jobs, settings, holders, (life, embeddings), parts.in_background)
     stores = stores_parts(settings, channels, knowledge, visits)
     wire_formats = _wire_formats(own, parts, reception, (life, embeddings, models, stores, usage))
     return Surfaces(
@@ -243,12 +248,12 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 def _reception(
     settings: Settings,
-    keyring: Keyring,
-    store: SqlKeyStore,
+    access: tuple[Keyring, SqlKeyStore, Holders],
     parts: Parts,
     input_steps: tuple[ContextCompression, Retrieval],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
+    keyring, store, holders = access
     own, pepper = settings.gateway, keyring.pepper
     compression, retrieval = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
@@ -268,6 +273,7 @@ def _reception(
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
+            holders.take_over(configured.values())
             parts.ladders.take_over(by_name, on_budget)
             take_experiments_over()
             note_prices()

@@ -1,22 +1,42 @@
-"""Jobs' part of the composition: where they are kept, and who accepts them."""
+"""Jobs' part of the composition: where they are kept, who accepts them, and who runs them."""
 
 from __future__ import annotations
 
+import os
+import random
+import secrets
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from penstock_common.background import StartWork
 from penstock_common.key_material import read_key_material
+from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
+from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
+from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
+from penstock_gateway.domain.jobs.job import JobKind
+from penstock_gateway.domain.jobs.lanes import Turns
+from penstock_gateway.domain.jobs.retrying import Backoff
+from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
 from penstock_gateway.domain.jobs.submission import Submitter
 from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.life.chat import ChatLife
+from penstock_gateway.domain.life.door import Capacity, Door
+from penstock_gateway.domain.life.embeddings import EmbeddingLife
+from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.webhooks.endpoint import Endpoint
+from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.settings import Settings
+
+_MOST = 1_000_000_000
+_MOST_HOST = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +47,7 @@ class JobParts:
     queue: SqlJobQueue
     bell: Bell
     submitter: Submitter
+    runner: JobRunner
 
 
 def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], Mapping[str, Endpoint]]) -> JobParts:
@@ -39,4 +60,40 @@ def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], M
     database, bell = JobDatabase(engine, JobSealer(secret), ended_messages), Bell()
     store = SqlJobStore(database)
     submitter = Submitter(store, bell, settings.jobs.usual, endpoints, is_enabled=settings.jobs.enabled)
-    return JobParts(store=store, queue=SqlJobQueue(database), bell=bell, submitter=submitter)
+    queue, turns = SqlJobQueue(database), Turns(settings.jobs.bounds, settings.jobs.patience_of)
+    runner = JobRunner(queue, bell, turns, _runner_terms(settings.jobs), _worker_name())
+    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner)
+
+
+def have_jobs_run(
+    parts: JobParts,
+    settings: Settings,
+    holders: Holders,
+    lives: tuple[ChatLife, EmbeddingLife],
+    in_background: StartWork,
+) -> None:
+    """Say how jobs are run: by the lives that requests have, through a door of their own."""
+    chat, embeddings = lives
+    # How many there are at once is the runner's to say.
+    door = Door(Capacity(requests=_MOST, body_bytes=_MOST, tenant_ratio=1.0, key_ratio=1.0), Refusals(_MOST))
+    traces = TraceStarter(settings.telemetry.sample_ratio, random.Random())  # noqa: S311 - ids, not secrets
+    arriving = Arriving(holders, door, traces, settings.jobs.attempt_timeout)
+    parts.runner.runs[JobKind.CHAT] = ChatExecution(arriving, chat, in_background)
+    parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
+
+
+def _runner_terms(own: JobSettings) -> RunnerTerms:
+    return RunnerTerms(
+        claims=own.run_here,
+        concurrency=own.concurrency,
+        lease=own.lease,
+        heartbeat=own.heartbeat,
+        poll=own.poll,
+        event_interval=own.event_interval,
+        backoff=Backoff(first=own.first_retry, longest=own.longest_retry),
+    )
+
+
+def _worker_name() -> str:
+    """Return a name that no other process has, and that says where to look for it."""
+    return f"{socket.gethostname()[:_MOST_HOST]}-{os.getpid()}-{secrets.token_hex(4)}"

@@ -65,6 +65,16 @@ class SqlKeyStore:
             raise KeyStoreUnavailable from error
         return {bytes(row.digest): _found(row) for row in rows}
 
+    async def find_id(self, tenant: str, key_id: str) -> FoundKey | None:
+        """Return a tenant's key, live or not, as ``KeysById`` says."""
+        try:
+            async with self._engine.connect() as connection:
+                of_id = _FIND.where(api_keys.c.id == key_id, api_keys.c.tenant == tenant)
+                row = (await connection.execute(of_id)).first()
+        except (SQLAlchemyError, OSError) as error:
+            raise KeyStoreUnavailable from error
+        return None if row is None else _found(row)
+
 
 def _found(row: Row[Any]) -> FoundKey:
     return FoundKey(key_record(row), _tenant(row), _user(row), row.team_archived_at is not None)

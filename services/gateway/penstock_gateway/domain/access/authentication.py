@@ -223,24 +223,29 @@ class Authenticator:
 
     def _proof(self, found: FoundKey) -> _Proof | None:
         """Return what the key proves; None for one that is refused, whatever the time."""
-        record, user = found.record, found.user
-        tenant = self._directory.tenant(record.tenant, found.tenant) if record.tenant else OPERATORS
-        if tenant is None or record.revoked_at is not None or found.team_is_archived:
+        caller = caller_of(found, self._directory)
+        return None if caller is None else _Proof(caller, caller.expires_at)
+
+
+def caller_of(found: FoundKey, directory: TenantDirectory) -> Caller | None:
+    """Return whom a key belongs to, and what it may; None for one that is refused, whatever the time."""
+    record, user = found.record, found.user
+    tenant = directory.tenant(record.tenant, found.tenant) if record.tenant else OPERATORS
+    if tenant is None or record.revoked_at is not None or found.team_is_archived:
+        return None
+    scopes = record.possible_scopes
+    if record.user_id:
+        if user is None or user.disabled_at is not None:
             return None
-        scopes = record.possible_scopes
-        if record.user_id:
-            if user is None or user.disabled_at is not None:
-                return None
-            scopes &= user.role.permits
-        caller = Caller(
-            tenant,
-            record.id,
-            scopes,
-            record.models,
-            record.networks,
-            record.user_id,
-            expires_at=record.expires_at,
-            labels=record.labels,
-            team=record.team,
-        )
-        return _Proof(caller, record.expires_at)
+        scopes &= user.role.permits
+    return Caller(
+        tenant,
+        record.id,
+        scopes,
+        record.models,
+        record.networks,
+        record.user_id,
+        expires_at=record.expires_at,
+        labels=record.labels,
+        team=record.team,
+    )

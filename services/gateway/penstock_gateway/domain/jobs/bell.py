@@ -13,6 +13,7 @@ class Bell:
     def __init__(self) -> None:
         self._queue = asyncio.Event()
         self._jobs: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._on_cancel: list[Callable[[str], None]] = []
 
     def ring_queue(self) -> None:
         """Say that a job waits."""
@@ -27,6 +28,16 @@ class Bell:
         """Say that something has happened to a job."""
         for event in self._jobs.get(job_id, ()):
             event.set()
+
+    def ring_cancel(self, job_id: str) -> None:
+        """Say that a job was asked to end: who runs it in this process need not wait for its next heartbeat."""
+        for heard in self._on_cancel:
+            heard(job_id)
+        self.ring(job_id)
+
+    def on_cancel(self, heard: Callable[[str], None]) -> None:
+        """Have ``heard`` called with each job that was asked to end."""
+        self._on_cancel.append(heard)
 
     def listen(self, job_id: str) -> Listening:
         """Return what hears of a job from now on; close it."""

@@ -134,16 +134,31 @@ class JobQueue(Protocol):
         """Hold them for longer, and note the progress of some; return what is lost, and what is to end."""
         ...
 
-    async def append(self, held: Held, events: Sequence[JobEvent], now: datetime) -> int | None:
-        """Add to what watchers are told; return the last one's number, None where the job is lost."""
+    async def append(
+        self,
+        held: Held,
+        events: Sequence[JobEvent],
+        now: datetime,
+        *,
+        after: int | None = None,
+        progress: tuple[int, int] | None = None,
+    ) -> int | None:
+        """Add to what watchers are told, and note how far it is; return the last one's number, None where the job is lost.
+
+        They come ``after`` the event of that number; where they are there already, they are not added again. None: after
+        whatever there is.
+        """
         ...
 
-    async def commit(self, held: Held, end: JobEnd, now: datetime) -> bool:
-        """End a job, with its result and the word for its webhook; False where the job is lost: then nothing has happened."""
+    async def commit(self, held: Held, end: JobEnd, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
+        """End a job, with what happened before its end, its result and the word for its webhook.
+
+        Return False where the job is lost: then nothing has happened.
+        """
         ...
 
-    async def put_back(self, held: Held, again: Requeued, now: datetime) -> bool:
-        """Have a job wait again; False where it is lost."""
+    async def put_back(self, held: Held, again: Requeued, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
+        """Have a job wait again, with what happened before; False where it is lost."""
         ...
 
     async def reclaim(self, now: datetime, retry_at: datetime, limit: int) -> Sequence[Job]:

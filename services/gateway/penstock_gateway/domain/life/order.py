@@ -17,6 +17,7 @@ from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.priority import Priority
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
+from penstock_gateway.domain.access.asker import Asker
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.door import Place
@@ -58,6 +59,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
 
     ``request_id`` may be the caller's own; ``generation_id`` is ours, unique,
     and what the bill is kept under. ``timeout`` is what the caller grants.
+    Where a ``job`` asks, it is that one's ``attempt``, from 1 on; ``asker`` is kept of a caller who had no key of ours.
     """
 
     request_id: str
@@ -68,6 +70,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=T
     timeout: timedelta
     context: RequestContext = RequestContext()
     priority: Priority = Priority.DEFAULT
+    job: str = ""
+    attempt: int = 0
+    asker: Asker | None = None
 
 
 class ChatOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):

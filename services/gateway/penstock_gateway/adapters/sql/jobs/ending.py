@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from penstock_gateway.adapters.sql.jobs.events import add_events
 from penstock_gateway.adapters.sql.jobs.rows import error_values, job_of, ms_of
 from penstock_gateway.adapters.sql.jobs.tables import jobs
 from penstock_gateway.adapters.sql.webhooks.store import add_delivery
-from penstock_gateway.domain.jobs.events import Ended
+from penstock_gateway.domain.jobs.events import Ended, JobEvent
 from penstock_gateway.domain.jobs.job import Job, JobEnd, JobState
 
 FREE = {"worker": "", "leased_until_ms": None}
@@ -26,14 +27,16 @@ async def end_one(
     which: tuple[ColumnElement[bool], ...],
     end: JobEnd,
     at: datetime,
+    *,
+    told: Sequence[JobEvent] = (),
 ) -> Job | None:
-    """End the one job that this is true of; return it as it stands now, None where there is none."""
+    """End the one job that this is true of, after what is told of it; return it as it stands now, None where there is none."""
     at_ms = ms_of(at)
     values: dict[str, Any] = {
         "state": end.state.value,
         "ended_ms": at_ms,
         "result_expires_ms": at_ms + jobs.c.result_ttl_ms if end.state is JobState.SUCCEEDED else None,
-        "last_event": jobs.c.last_event + 1,
+        "last_event": jobs.c.last_event + len(told) + 1,
         **error_values(end.error),
         **FREE,
     }
@@ -41,7 +44,7 @@ async def end_one(
     row = ended.first()
     if row is None:
         return None
-    await add_events(connection, database, row, (Ended(end.state, end.error),), at_ms)
+    await add_events(connection, database, row, (*told, Ended(end.state, end.error)), at_ms)
     job = job_of(row)
     for delivery in database.tell(job, at):
         await add_delivery(connection, delivery)

@@ -69,20 +69,35 @@ class SqlJobQueue:
         still = {Held(row.id, row.epoch) for row in rows}
         return Beat(frozenset(held) - still, frozenset(Held(row.id, row.epoch) for row in rows if row.cancels))
 
-    async def append(self, held: Held, events: Sequence[JobEvent], now: datetime) -> int | None:
+    async def append(
+        self,
+        held: Held,
+        events: Sequence[JobEvent],
+        now: datetime,
+        *,
+        after: int | None = None,
+        progress: tuple[int, int] | None = None,
+    ) -> int | None:
         """Add to what watchers are told; see the port."""
-        counted = update(jobs).where(*_held(held)).values(last_event=_JOB.last_event + len(events))
+        values: dict[str, Any] = {"last_event": _JOB.last_event + len(events)}
+        if progress is not None:
+            values["done"], values["total"] = progress
+        which = _held(held) if after is None else (*_held(held), _JOB.last_event == after)
         async with self._database.writing() as connection:
+            counted = update(jobs).where(*which).values(**values)
             row = (await connection.execute(counted.returning(_JOB.id, _JOB.tenant, _JOB.last_event))).first()
             if row is None:
-                return None
+                if after is None:
+                    return None
+                last = (await connection.execute(select(_JOB.last_event).where(*_held(held)))).scalar()
+                return last if last == after + len(events) else None
             await add_events(connection, self._database, row, events, ms_of(now))
         return row.last_event
 
-    async def commit(self, held: Held, end: JobEnd, now: datetime) -> bool:
+    async def commit(self, held: Held, end: JobEnd, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
         """End a job; see the port."""
         async with self._database.writing() as connection:
-            job = await end_one(connection, self._database, _held(held), end, now)
+            job = await end_one(connection, self._database, _held(held), end, now, told=told)
             if job is None:
                 return False
             if end.result is not None:
@@ -91,12 +106,12 @@ class SqlJobQueue:
                 await connection.execute(insert(contents).values(job=job.id, part=RESULT, sealed=sealed))
         return True
 
-    async def put_back(self, held: Held, again: Requeued, now: datetime) -> bool:
+    async def put_back(self, held: Held, again: Requeued, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
         """Have a job wait again; see the port."""
         values: dict[str, Any] = {
             "state": JobState.QUEUED.value,
             "due_ms": ms_of(again.due_at),
-            "last_event": _JOB.last_event + 1,
+            "last_event": _JOB.last_event + len(told) + 1,
             **error_values(again.error),
             **FREE,
         }
@@ -107,7 +122,8 @@ class SqlJobQueue:
             if row is None:
                 return False
             await add_lanes(connection, self._database, {LaneName(row.tenant, Priority(row.priority), row.target)})
-            await add_events(connection, self._database, row, (PutBack(again.due_at, again.error),), ms_of(now))
+            back = PutBack(again.due_at, again.error)
+            await add_events(connection, self._database, row, (*told, back), ms_of(now))
         return True
 
     async def reclaim(self, now: datetime, retry_at: datetime, limit: int) -> Sequence[Job]:
