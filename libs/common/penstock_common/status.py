@@ -78,6 +78,12 @@ def reason_of(error: errors.PenstockError) -> str:
     return reasons.ErrorReason.Name(_entry(error)[1]).removeprefix(_PREFIX)
 
 
+def error_of_reason(reason: str, message: str) -> errors.PenstockError | None:
+    """Return the error of a reason, such as ``RATE_LIMITED``, with nothing of it but its message; None for what is none."""
+    kind = _BY_REASON.get(reason)
+    return None if kind is None else kind(message)
+
+
 def status_from_error(error: errors.PenstockError) -> status_pb2.Status:
     """Return the ``google.rpc.Status`` with every detail the error carries; long texts are cut."""
     message = _shortened(error.message, _MAX_MESSAGE_BYTES)

@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.idempotency import deferring_parts
 from penstock_gateway.app.jobs import have_jobs_run
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
@@ -47,7 +48,7 @@ from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.domain.usage.looking import UsageReading
-from penstock_gateway.settings import GatewaySettings, Settings
+from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
@@ -115,7 +116,7 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     )
     have_jobs_run(parts.jobs, settings, holders, (life, embeddings), parts.in_background)
     stores = stores_parts(settings, channels, knowledge, visits)
-    wire_formats = _wire_formats(own, parts, reception, (life, embeddings, models, stores, usage))
+    wire_formats = _wire_formats(settings, parts, reception, (life, embeddings, models, stores, usage))
     return Surfaces(
         chat=ChatServicer(reception, life, parts.in_background),
         embeddings=EmbeddingServicer(reception, embeddings),
@@ -145,12 +146,13 @@ def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServic
 
 
 def _wire_formats(
-    own: GatewaySettings,
+    settings: Settings,
     parts: Parts,
     reception: Reception,
     served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
 ) -> WireFormats:
     life, embeddings, models, stores, usage = served
+    own = settings.gateway
     return WireFormats(
         WireFormatsParts(
             reception=reception,
@@ -161,6 +163,7 @@ def _wire_formats(
             stores=stores,
             usage=usage,
             observer=parts.observer,
+            deferring=deferring_parts(settings, parts.jobs, parts.idempotency),
             idempotency=IdempotentRoutes(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
             timing=StreamTiming(own.hold_back, own.keep_alive),
             started_at=int(time.time()),

@@ -9,13 +9,20 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from penstock_common.errors import PenstockError
 from penstock_common.key_material import read_key_material
 from penstock_common.sealing import derived_key
+from penstock_common.status import error_of_reason
 from penstock_gateway.adapters.sql.idempotency.store import SqlCallStore
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.domain.idempotency.calls import KeptCalls
+from penstock_gateway.domain.idempotency.following import Sources
 from penstock_gateway.domain.idempotency.keys import Marks
+from penstock_gateway.domain.idempotency.repeats import Repeats
+from penstock_gateway.domain.jobs.job import JobError
 from penstock_gateway.settings import Settings
+from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,18 @@ class IdempotencyParts:
 
     calls: KeptCalls
     marks: Marks
+
+
+def deferring_parts(settings: Settings, jobs: JobParts, idempotency: IdempotencyParts) -> DeferringParts:
+    """Return what answers stand on that are kept, or come later."""
+    sources = Sources(store=jobs.store, bell=jobs.bell, poll=settings.jobs.poll, error_of=_error_of)
+    repeats = Repeats(jobs.submitter, jobs.runner, sources)
+    kept, own = settings.idempotency.kept, settings.jobs
+    return DeferringParts(repeats, idempotency.marks, kept, own.result_ttl, own.deadline)
+
+
+def _error_of(error: JobError) -> PenstockError | None:
+    return error_of_reason(error.reason, error.message)
 
 
 @asynccontextmanager

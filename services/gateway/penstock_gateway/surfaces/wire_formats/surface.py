@@ -18,6 +18,7 @@ from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.counting import CountingServer
+from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
 from penstock_gateway.surfaces.wire_formats.format import (
@@ -61,6 +62,7 @@ class WireFormatsParts:
     usage: UsageReading
     observer: Observer
     idempotency: IdempotentRoutes
+    deferring: DeferringParts
     timing: StreamTiming
     started_at: int
     """Unix seconds; what models report as their creation."""
@@ -131,12 +133,13 @@ class WireFormats:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
         once = parts.idempotency.around
         if isinstance(wire_format, GenerationFormat):
-            generation = GenerationServer(wire_format, parts.reception, parts.life, parts.bodies, self._silences)
+            reading = parts.bodies, self._silences
+            generation = GenerationServer(wire_format, parts.reception, parts.life, reading, parts.deferring)
             routes.add("POST", path, family, generation.serve)
         elif isinstance(wire_format, CountingFormat):
             routes.add("POST", path, family, once(CountingServer(wire_format, parts.models, parts.bodies).serve))
         elif isinstance(wire_format, EmbeddingFormat):
-            embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
+            embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies, parts.deferring)
             routes.add("POST", path, family, embedding.serve)
         elif isinstance(wire_format, StoresFormat):
             stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
