@@ -48,12 +48,13 @@ from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.status.report import ConfigurationRevision, StatusReporter
 from penstock_gateway.domain.usage.looking import UsageReading
-from penstock_gateway.settings import Settings
+from penstock_gateway.settings import GatewaySettings, Settings
 from penstock_gateway.surfaces.arrival import Reception, Timeouts
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
@@ -65,6 +66,7 @@ from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
 from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts
@@ -116,10 +118,12 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     )
     have_jobs_run(parts.jobs, settings, holders, (life, embeddings), parts.in_background)
     stores = stores_parts(settings, channels, knowledge, visits)
-    wire_formats = _wire_formats(settings, parts, reception, (life, embeddings, models, stores, usage))
+    deferring = deferring_parts(settings, parts.jobs, parts.idempotency)
+    wire_formats = _wire_formats(own, (parts, deferring), reception, (life, embeddings, models, stores, usage))
+    repeated = RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
     return Surfaces(
-        chat=ChatServicer(reception, life, parts.in_background),
-        embeddings=EmbeddingServicer(reception, embeddings),
+        chat=ChatServicer(reception, life, parts.in_background, repeated),
+        embeddings=EmbeddingServicer(reception, embeddings, repeated),
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
@@ -146,13 +150,13 @@ def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServic
 
 
 def _wire_formats(
-    settings: Settings,
-    parts: Parts,
+    own: GatewaySettings,
+    opened: tuple[Parts, DeferringParts],
     reception: Reception,
     served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
 ) -> WireFormats:
     life, embeddings, models, stores, usage = served
-    own = settings.gateway
+    parts, deferring = opened
     return WireFormats(
         WireFormatsParts(
             reception=reception,
@@ -163,7 +167,7 @@ def _wire_formats(
             stores=stores,
             usage=usage,
             observer=parts.observer,
-            deferring=deferring_parts(settings, parts.jobs, parts.idempotency),
+            deferring=deferring,
             idempotency=IdempotentRoutes(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
             timing=StreamTiming(own.hold_back, own.keep_alive),
             started_at=int(time.time()),
