@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.knowledge_calls import PutDocumentRequest
 from penstock_common.llm.types import GenerationInput, Message, Role, Text
 from penstock_common.priority import Priority
 from penstock_common.sql.database import open_database
@@ -22,7 +23,7 @@ from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.domain.jobs.events import JobEvent
 from penstock_gateway.domain.jobs.job import Job, JobKind, JobState, NewJob, new_job_id
-from penstock_gateway.domain.jobs.orders import AnyOrder, order_bytes
+from penstock_gateway.domain.jobs.orders import AnyOrder, IngestOrder, order_bytes
 from penstock_gateway.domain.jobs.results import AnyResult, result_of
 from penstock_gateway.domain.jobs.telling import ended_messages
 from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
@@ -71,6 +72,23 @@ def vectors(*texts: str, model: str = "") -> EmbeddingOrder:
     )
 
 
+def ingest(request: PutDocumentRequest, key_id: str) -> IngestOrder:
+    """Return the order of a document."""
+    job = new_job_id(datetime.now(UTC))
+    return IngestOrder(
+        request_id=f"r-{job[-8:]}",
+        generation_id=job[-24:],
+        surface="grpc",
+        tenant=request.tenant,
+        key_id=key_id,
+        timeout=timedelta(seconds=60),
+        request=request,
+    )
+
+
+_KINDS = {ChatOrder: JobKind.CHAT, EmbeddingOrder: JobKind.EMBEDDING, IngestOrder: JobKind.INGEST}
+
+
 class JobsDesk:
     """Accepts jobs and looks at them."""
 
@@ -96,8 +114,8 @@ class JobsDesk:
                         id=new_job_id(now),
                         tenant=order.tenant,
                         key_id=order.key_id,
-                        kind=JobKind.CHAT if isinstance(order, ChatOrder) else JobKind.EMBEDDING,
-                        target=order.input.model,
+                        kind=_KINDS[type(order)],
+                        target=order.request.base if isinstance(order, IngestOrder) else order.input.model,
                         priority=Priority.SHEDDABLE,
                         state=JobState.QUEUED,
                         surface=order.surface,

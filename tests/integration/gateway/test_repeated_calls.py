@@ -73,9 +73,9 @@ async def test_stream_is_joined_and_given_again(suite, upstream, hold):
     assert (status, reason) == (grpc.StatusCode.ABORTED, "IDEMPOTENCY_IN_PROGRESS")
     hold.set()
     told = [*await asyncio.gather(*asking), await streamed(suite)]
-    texts = ["".join(event.text.text for event in events if event.HasField("text")) for events, _ in told]
+    texts = ["".join(event.event.text_delta.text for event in events if event.event.HasField("text_delta")) for events, _ in told]
     assert texts == ["Hello there"] * 6
-    assert len({events[0].started.generation_id for events, _ in told}) == 1
+    assert len({events[0].event.started.generation_id for events, _ in told}) == 1
     assert sum("idempotent-replayed" in head for _, head in told) == 5
     assert len(upstream.requests) == 1
 

@@ -131,8 +131,8 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
     assert (kept[1]["user"], kept[1]["tags"], kept[2]["usage_estimated"]) == ("änn", {"team": "röd"}, True)
 
 
-# Nobody's, of no known source, with no price that has a name; a charge.
-ENTRY = (*("",) * 9, "charge", 0)
+# Nobody's, of no known source, with no price that has a name; a charge, and of no job.
+ENTRY = (*("",) * 9, "charge", 0, "", 0)
 
 
 def upgraded(contents):

@@ -25,7 +25,7 @@ from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.idempotency import deferring_parts
-from penstock_gateway.app.jobs import have_jobs_run
+from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
@@ -34,9 +34,12 @@ from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.app.tokens import tokens_of
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.access.holders import Holders
+from penstock_gateway.domain.access.tokens import TokenAuthenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
+from penstock_gateway.domain.jobs.tidying import Tidying
+from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -94,13 +97,13 @@ async def running(
         parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
         for collector in channels.collectors:
             parts.registry.register(collector)
-        surfaces = _surfaces(settings, channels, parts)
-        await stack.enter_async_context(parts.jobs.runner.open())
+        surfaces, tidying = _surfaces(settings, channels, parts)
+        await stack.enter_async_context(running_jobs(parts.jobs, tidying, claims=settings.jobs.run_here))
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
 
-def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
+def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
     own, observer = settings.gateway, parts.observer
     visits = parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
@@ -111,17 +114,20 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
     embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage = UsageReading(SqlUsage(parts.engine))
-    holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store)
+    tokens = tokens_of(settings, keyring.directory, parts)
+    holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models, (reception, prepare) = (
         ModelDirectory(router, embedder, parts.forks),
-        _reception(settings, (keyring, store, holders), parts, (compression, retrieval)),
+        _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval)),
     )
-    have_jobs_run(parts.jobs, settings, holders, (life, embeddings), parts.in_background)
+    documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
+    lives, who = (life, embeddings, documents), (holders, parts.ledger, parts.in_background)
+    tidying = have_jobs_run(parts.jobs, settings, who, lives)
     stores = stores_parts(settings, channels, knowledge, visits)
     deferring = deferring_parts(settings, parts.jobs, parts.idempotency)
     wire_formats = _wire_formats(own, (parts, deferring), reception, (life, embeddings, models, stores, usage))
     repeated = RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
-    return Surfaces(
+    surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
         models=ModelServicer(models),
@@ -139,7 +145,9 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> Surfaces:
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
         prepare=prepare,
+        also_drains=parts.jobs.runner.drain,
     )
+    return surfaces, tidying
 
 
 def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:
@@ -255,16 +263,15 @@ def _cache(settings: Settings, channels: Channels, in_background: StartWork) -> 
 
 def _reception(
     settings: Settings,
-    access: tuple[Keyring, SqlKeyStore, Holders],
+    access: tuple[Keyring, SqlKeyStore, Holders, TokenAuthenticator | None],
     parts: Parts,
     input_steps: tuple[ContextCompression, Retrieval],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
-    keyring, store, holders = access
+    keyring, store, holders, tokens = access
     own, pepper = settings.gateway, keyring.pepper
     compression, retrieval = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
-    tokens = tokens_of(settings, keyring.directory, parts)
     authenticator = Authenticator(
         pepper, keyring.directory, keys, store, parts.in_background, freshness=trust, tokens=tokens
     )

@@ -6,12 +6,13 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from penstock_common.background import StartWork
+from penstock_common.background import StartWork, running
 from penstock_common.key_material import read_key_material
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
@@ -21,16 +22,21 @@ from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
+from penstock_gateway.domain.jobs.ingesting import IngestExecution
 from penstock_gateway.domain.jobs.job import JobKind
 from penstock_gateway.domain.jobs.lanes import Turns
+from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.retrying import Backoff
 from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
 from penstock_gateway.domain.jobs.submission import Submitter
 from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
+from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.refusals import Refusals
+from penstock_gateway.domain.life.settlement import Ledger
 from penstock_gateway.domain.webhooks.endpoint import Endpoint
 from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.settings import Settings
@@ -68,18 +74,30 @@ def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], M
 def have_jobs_run(
     parts: JobParts,
     settings: Settings,
-    holders: Holders,
-    lives: tuple[ChatLife, EmbeddingLife],
-    in_background: StartWork,
-) -> None:
-    """Say how jobs are run: by the lives that requests have, through a door of their own."""
-    chat, embeddings = lives
+    who: tuple[Holders, Ledger, StartWork],
+    lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
+) -> Tidying:
+    """Say how jobs are run: by the lives that requests have, through a door of their own; return who sees to the others."""
+    (holders, ledger, in_background), (chat, embeddings, knowledge), own = who, lives, settings.jobs
     # How many there are at once is the runner's to say.
     door = Door(Capacity(requests=_MOST, body_bytes=_MOST, tenant_ratio=1.0, key_ratio=1.0), Refusals(_MOST))
     traces = TraceStarter(settings.telemetry.sample_ratio, random.Random())  # noqa: S311 - ids, not secrets
-    arriving = Arriving(holders, door, traces, settings.jobs.attempt_timeout)
+    arriving = Arriving(holders, door, traces, own.attempt_timeout)
+    lost = parts.runner.lost = LostAttempts(parts.store, holders, ledger)
     parts.runner.runs[JobKind.CHAT] = ChatExecution(arriving, chat, in_background)
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
+    parts.runner.runs[JobKind.INGEST] = IngestExecution(arriving, knowledge)
+    return Tidying(parts.queue, parts.bell, lost, TidyingTerms(every=own.reclaim_every, kept=own.kept))
+
+
+@asynccontextmanager
+async def running_jobs(parts: JobParts, tidying: Tidying, *, claims: bool) -> AsyncGenerator[None]:
+    """Run jobs while the context is open, and see to those that nobody is at where this process ``claims`` any."""
+    async with AsyncExitStack() as stack:
+        if claims:
+            await stack.enter_async_context(running(tidying.run()))
+        await stack.enter_async_context(parts.runner.open())
+        yield
 
 
 def _runner_terms(own: JobSettings) -> RunnerTerms:

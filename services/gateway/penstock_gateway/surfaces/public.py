@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -44,6 +44,10 @@ from penstock_gateway.surfaces.http1.server import HttpServer, serving_http
 _LEAVING_LINE = b"x-penstock-leaving: 1\r\n"
 
 
+Drain = Callable[[timedelta], Awaitable[None]]
+"""Takes nothing more, and returns once what is under way has ended or was given to others, within a grace."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surfaces:
     """Everything that callers can reach. Only these servicers, health and reflection are public."""
@@ -67,6 +71,8 @@ class Surfaces:
     """Around every public RPC."""
     prepare: Prepare = nothing_to_prepare
     """What makes other tenants, tiers and keys ready; see ``Service``."""
+    also_drains: Drain | None = None
+    """What else this process is at, and ends within the grace of a drain."""
 
     def service(self) -> Service:
         """Return the public gRPC services."""
@@ -90,12 +96,13 @@ class Surfaces:
 class RunningGateway:
     """A gateway that listens."""
 
-    def __init__(self, listener: GrpcListener, http: HttpServer, door: Door, prepare: Prepare) -> None:
-        self.prepare = prepare
+    def __init__(self, listener: GrpcListener, http: HttpServer, door: Door, surfaces: Surfaces) -> None:
+        self.prepare = surfaces.prepare
         """Called with other settings of the gateway; see ``Service``."""
         self._listener = listener
         self._http = http
         self._door = door
+        self._also_drains = surfaces.also_drains
 
     @property
     def grpc_port(self) -> int:
@@ -116,8 +123,11 @@ class RunningGateway:
         await self._listener.set_serving(serving=False)
         await asyncio.sleep(notice.total_seconds())
         self._door.shut()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._door.emptied.wait(), grace.total_seconds())
+        async with asyncio.TaskGroup() as group:
+            if self._also_drains is not None:
+                group.create_task(_drained(self._also_drains, grace))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._door.emptied.wait(), grace.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +156,8 @@ async def open_to_the_public(surfaces: Surfaces, door: Door, listen: Listen) -> 
             surfaces.wire_formats, listen.http, listen.http_tls, surfaces.http_limits, listen.http_guests
         ) as http,
     ):
-        yield RunningGateway(listener, http, door, surfaces.prepare)
+        yield RunningGateway(listener, http, door, surfaces)
+
+
+async def _drained(drain: Drain, grace: timedelta) -> None:
+    await drain(grace)

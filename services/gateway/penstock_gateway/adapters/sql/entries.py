@@ -52,6 +52,8 @@ _SHARED = (
     "prompt",
     "prompt_version",
     "task",
+    "job",
+    "attempt",
 )
 
 

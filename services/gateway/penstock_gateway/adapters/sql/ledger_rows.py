@@ -36,7 +36,8 @@ _PLACES = ", ".join("?" * len(_WRITTEN))
 _LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version", "task", "cache_entry", "compressed_tokens")
 # Whose it is, and how it is known what it cost.
 _OF_ENTRY = ("team", "user_id", "usage_source", "stopped_by", "reserved_nano_usd", "price_revision", "operation")
-_last_of = attrgetter(*_LAST)
+_OF_JOB = ("job", "attempt")
+_last_of, _job_of = attrgetter(*_LAST), attrgetter(*_OF_JOB)
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 
 
@@ -135,7 +136,7 @@ def _sqlite_form(row: LedgerRow) -> tuple[Any, ...]:
         prices.cache_write_nano_usd,
         prices.cache_write_1h_nano_usd,
         *_last_of(row),
-        *(*astuple(row.part), *_entry_of(row)),
+        *(*astuple(row.part), *_entry_of(row), *_job_of(row)),
     )
 
 
@@ -216,6 +217,7 @@ def values_of(row: LedgerRow) -> dict[str, Any]:
         **dict(zip(_LAST, _last_of(row), strict=True)),
         **dict(zip(_OF_PART, astuple(row.part), strict=True)),
         **dict(zip(_OF_ENTRY, _entry_of(row), strict=True)),
+        **dict(zip(_OF_JOB, _job_of(row), strict=True)),
     }
 
 

@@ -201,6 +201,9 @@ ledger = Table(
     Column("corrects", String(64), nullable=False, server_default=""),
     Column("reason", String(256), nullable=False, server_default=""),
     Column("corrected_by", String(160), nullable=False, server_default=""),
+    # The writer's again: of which job a row is, and of which of its attempts.
+    Column("job", String(40), nullable=False, server_default=""),
+    Column("attempt", Integer, nullable=False, server_default="0"),
     # All that a scope's spend is summed from, so that the rows themselves are not read.
     Index(
         "ix_ledger_spend",
@@ -221,6 +224,7 @@ ledger = Table(
         sqlite_where=text("experiment <> ''"),
         postgresql_where=text("experiment <> ''"),
     ),
+    Index("ix_ledger_job", "job", sqlite_where=text("job <> ''"), postgresql_where=text("job <> ''")),
 )
 
 ledger_totals = Table(

@@ -226,6 +226,10 @@ class Caller:
     """Within the tenant; none where that is empty."""
     teams: tuple[str, ...] = ()
     """Where there are several, of which each request names one."""
+    issuer: str = ""
+    """Of the token that proved it; empty where a key did."""
+    subject: str = ""
+    """What the token calls them."""
 
     def in_team(self, name: str) -> Caller:
         """Return the caller as one of the team that a request names.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from penstock_common.errors import InvalidCredentials, ServiceUnavailable
+from penstock_gateway.domain.access.asker import Asker
 from penstock_gateway.domain.access.authentication import Clock, KeyFreshness
-from penstock_gateway.domain.access.identity import OPERATORS, Caller, Tenant, TenantRecord
+from penstock_gateway.domain.access.identity import OPERATORS, Caller, KeyScope, Tenant, TenantRecord
 from penstock_gateway.domain.access.look_ups import KeyStoreUnavailable
 from penstock_gateway.domain.access.tenancy import TenantDirectory, Terms
 from penstock_gateway.domain.access.token_form import WrittenToken, read_token
@@ -192,6 +193,32 @@ class TokenAuthenticator:
         assert caller is not None, "what is concluded has a caller"
         return caller
 
+    async def holder(self, tenant: str, key_id: str, asker: Asker) -> Caller:
+        """Return who asked by a token that nobody has any more: with what it gave, as far as they still stand.
+
+        Raises:
+            InvalidCredentials: if the issuer, the tenant or the team is no longer there, or they were signed out.
+            ServiceUnavailable: if the store cannot be asked.
+        """
+        issuer = self._issuers.get(asker.issuer)
+        if issuer is None or not any(tenant in terms.all_tenants for terms in issuer.terms):
+            self._refuse("The issuer of the token that asked for it is no longer believed here.")
+        standing = self._watch.fresh() or await self._watch.now()
+        found = self._tenant(tenant, standing)
+        self._check_revoked(tenant, asker.issuer, asker.subject, standing)
+        if asker.team and (tenant, asker.team) in standing.archived_teams:
+            self._refuse("The team that the token named is archived.")
+        return Caller(
+            found,
+            key_id,
+            frozenset(KeyScope(scope) for scope in asker.scopes),
+            frozenset(asker.models),
+            user_id=key_id,
+            team=asker.team,
+            issuer=asker.issuer,
+            subject=asker.subject,
+        )
+
     async def _checked(self, text: str) -> _Proven:
         token = read_token(text)
         issuer = self._issuers.get(token.issuer)
@@ -213,9 +240,7 @@ class TokenAuthenticator:
     def _concluded(self, proven: _Proven, standing: Standing) -> _Proven:
         terms, identity = proven.terms, proven.identity
         tenant = self._tenant(identity.tenant, standing)
-        for issuer in (terms.issuer, ""):
-            if (identity.tenant, issuer, identity.subject) in standing.revoked:
-                self._refuse("Your tokens are refused: you were signed out of here.")
+        self._check_revoked(identity.tenant, terms.issuer, identity.subject, standing)
         teams = tuple(team for team in identity.teams if (identity.tenant, team) not in standing.archived_teams)
         if identity.teams and not teams:
             self._refuse("The team that the token names is archived.")
@@ -228,6 +253,8 @@ class TokenAuthenticator:
             expires_at=self._now() + terms.key_lifetime,
             team=teams[0] if len(teams) == 1 else "",
             teams=teams if len(teams) > 1 else (),
+            issuer=terms.issuer,
+            subject=identity.subject,
         )
         return _Proven(
             proven.issuer,
@@ -240,6 +267,10 @@ class TokenAuthenticator:
             self._directory.terms,
             caller,
         )
+
+    def _check_revoked(self, tenant: str, issuer: str, subject: str, standing: Standing) -> None:
+        if not standing.revoked.isdisjoint(((tenant, issuer, subject), (tenant, "", subject))):
+            self._refuse("Your tokens are refused: you were signed out of here.")
 
     def _tenant(self, name: str, standing: Standing) -> Tenant:
         tenant = self._directory.tenant(name, standing.tenants.get(name)) if name else OPERATORS

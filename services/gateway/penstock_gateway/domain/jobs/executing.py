@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -48,6 +49,8 @@ class Attempt(msgspec.Struct, frozen=True):
     report: Report
     owner: Owner | None = None
     """Who listens without the database between."""
+    is_cancelled: Callable[[], bool] = lambda: False
+    """Whether what ended it was that somebody cancelled the job."""
 
 
 class Execution(Protocol):
@@ -97,8 +100,8 @@ class Arriving:
         policy.require(caller.scopes)
         return caller
 
-    def time_left(self, job: Job) -> timedelta:
-        """Return how long an attempt that begins now may take.
+    def time_left(self, job: Job, *, of_all: bool = False) -> timedelta:
+        """Return how long an attempt that begins now may take; ``of_all``: up to the job's deadline.
 
         Raises:
             DeadlineExceeded: if the job's deadline has passed.
@@ -106,7 +109,7 @@ class Arriving:
         left = job.deadline_at - datetime.now(UTC)
         if left <= timedelta():
             raise DeadlineExceeded("The job's deadline passed before it was done.")
-        return min(self._most, left)
+        return left if of_all else min(self._most, left)
 
     async def call(self, attempt: Attempt, order: _AskedT) -> Call[_AskedT]:
         """Return the call that the life of such a request takes; raises what ``caller`` and ``time_left`` raise."""

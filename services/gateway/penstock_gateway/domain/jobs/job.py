@@ -12,6 +12,8 @@ import msgspec
 from penstock_common.priority import Priority
 
 ID_PREFIX = "job_"
+WORKER_LOST = "WORKER_LOST"
+"""The reason of an attempt whose worker was not heard of any more."""
 _RANDOM_BYTES = 10
 _MOMENT_DIGITS = 12
 

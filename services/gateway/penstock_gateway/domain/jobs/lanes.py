@@ -75,6 +75,11 @@ class Turns:
         self._bounds = bounds
         self._patience = patience
         self._given = 0
+        self._paused: dict[LaneName, datetime] = {}
+
+    def pause(self, lane: LaneName, until: datetime) -> None:
+        """Take none of a lane's jobs before then: its tenant's limits would refuse them as they have the last."""
+        self._paused[lane] = until
 
     def allot(self, waiting: Waiting, places: Mapping[Priority, int]) -> Sequence[LaneName]:
         """Return the lane of each job to be begun, the first first; a lane may come several times.
@@ -82,7 +87,8 @@ class Turns:
         ``places``: how many jobs of each priority may be begun, those of the others counted in; it falls from critical
         to sheddable, whose places are the fewest.
         """
-        lanes = list(waiting.lanes)
+        self._paused = {lane: until for lane, until in self._paused.items() if until > waiting.now}
+        lanes = [lane for lane in waiting.lanes if lane.name not in self._paused]
         tenants, targets = self._counts(waiting.running)
         left, allotted = dict(places), list[LaneName]()
         last: dict[LaneName, int] = {}

@@ -154,8 +154,16 @@ class JobQueue(Protocol):
         """
         ...
 
-    async def commit(self, held: Held, end: JobEnd, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
-        """End a job, with what happened before its end, its result and the word for its webhook.
+    async def commit(
+        self,
+        held: Held,
+        end: JobEnd,
+        now: datetime,
+        told: Sequence[JobEvent] = (),
+        *,
+        progress: tuple[int, int] | None = None,
+    ) -> bool:
+        """End a job, with what happened before its end, how far it came, its result and the word for its webhook.
 
         Return False where the job is lost: then nothing has happened.
         """

@@ -8,8 +8,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from penstock_common.errors import ServiceUnavailable
+from penstock_common.llm.estimate import estimated_tokens
 from penstock_common.llm.events import merge_deltas
-from penstock_common.llm.types import Batch, GenerationEvent
+from penstock_common.llm.types import Batch, GenerationEvent, ReasoningDelta, TextDelta, Usage
 from penstock_gateway.domain.jobs.events import AttemptStarted, Generated, JobEvent, Progressed
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
@@ -53,8 +54,13 @@ class Report:
             self._news.set()
 
     def generated(self, batch: Batch) -> None:
-        """Tell a part of an answer."""
+        """Tell a part of an answer; how far it is follows from it, in tokens, as far as those are known."""
         self._generated += batch
+        for event in batch:
+            if isinstance(event, TextDelta | ReasoningDelta):
+                self.done += estimated_tokens(event.text)
+            elif isinstance(event, Usage):
+                self.done = self.total = event.output_tokens
         self._news.set()
 
     def progressed(self, done: int, total: int) -> None:

@@ -58,6 +58,7 @@ _FINAL = (
 _JITTER = 0.2
 # Who is told to come at once comes a little later: others were told the same.
 _LEAST_WAIT = timedelta(seconds=1)
+_LONGEST_LEAST_WAIT = timedelta(seconds=30)
 _LATE = "DEADLINE_EXCEEDED"
 
 Chance = Callable[[], float]
@@ -107,7 +108,9 @@ def after_failure(
             return JobEnd(state=JobState.FAILED, error=told)
         return Requeued(due_at=max(resets_at, now) + _spread(_LEAST_WAIT, chance), error=told, counts=False)
     if isinstance(error, RateLimited | TurnedAway):
-        wait = _spread(max(error.retry_after, _LEAST_WAIT), chance)
+        # Twice as long each time: nobody knows when a place comes free, and each look is told to those who watch.
+        least = min(_LONGEST_LEAST_WAIT, _LEAST_WAIT * 2 ** min(max(0, job.epoch - job.attempts), 16))
+        wait = _spread(max(error.retry_after, least), chance)
         # It has its place in the queue up to its deadline; whoever ends it there says why it waited.
         return Requeued(due_at=min(now + wait, max(now, job.deadline_at)), error=told, counts=False)
     if now >= job.deadline_at:

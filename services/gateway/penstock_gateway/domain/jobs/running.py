@@ -10,19 +10,21 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import structlog
 
-from penstock_common.errors import PenstockError, ServiceUnavailable
+from penstock_common.errors import PenstockError, RateLimited, ServiceUnavailable
 from penstock_common.priority import SHARES, Priority
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.events import AttemptStarted, JobEvent
 from penstock_gateway.domain.jobs.executing import Attempt, Execution, NotYet
 from penstock_gateway.domain.jobs.holding import Holding, Why
-from penstock_gateway.domain.jobs.job import Claimed, JobEnd, JobError, JobKind, JobState
-from penstock_gateway.domain.jobs.lanes import Turns
+from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, JobEnd, JobError, JobKind, JobState
+from penstock_gateway.domain.jobs.lanes import LaneName, Turns
+from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.orders import UnknownForm, order_of
 from penstock_gateway.domain.jobs.ports import Held, JobQueue, Requeued
 from penstock_gateway.domain.jobs.reports import Owner, Report
 from penstock_gateway.domain.jobs.results import result_bytes
 from penstock_gateway.domain.jobs.retrying import Backoff, after_failure, job_error
+from penstock_gateway.domain.limits.limit import ScopeKind
 
 _log = structlog.get_logger(__name__)
 
@@ -33,6 +35,8 @@ _RETRY_SECONDS = 0.5
 _UNKNOWN_WAIT = timedelta(minutes=1)
 # Of a drain's grace, at most: to hand back what has not ended within the rest.
 _HANDING_BACK = timedelta(seconds=3)
+# Of a lane whose tenant was refused: limits change.
+_LONGEST_PAUSE = timedelta(seconds=30)
 _HANDED_BACK = JobError("HANDED_BACK", "The worker that was at it has ended before it.")
 _UNKNOWN = JobError("UNKNOWN_FORM", "It was accepted by a later version, and waits for a worker of that.")
 _WAITS = JobError("NOT_YET", "It goes on later.")
@@ -60,6 +64,8 @@ class JobRunner:
     def __init__(self, queue: JobQueue, bell: Bell, turns: Turns, terms: RunnerTerms, worker: str) -> None:
         self.worker = worker
         self.runs: dict[JobKind, Execution] = {}
+        self.lost: LostAttempts | None = None
+        """Who writes the bill of an attempt that was lost, should whoever found it have died before."""
         self._queue = queue
         self._bell = bell
         self._turns = turns
@@ -135,8 +141,8 @@ class JobRunner:
                 now = datetime.now(UTC)
                 try:
                     claimed = await self._queue.claim(self.worker, self._turns, places, now, self.lease_from(now))
-                except ServiceUnavailable as error:
-                    _log.warning("jobs_not_claimed", reason=str(error))
+                except Exception as error:  # noqa: BLE001 - nobody else in this process would claim
+                    _log.warning("jobs_not_claimed", reason=str(error), exc_info=_unless_away(error))
                     await asyncio.sleep(poll)
                     continue
                 for one in claimed:
@@ -190,12 +196,16 @@ class JobRunner:
         execution = self.runs.get(job.kind)
         if execution is None:
             return Requeued(due_at=now + _UNKNOWN_WAIT, error=_UNKNOWN, counts=False)
+        if self.lost is not None and job.error is not None and job.error.reason == WORKER_LOST:
+            await self.lost.bill(msgspec.structs.replace(job, epoch=job.epoch - 1, attempts=job.attempts - 1))
         try:
             order = order_of(job.kind, content)
         except UnknownForm:
             return Requeued(due_at=now + _UNKNOWN_WAIT, error=_UNKNOWN, counts=False)
         try:
-            result = await execution.run(Attempt(job, order, report, holding.owner))
+            result = await execution.run(
+                Attempt(job, order, report, holding.owner, lambda: holding.why is Why.CANCELLED)
+            )
         except NotYet as later:
             return Requeued(due_at=later.until, error=_WAITS, counts=False)
         return JobEnd(state=JobState.SUCCEEDED, result=result_bytes(result))
@@ -205,7 +215,12 @@ class JobRunner:
             _log.error("job_attempt_failed", job=holding.job.id, attempt=holding.job.attempts, exc_info=error)
         if holding.owner is not None:
             return JobEnd(state=JobState.FAILED, error=job_error(error))
-        return after_failure(holding.job, error, datetime.now(UTC), self._terms.backoff)
+        becomes = after_failure(holding.job, error, datetime.now(UTC), self._terms.backoff)
+        if isinstance(error, RateLimited) and error.scope == ScopeKind.TENANT and isinstance(becomes, Requeued):
+            job = holding.job
+            until = min(becomes.due_at, datetime.now(UTC) + _LONGEST_PAUSE)
+            self._turns.pause(LaneName(job.tenant, job.priority, job.target), until)
+        return becomes
 
     def _after_cancelling(self, holding: Holding) -> JobEnd | Requeued | None:
         task = asyncio.current_task()
@@ -233,7 +248,9 @@ class JobRunner:
             now = datetime.now(UTC)
             try:
                 if isinstance(outcome, JobEnd):
-                    is_kept = await self._queue.commit(holding.held, outcome, now, told)
+                    is_kept = await self._queue.commit(
+                        holding.held, outcome, now, told, progress=(report.done, report.total)
+                    )
                 else:
                     is_kept = await self._queue.put_back(holding.held, outcome, now, told)
             except ServiceUnavailable:
@@ -260,9 +277,9 @@ class JobRunner:
             await asyncio.sleep(seconds)
             try:
                 await self._be_heard()
-            except ServiceUnavailable as error:
+            except Exception as error:  # noqa: BLE001 - nobody else would be heard
                 # Who lost a job by that cannot commit it; until somebody has it, nothing is gained by giving it up.
-                _log.warning("jobs_not_heard_of", reason=str(error))
+                _log.warning("jobs_not_heard_of", reason=str(error), exc_info=_unless_away(error))
 
     async def _be_heard(self) -> None:
         held = [each.held for each in self._holdings.values()]
@@ -273,3 +290,8 @@ class JobRunner:
             for each in gone:
                 if (holding := self._holdings.get(each)) is not None:
                     holding.end(why)
+
+
+def _unless_away(error: Exception) -> Exception | None:
+    """Return what is worth a trace in the log: not that the database is away."""
+    return None if isinstance(error, ServiceUnavailable) else error

@@ -9,6 +9,7 @@ import msgspec
 
 from penstock_common.errors import InvalidRequest, ServiceUnavailable
 from penstock_common.priority import Priority
+from penstock_gateway.domain.access.asker import asker_of
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.job import Accepted, Job, JobKind, JobState, NewJob, new_job_id
@@ -100,9 +101,12 @@ class Submitter:
         )
         if asked.owner:
             job = msgspec.structs.replace(job, worker=asked.owner, epoch=1, attempts=1, started_at=now)
+        order = asked.order
+        if (asker := asker_of(caller)) is not None:
+            order = msgspec.structs.replace(order, asker=asker)
         return NewJob(
             job=job,
-            order=order_bytes(asked.order),
+            order=order_bytes(order),
             idempotency=asked.mark,
             fingerprint=asked.fingerprint,
             lease=asked.owned_until,

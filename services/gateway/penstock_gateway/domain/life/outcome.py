@@ -84,4 +84,6 @@ def ledger_row(
         user_id=caller.user_id,
         stopped_by=outcome.stopped_by,
         operation=outcome.operation,
+        job=order.job,
+        attempt=order.attempt,
     )

@@ -13,6 +13,8 @@ from penstock_common.llm.types import UnitPrices, Usage
 
 OK = "ok"
 CANCELLED = "cancelled"
+WORKER_LOST = "worker_lost"
+"""Of a job's attempt whose process died: what it has cost is known as far as it was told."""
 OVERLOADED = "overloaded"
 
 REPORTED, COUNTED, ESTIMATED = "reported", "counted", "estimated"
@@ -48,7 +50,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``compressed_tokens`` is by how much less of its context the model was to read. ``user_id`` is the key's or the token's,
     where ``user`` is what the request said. ``usage_source`` is reported, counted or estimated; empty: as the usage has it.
     ``stopped_by`` is what cut an answer short, such as ``budget``. ``reserved_nano_usd`` is what was expected of it,
-    and ``operation`` what was asked for: chat, embeddings or search.
+    and ``operation`` what was asked for: chat, embeddings or search. Where a ``job`` asked, it is that one's ``attempt``.
     """
 
     generation_id: str
@@ -88,6 +90,8 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     stopped_by: str = ""
     reserved_nano_usd: int = 0
     operation: str = ""
+    job: str = ""
+    attempt: int = 0
 
 
 class Ledger(Protocol):

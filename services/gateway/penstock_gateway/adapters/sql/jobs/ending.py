@@ -29,6 +29,7 @@ async def end_one(
     at: datetime,
     *,
     told: Sequence[JobEvent] = (),
+    progress: tuple[int, int] | None = None,
 ) -> Job | None:
     """End the one job that this is true of, after what is told of it; return it as it stands now, None where there is none."""
     at_ms = ms_of(at)
@@ -40,6 +41,8 @@ async def end_one(
         **error_values(end.error),
         **FREE,
     }
+    if progress is not None:
+        values["done"], values["total"] = progress
     ended = await connection.execute(update(jobs).where(*which).values(**values).returning(*jobs.c))
     row = ended.first()
     if row is None:

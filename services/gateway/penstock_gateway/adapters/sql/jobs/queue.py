@@ -18,12 +18,12 @@ from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, due_lanes, runni
 from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
 from penstock_gateway.domain.jobs.events import JobEvent, PutBack
-from penstock_gateway.domain.jobs.job import Claimed, Job, JobEnd, JobError, JobState
+from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, Job, JobEnd, JobError, JobState
 from penstock_gateway.domain.jobs.lanes import LaneName, Turns, Waiting
 from penstock_gateway.domain.jobs.ports import Beat, Held, Requeued
 
 _JOB = jobs.c
-_LOST = JobError("WORKER_LOST", "The worker that was at it is gone.")
+_LOST = JobError(WORKER_LOST, "The worker that was at it is gone.")
 _LATE = JobError("DEADLINE_EXCEEDED", "The job's deadline passed before it was done.")
 
 
@@ -94,10 +94,18 @@ class SqlJobQueue:
             await add_events(connection, self._database, row, events, ms_of(now))
         return row.last_event
 
-    async def commit(self, held: Held, end: JobEnd, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
+    async def commit(
+        self,
+        held: Held,
+        end: JobEnd,
+        now: datetime,
+        told: Sequence[JobEvent] = (),
+        *,
+        progress: tuple[int, int] | None = None,
+    ) -> bool:
         """End a job; see the port."""
         async with self._database.writing() as connection:
-            job = await end_one(connection, self._database, _held(held), end, now, told=told)
+            job = await end_one(connection, self._database, _held(held), end, now, told=told, progress=progress)
             if job is None:
                 return False
             if end.result is not None:
