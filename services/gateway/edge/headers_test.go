@@ -20,7 +20,8 @@ var forwardedByBoth = []string{
 	"Traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Tracestate", "a=b",
 	"X-Request-Id", "req.1_A-z", "X-Penstock-Cache", "no-store", "X-Penstock-Priority", "low",
 	"X-Penstock-Recovery", "off", "X-Penstock-Degrade", "off", "X-Penstock-Hedge", "off", "X-Penstock-Team", "search",
-	"X-Penstock-Compress", "on", "X-Penstock-Policy", "cost",
+	"X-Penstock-Compress", "on", "X-Penstock-Policy", "cost", "Prefer", "respond-async", "X-Penstock-Idempotency", "wait",
+	"X-Penstock-When-Limited", "queue",
 	"X-Stainless-Read-Timeout", "600", "X-Stainless-Retry-Count", "1", "Openai-Organization", "o", "Openai-Project", "p",
 	"Openai-Beta", "b", "Anthropic-Version", "2023-06-01", "Anthropic-Beta", "x",
 }

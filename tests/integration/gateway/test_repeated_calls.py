@@ -37,7 +37,9 @@ def asked(kind=chat_service_pb2.ChatRequest, text="Hi"):
 
 
 async def streamed(suite, head=HEAD):
-    call = ChatServiceStub(suite.channel).StreamChat(asked(chat_service_pb2.StreamChatRequest), metadata=head, timeout=30)
+    call = ChatServiceStub(suite.channel).StreamChat(
+        asked(chat_service_pb2.StreamChatRequest), metadata=head, timeout=30
+    )
     events = [event async for event in call]
     return events, dict(await call.initial_metadata())
 
@@ -73,7 +75,10 @@ async def test_stream_is_joined_and_given_again(suite, upstream, hold):
     assert (status, reason) == (grpc.StatusCode.ABORTED, "IDEMPOTENCY_IN_PROGRESS")
     hold.set()
     told = [*await asyncio.gather(*asking), await streamed(suite)]
-    texts = ["".join(event.event.text_delta.text for event in events if event.event.HasField("text_delta")) for events, _ in told]
+    texts = [
+        "".join(event.event.text_delta.text for event in events if event.event.HasField("text_delta"))
+        for events, _ in told
+    ]
     assert texts == ["Hello there"] * 6
     assert len({events[0].event.started.generation_id for events, _ in told}) == 1
     assert sum("idempotent-replayed" in head for _, head in told) == 5
