@@ -105,11 +105,12 @@ class KeptCalls:
 
     async def forget(self, every: timedelta) -> None:
         """Delete what is too old, again and again."""
+        gone = 0
         while True:
+            await asyncio.sleep(_PAUSE if gone == _FORGOTTEN_AT_ONCE else every.total_seconds())
             gone = 0
             with suppress(PenstockError):
                 gone = await self._store.forget(_now(), _FORGOTTEN_AT_ONCE)
-            await asyncio.sleep(_PAUSE if gone == _FORGOTTEN_AT_ONCE else every.total_seconds())
 
     async def _claim(self, claim: Claim, asked: AskedCall) -> Answer | None:
         """Return the answer that there is; None once the call is the claim's."""

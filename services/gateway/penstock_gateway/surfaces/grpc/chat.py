@@ -30,7 +30,7 @@ from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold, LastTold
 from penstock_gateway.surfaces.grpc.deferred import (
     RepeatedCalls,
-    events_of_call,
+    batches_of_call,
     replay_head,
     result_of_call,
 )
@@ -98,12 +98,13 @@ class ChatServicer:
     ) -> AsyncGenerator[GenerationEvent | LastTold, None]:
         """Yield the events of a call that carries an idempotency key."""
         made, is_told = self._call(request, call, stream=True), False
-        async with self._repeated.joined(made, call) as joined, aclosing(events_of_call(joined, made)) as events:
-            async for event in events:
+        async with self._repeated.joined(made, call) as joined, aclosing(batches_of_call(joined, made)) as batches:
+            async for batch in batches:
                 if not is_told:
                     is_told = True
                     await begun(call.context, _head_of(joined, call))
-                yield event
+                for event in batch:
+                    yield event
 
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
         return self._life.begin(self._call(request, call, stream=stream))

@@ -54,13 +54,15 @@ async def result_of_call(joined: Joined, made: Call[ChatOrder] | Call[EmbeddingO
         raise _overdue(joined) from None
 
 
-async def events_of_call(joined: Joined, made: Call[ChatOrder]) -> AsyncGenerator[GenerationEvent | LastTold, None]:
+async def batches_of_call(
+    joined: Joined, made: Call[ChatOrder]
+) -> AsyncGenerator[list[GenerationEvent | LastTold], None]:
     """Yield a call's events, within its own time."""
     try:
         async with asyncio.timeout(made.order.timeout.total_seconds()), aclosing(joined.answer.events()) as batches:
             async for batch in batches:
-                for event in batch:
-                    yield _told(event, joined.answer)
+                # Its last event is told beside what was found for it.
+                yield [_told(event, joined.answer) for event in batch]
     except TimeoutError:
         raise _overdue(joined) from None
 

@@ -6,7 +6,6 @@ import asyncio
 from contextlib import aclosing
 
 from penstock_common.errors import DeadlineExceeded, Overloaded, UnsupportedParameter
-from penstock_common.llm.types import Batch
 from penstock_gateway.domain.idempotency.following import JobAnswer
 from penstock_gateway.domain.idempotency.repeats import Joined
 from penstock_gateway.domain.jobs.results import ChatResult
@@ -118,16 +117,10 @@ class DeferredGeneration(Deferred):
     async def _stream(
         self, arrival: Arrival, said: tuple[Asked, ReadRequest], joined: Joined, response: HttpResponse
     ) -> None:
-        family, renderer = self._format.family, None
+        family = self._format.family
         stream = EventStream(response, lambda: self._lines(arrival, joined), self._silences, self._format.keep_alive)
         try:
-            async with aclosing(joined.answer.events()) as batches:
-                async for batch in batches:
-                    if renderer is None:
-                        renderer = self._renderer(joined.answer, batch, said[1])
-                    await stream.write(renderer.render(batch))
-            assert renderer is not None, "an answer has events"
-            stream.end(renderer.end(_summary(joined)))
+            await self._follow(joined, said[1], stream)
         except Exception as error:
             if isinstance(error, DeadlineExceeded) and not response.has_room:
                 response.cut()
@@ -142,7 +135,18 @@ class DeferredGeneration(Deferred):
         finally:
             stream.stop()
 
-    def _renderer(self, answer: JobAnswer, first: Batch, read: ReadRequest) -> StreamRenderer:
+    async def _follow(self, joined: Joined, read: ReadRequest, stream: EventStream) -> None:
+        """Send what comes of an answer, under the name that its first event tells."""
+        renderer: StreamRenderer | None = None
+        async with aclosing(joined.answer.events()) as batches:
+            async for batch in batches:
+                if renderer is None:
+                    renderer = self._renderer(joined.answer, read)
+                await stream.write(renderer.render(batch))
+        assert renderer is not None, "an answer has events"
+        stream.end(renderer.end(_summary(joined)))
+
+    def _renderer(self, answer: JobAnswer, read: ReadRequest) -> StreamRenderer:
         started = answer.started
         name = started.generation_id if started is not None else ""
         return self._format.renderer(self._format.id_prefix + name, _created(answer), read.include_usage, read.form)
