@@ -48,6 +48,7 @@ class Method:
             "KnowledgeService",
             "UsageService",
             "BudgetService",
+            "WebhookService",
         )
         return any(service in self.path for service in services)
 
@@ -90,6 +91,8 @@ _NAME = "made-by-fuzzing"
 SPARE_UPSTREAM = "spare-for-fuzzing"
 """One that no public model has: whoever leaves it out does no honest request harm."""
 _BASE_ID, _IN_BASE = {"id": _NAME, "tenant": "app"}, {"base": _NAME, "tenant": "app"}
+_WEBHOOK = {"tenant": _NAME, "name": "w"}
+_JOB = {"id": "job_0123456789abcdef0123456789abcdef"}
 _SPEC = {"splitter": {"kind": "SPLITTER_KIND_RECURSIVE", "max_tokens": 64}}
 _YEAR = {"name": "year", "value": {"number": 2024}}
 _SINCE_2020 = {"comparison": {"attribute": "year", "operator": "COMPARISON_OPERATOR_GTE", "values": [{"number": 2020}]}}
@@ -145,6 +148,26 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
         "until": "2099-01-01T00:00:00Z",
         "reason": "a",
     },
+    "SubmitJob": {"chat": _CHAT, "options": {"max_attempts": 1, "deadline": "60s", "metadata": {"a": "b"}}},
+    "CreateWebhook": {
+        "webhook": {"tenant": _NAME, "name": "w", "url": "https://hook.example.com/", "events": ["job.*"]}
+    },
+    "GetWebhook": _WEBHOOK,
+    "ListWebhooks": {"tenant": _NAME},
+    "UpdateWebhook": {"webhook": {**_WEBHOOK, "url": "https://hook.example.com/b"}, "update_mask": "url"},
+    "DeleteWebhook": _WEBHOOK,
+    "RotateWebhookSecret": {**_WEBHOOK, "overlap": "60s"},
+    "TestWebhook": _WEBHOOK,
+    "ListWebhookDeliveries": {**_WEBHOOK, "states": ["WEBHOOK_DELIVERY_STATE_WAITING"], "page_size": 2},
+    "RedeliverWebhook": {**_WEBHOOK, "delivery_id": "msg_a"},
+    "GetJob": _JOB,
+    "ListJobs": {"states": ["JOB_STATE_QUEUED", "JOB_STATE_DEAD"], "page_size": 2},
+    "WatchJob": {**_JOB, "after_event": 1},
+    "GetJobResult": _JOB,
+    "CancelJob": _JOB,
+    "DeleteJob": _JOB,
+    "RedriveJobs": {"tenant": "app", "target": "fast", "limit": 3, "dry_run": True},
+    "GetJobDepths": {"tenant": "app"},
     "GetStanding": {"tenant": _NAME, "name": "b"},
     "ExplainLimits": {"tenant": "app", "model": "fast", "team": "a"},
     "ProbeUpstream": {"upstream": SPARE_UPSTREAM},

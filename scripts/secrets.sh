@@ -18,7 +18,7 @@ keep() {
 }
 
 mkdir -p "$secrets"
-for role in edge gateway router cache embedding inference; do
+for role in edge gateway worker router cache embedding inference; do
   mkdir -p "$secrets/tls/$role"
 done
 for name in key-pepper cache-key knowledge-key edge-token redis-password postgres-password triton-control-key \

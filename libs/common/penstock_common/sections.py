@@ -275,14 +275,16 @@ class Peers(Section):
 
     gateway: list[str] = ["edge"]
     """At ``services.gateway.listen``; gRPC at ``listen.grpc`` is public."""
-    router: list[str] = ["gateway"]
+    router: list[str] = ["gateway", "worker"]
     """Who may call the router."""
-    cache: list[str] = ["gateway"]
+    cache: list[str] = ["gateway", "worker"]
     """Who may call the cache."""
-    embedding: list[str] = ["gateway", "cache"]
+    embedding: list[str] = ["gateway", "cache", "worker"]
     """Who may call the embedding service."""
-    inference: list[str] = ["gateway"]
+    inference: list[str] = ["gateway", "worker"]
     """Who may call the inference service."""
+    worker: list[str] = []
+    """Who may call the worker: nobody need, as it answers health checks alone, which ask for no name."""
 
     def of(self, role: str) -> list[str]:
         """Return who may call the role."""
@@ -340,6 +342,8 @@ class Services(Section):
     cache: Place = Place(listen="127.0.0.1:9003")
     embedding: Place = Place(listen="127.0.0.1:9004")
     inference: Place = Place(listen="127.0.0.1:9005")
+    worker: Place = Place(listen="127.0.0.1:9006")
+    """Its ``listen`` answers health checks; nobody calls it, so its ``target`` says nothing."""
     tls: MutualTls | None = None
     peers: Peers = Peers()
     room: RoomSettings = RoomSettings()

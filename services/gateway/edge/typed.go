@@ -82,6 +82,12 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterBudgetServiceHandlerClient(ctx, mux, gatewayv1.NewBudgetServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterJobServiceHandlerClient(ctx, mux, gatewayv1.NewJobServiceClient(gateway)); err != nil {
+		return nil, err
+	}
+	if err := gatewayv1.RegisterWebhookServiceHandlerClient(ctx, mux, gatewayv1.NewWebhookServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	bodies := newIntake(cfg, gateway)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timeout, err := parseTimeout(r.Header)

@@ -121,13 +121,17 @@ class WebhookDeliverySettings(Section):
     """How often a process looks for messages that are due."""
     connect_timeout: Duration = timedelta(seconds=3)
     """For a connection, TLS included."""
+    refresh: Duration = timedelta(seconds=2)
+    """How often a process reads which webhooks tenants have made; at most 5s."""
     timeout: Duration = timedelta(seconds=15)
     """For a try as a whole; at most 1m."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        names = ("every", "connect_timeout", "timeout")
+        names = ("every", "refresh", "connect_timeout", "timeout")
         refuse(((name,), "it must be longer than nothing") for name in names if getattr(self, name) <= timedelta())
+        if self.refresh > _FRESH_WITHIN:
+            refuse([(("refresh",), "at most 5s is expected")])
         if self.timeout > LEASE / 2:
             refuse([(("timeout",), "at most 1m is expected")])
         return self

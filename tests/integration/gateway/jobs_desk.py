@@ -21,6 +21,7 @@ from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
+from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
 from penstock_gateway.domain.jobs.events import JobEvent
 from penstock_gateway.domain.jobs.job import Job, JobKind, JobState, NewJob, new_job_id
 from penstock_gateway.domain.jobs.orders import AnyOrder, IngestOrder, order_bytes
@@ -92,17 +93,17 @@ _KINDS = {ChatOrder: JobKind.CHAT, EmbeddingOrder: JobKind.EMBEDDING, IngestOrde
 class JobsDesk:
     """Accepts jobs and looks at them."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, pepper: bytes) -> None:
         self.engine = engine
-        database = JobDatabase(engine, JobSealer(b"p" * 32), ended_messages)
-        self.store, self.queue = SqlJobStore(database), SqlJobQueue(database)
+        database = JobDatabase(engine, JobSealer(pepper), ended_messages)
+        self.store, self.queue, self.workers = SqlJobStore(database), SqlJobQueue(database), SqlWorkers(database)
 
     @classmethod
     @asynccontextmanager
-    async def at(cls, state: Path) -> AsyncIterator[JobsDesk]:
-        """Yield the desk of a suite whose state is in a folder."""
-        async with open_database(f"sqlite:///{state}/penstock.db") as engine:
-            yield cls(engine)
+    async def at(cls, state: Path, url: str = "") -> AsyncIterator[JobsDesk]:
+        """Yield the desk of a suite whose pepper, and whose database unless that is at ``url``, is in a folder."""
+        async with open_database(url or f"sqlite:///{state}/penstock.db") as engine:
+            yield cls(engine, (state / "pepper").read_bytes())
 
     async def submit(self, *orders: AnyOrder, **changed: Any) -> list[Job]:
         """Accept jobs, as a submitter does."""

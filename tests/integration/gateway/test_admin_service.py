@@ -57,11 +57,25 @@ def methods(*names):
 
 
 ADMINISTRATIVE = methods(
-    "AdminService", "PromptService", "StatusService", "ExperimentService", "LedgerService", "BudgetService"
+    "AdminService",
+    "PromptService",
+    "StatusService",
+    "ExperimentService",
+    "LedgerService",
+    "BudgetService",
+    "WebhookService",
 )
 PUBLIC = {
     **ADMINISTRATIVE,
-    **methods("ChatService", "ModelService", "EmbeddingService", "FeedbackService", "KnowledgeService", "UsageService"),
+    **methods(
+        "ChatService",
+        "ModelService",
+        "EmbeddingService",
+        "FeedbackService",
+        "KnowledgeService",
+        "UsageService",
+        "JobService",
+    ),
 }
 
 

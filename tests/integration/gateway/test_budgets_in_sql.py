@@ -330,7 +330,7 @@ async def test_a_message_is_one_processs_at_a_time_and_anothers_once_that_is_gon
     assert sorted(await claim(NOW + lease) + await claim(NOW + lease)) == sorted(taken)
     # How it is, is kept: who starts later goes on where another stopped.
     tried = delivery(1, attempts=3, next_at=NOW + timedelta(minutes=30), error="x" * 300)
-    await store.note(tried, NOW)
+    await store.note(tried)
     assert await claim(NOW + timedelta(minutes=2)) == []
     (again,) = [
         one
@@ -338,7 +338,7 @@ async def test_a_message_is_one_processs_at_a_time_and_anothers_once_that_is_gon
         if one.id == "msg_1"
     ]
     assert (again.attempts, again.error, again.body) == (3, "x" * 256, '{"ä":1}')
-    await store.note(msgspec.structs.replace(again, state=DeliveryState.DELIVERED), NOW)
+    await store.note(msgspec.structs.replace(again, state=DeliveryState.DELIVERED))
     later = NOW + timedelta(hours=2)
     assert "msg_1" not in [one.id for one in await store.claim(["finance"], later, later + lease, 9)]
 

@@ -229,3 +229,12 @@ async def test_a_job_of_a_key_that_was_rotated_and_has_run_out_is_its_successors
     assert (ended.state, ended.error) == (JobState.SUCCEEDED, None)
     (row,) = await desk.suite.ledger_after_close()
     assert row["key_id"] in (first, second)
+
+
+async def test_who_runs_jobs_is_known_while_it_does(desk):
+    async with asyncio.timeout(60):
+        while not (heard := await desk.workers.heard_since(now() - timedelta(seconds=30))):
+            await asyncio.sleep(0.01)
+    assert [(each.running, each.places) for each in heard] == [(0, 16)]
+    await desk.suite.stack.aclose()
+    assert await desk.workers.heard_since(now() - timedelta(seconds=30)) == []

@@ -74,9 +74,10 @@ class Tries:
 
 def courier(store, clock, *endpoints, sender=None):
     tries = Tries()
-    made = Courier(store, sender or HttpSender(ENOUGH, ENOUGH), tries, lambda: clock[0], lambda: 0.5)
-    made.take_over({endpoint.name: endpoint for endpoint in endpoints})
-    made.tries = tries
+    known = {endpoint.name: endpoint for endpoint in endpoints}
+    sender = sender or HttpSender(ENOUGH, ENOUGH)
+    made = Courier(store, sender, tries, lambda: dict(known), lambda: clock[0], lambda: 0.5)
+    made.tries, made.known = tries, known
     return made
 
 
@@ -113,7 +114,7 @@ async def test_a_message_comes_signed_and_is_tried_again_under_the_same_id(store
     assert (first.tries.results, second.tries.results) == (["failed"], ["failed", "delivered"])
     heads = [{name.lower(): value for name, value in headers.items()} for headers, _ in sink.came]
     assert {head["webhook-id"] for head in heads} == {"msg_1"}
-    assert [int(head["webhook-timestamp"]) - int(NOW.timestamp()) for head in heads] == [0, 5, 65]
+    assert [int(head["webhook-timestamp"]) - int(NOW.timestamp()) for head in heads] == [0, 5, 305]
     for (_, body), head in zip(sink.came, heads, strict=True):
         assert verified(OLD, head, body)
         assert verified(NEW, head, body)
@@ -190,7 +191,7 @@ async def test_a_message_goes_where_it_was_claimed_for_though_the_configuration_
     disabled = store.disabled
 
     async def reloaded():
-        one.take_over({})
+        one.known.clear()
         return await disabled()
 
     store.disabled = reloaded
@@ -210,6 +211,23 @@ async def test_nothing_inside_is_asked_unless_it_is_said(sink):
     assert "allow_private permits it" in (await posted(by_name)).error
     assert sink.came == []
     assert (await posted(by_name, allow_private=True)).is_delivered
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("asks", "waits"), [("1200", 1200), ("1", 5), ("999999999", 24 * 3600), ("soon", 5), ("-5", 5)]
+)
+async def test_who_asks_to_be_left_alone_is_for_a_day_at_most(store, sink, asks, waits):
+    clock = [NOW]
+    sink.answers = [web.Response(status=503, headers={"retry-after": asks})]
+    await store.add(delivery())
+    one = courier(store, clock, Endpoint("finance", sink.url, (OLD,), allow_private=True))
+    assert await one.deliver() == 1
+    clock[0] += timedelta(seconds=waits - 1)
+    assert await one.deliver() == 0
+    clock[0] += timedelta(seconds=1)
+    assert await one.deliver() == 1
+    assert one.tries.results == ["failed", "delivered"]
 
 
 async def test_one_address_inside_is_enough_to_refuse_a_name(sink):

@@ -22,6 +22,7 @@ ADMINISTRATIVE = (
     "ExperimentService",
     "LedgerService",
     "BudgetService",
+    "WebhookService",
 )
 
 

@@ -126,4 +126,4 @@ def test_a_missing_package_is_told_before_anything_starts(monkeypatch):
 
 
 def test_every_service_has_what_it_needs_here():
-    assert {role: missing_packages(f"penstock_{role}") for role in Role} == {role: [] for role in Role}
+    assert {role: missing_packages(role.package) for role in Role} == {role: [] for role in Role}

@@ -20,6 +20,8 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.budgets import budgeting
+from penstock_gateway.app.job_desk import desk_over
+from penstock_gateway.app.jobs import job_parts
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -30,6 +32,7 @@ from penstock_gateway.domain.experiments.results import ExperimentAdministration
 from penstock_gateway.domain.experiments.running import Experiments
 from penstock_gateway.domain.feedback.giving import FeedbackBook, GivingParts
 from penstock_gateway.domain.feedback.looking import FeedbackAdministration
+from penstock_gateway.domain.jobs.desk import Viewer
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.ledger.administration import LedgerAdministration
 from penstock_gateway.domain.limits.book import LimitBook
@@ -40,10 +43,12 @@ from penstock_gateway.surfaces.grpc.admin import AdminServicer
 from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
+from penstock_gateway.surfaces.grpc.job_desk import JobDeskServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
+from penstock_gateway.surfaces.grpc.webhooks import WebhookServicer
 
 _NO_STACK = "Documents are kept by a stack that runs, and none does: start it with 'penstock up'."
 _BY_SIGNAL = "signal"
@@ -60,6 +65,8 @@ class CommandLineServicers(NamedTuple):
     ledger: LedgerServicer
     usage: UsageServicer
     budgets: BudgetServicer
+    jobs: JobDeskServicer
+    webhooks: WebhookServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -95,6 +102,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
 
         budgets = budgeting(settings, engine, LimitBook())
         await budgets.book.renew()
+        await budgets.webhooks.book.renew()
 
         def actor_of(_context: object) -> Actor:
             return actor
@@ -108,6 +116,11 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
+            JobDeskServicer(
+                desk_over(settings, engine, job_parts(settings, engine, budgets.webhooks.book)),
+                lambda _call: Viewer(actor, sees_tenant=True),
+            ),
+            budgets.webhooks.servicer(actor_of),
         )
 
 

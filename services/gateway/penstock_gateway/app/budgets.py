@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -16,8 +16,7 @@ from penstock_gateway.adapters.sql.budgets.alerts import SqlAlerts
 from penstock_gateway.adapters.sql.budgets.records import SqlBudgets
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.spend import SqlSpendHistory, Writer
-from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
-from penstock_gateway.budget_settings import WebhookDeliverySettings
+from penstock_gateway.app.webhooks import WebhookParts, bringing, webhook_parts
 from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.budgets.administration import BudgetAdministration, BudgetParts
 from penstock_gateway.domain.budgets.book import BudgetBook
@@ -26,9 +25,6 @@ from penstock_gateway.domain.budgets.ports import Standings
 from penstock_gateway.domain.budgets.standing import KnownStandings, LedgerStandings
 from penstock_gateway.domain.budgets.watching import Watcher, WatchParts
 from penstock_gateway.domain.limits.book import LimitBook
-from penstock_gateway.domain.webhooks.courier import Courier
-from penstock_gateway.domain.webhooks.delivery import Outcome
-from penstock_gateway.domain.webhooks.endpoint import Endpoint
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.cache_admin import ActorOf
@@ -42,7 +38,7 @@ class Budgeting:
     book: BudgetBook
     limits: LimitBook
     standings: Standings
-    courier: Courier
+    webhooks: WebhookParts
     metrics: BudgetMetrics
 
     def prepare(self, changed: Settings) -> Commit:
@@ -51,14 +47,14 @@ class Budgeting:
 
         def commit() -> None:
             self.book.take_over(budgets, zones)
-            self.courier.take_over(endpoints)
+            self.webhooks.book.take_over(endpoints)
 
         return commit
 
     def servicer(self, directory: TenantDirectory, actor_of: ActorOf) -> BudgetServicer:
         """Return what serves budgets."""
         registry = SqlRegistry(self.engine)
-        parts = BudgetParts(self.book, self.standings, lambda: self.courier.endpoints)
+        parts = BudgetParts(self.book, self.standings, lambda: self.webhooks.book.endpoints)
         administration = BudgetAdministration(directory, registry, parts)
         explainer = LimitExplainer(directory, registry, self.limits, self.standings)
         return BudgetServicer(administration, explainer, self.book.zone_of, actor_of)
@@ -75,14 +71,12 @@ def budgeting(
     counted, writer = (None, None) if counting is None else counting
     ledger = LedgerStandings(SqlSpendHistory(engine, writer))
     metrics = BudgetMetrics(registry or CollectorRegistry())
-    courier = Courier(SqlDeliveries(engine), _Sender(settings.webhook_delivery), metrics)
-    courier.take_over(settings.endpoints())
     return Budgeting(
         engine=engine,
         book=BudgetBook(SqlBudgets(engine), limits, settings.budgets_configured(), zones_of(settings)),
         limits=limits,
         standings=ledger if counted is None else KnownStandings(counted, ledger),
-        courier=courier,
+        webhooks=webhook_parts(settings, engine, metrics),
         metrics=metrics,
     )
 
@@ -106,23 +100,9 @@ async def open_budgets(
     async with (
         running(own.book.run(settings.budget_watch.refresh)),
         running(Watcher(watched, settings.budget_watch.every).run()),
-        running(own.courier.run(settings.webhook_delivery.every)),
+        bringing(own.webhooks, settings),
     ):
         yield own
-
-
-class _Sender:
-    """Implements ``courier.Sender``; who has no webhook waits for none of an HTTP client."""
-
-    def __init__(self, delivery: WebhookDeliverySettings) -> None:
-        self._delivery = delivery
-
-    async def post(self, endpoint: Endpoint, headers: Mapping[str, str], body: bytes) -> Outcome:
-        """Return how it went."""
-        from penstock_gateway.adapters.webhooks.http_sender import HttpSender
-
-        sender = HttpSender(self._delivery.connect_timeout, self._delivery.timeout)
-        return await sender.post(endpoint, headers, body)
 
 
 def zones_of(settings: Settings) -> dict[str, str]:

@@ -25,6 +25,7 @@ from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.idempotency import deferring_parts
+from penstock_gateway.app.job_desk import job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
@@ -97,13 +98,14 @@ async def running(
         parts = await open_parts(stack, settings, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
         for collector in channels.collectors:
             parts.registry.register(collector)
-        surfaces, tidying = _surfaces(settings, channels, parts)
+        surfaces, tidying = surfaces_of(settings, channels, parts)
         await stack.enter_async_context(running_jobs(parts.jobs, tidying, claims=settings.jobs.run_here))
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
 
-def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
+def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
+    """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
     own, observer = settings.gateway, parts.observer
     visits = parts.visits
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
@@ -137,6 +139,8 @@ def _surfaces(settings: Settings, channels: Channels, parts: Parts) -> tuple[Sur
         feedback=feedback_servicer(settings, parts, cache_ports.entries, reception),
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
+        webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
+        jobs=job_servicer(settings, parts, reception, models),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=wire_formats,

@@ -6,7 +6,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
+from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
@@ -29,7 +30,7 @@ from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.retrying import Backoff
 from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
 from penstock_gateway.domain.jobs.submission import Submitter
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.chat import ChatLife
@@ -37,7 +38,7 @@ from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.life.settlement import Ledger
-from penstock_gateway.domain.webhooks.endpoint import Endpoint
+from penstock_gateway.domain.webhooks.book import WebhookBook
 from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.settings import Settings
 
@@ -54,21 +55,25 @@ class JobParts:
     bell: Bell
     submitter: Submitter
     runner: JobRunner
+    workers: SqlWorkers
 
 
-def job_parts(settings: Settings, engine: AsyncEngine, endpoints: Callable[[], Mapping[str, Endpoint]]) -> JobParts:
-    """Return the parts, with which nothing happens yet; ``endpoints`` are the webhooks of the revision that runs.
+def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook) -> JobParts:
+    """Return the parts, with which nothing happens yet; ``webhooks`` are told of ends.
 
     Raises:
         ConfigurationError: if the secret cannot be read that what jobs ask is sealed by.
     """
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    database, bell = JobDatabase(engine, JobSealer(secret), ended_messages), Bell()
+    database, bell = JobDatabase(engine, JobSealer(secret), telling(webhooks.wanting)), Bell()
     store = SqlJobStore(database)
-    submitter = Submitter(store, bell, settings.jobs.usual, endpoints, is_enabled=settings.jobs.enabled)
+    submitter = Submitter(
+        store, bell, settings.jobs.usual, lambda: webhooks.endpoints, is_enabled=settings.jobs.enabled
+    )
     queue, turns = SqlJobQueue(database), Turns(settings.jobs.bounds, settings.jobs.patience_of)
     runner = JobRunner(queue, bell, turns, _runner_terms(settings.jobs), _worker_name())
-    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner)
+    workers = runner.workers = SqlWorkers(database)
+    return JobParts(store=store, queue=queue, bell=bell, submitter=submitter, runner=runner, workers=workers)
 
 
 def have_jobs_run(

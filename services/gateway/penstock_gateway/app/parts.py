@@ -112,7 +112,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         experiments=await opened(open_experiments(settings, engine, ledger)),
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
-        jobs=job_parts(settings, engine, lambda: limits.budgets.courier.endpoints),
+        jobs=job_parts(settings, engine, limits.budgets.webhooks.book),
         idempotency=await opened(open_idempotency(settings, engine)),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

@@ -28,6 +28,7 @@ from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
 from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
+from penstock_gateway.surfaces.grpc.jobs import JobServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
@@ -35,6 +36,7 @@ from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
+from penstock_gateway.surfaces.grpc.webhooks import WebhookServicer
 from penstock_gateway.surfaces.http1.connection import Handler
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.http1.server import HttpServer, serving_http
@@ -62,6 +64,8 @@ class Surfaces:
     knowledge: KnowledgeServicer
     status: StatusServicer
     budgets: BudgetServicer
+    jobs: JobServicer
+    webhooks: WebhookServicer
     for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
     idempotency: IdempotentCalls
@@ -78,7 +82,16 @@ class Surfaces:
         """Return the public gRPC services."""
         admin = admin_service_pb2.DESCRIPTOR.services_by_name["AdminService"]
         feedback = feedback_service_pb2.DESCRIPTOR.services_by_name["FeedbackService"]
-        servicers = (self.chat, self.embeddings, self.models, self.status, self.budgets, *self.for_operators)
+        servicers = (
+            self.chat,
+            self.embeddings,
+            self.models,
+            self.status,
+            self.budgets,
+            self.jobs,
+            self.webhooks,
+            *self.for_operators,
+        )
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
         knowledge = knowledge_service_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]

@@ -16,10 +16,12 @@ from penstock.gateway.v1 import (
     budget_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
+    job_service_pb2_grpc,
     knowledge_service_pb2_grpc,
     ledger_service_pb2_grpc,
     prompt_service_pb2_grpc,
     usage_service_pb2_grpc,
+    webhook_service_pb2_grpc,
 )
 from penstock_common.errors import (
     AddressNotPermitted,
@@ -48,12 +50,14 @@ from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
 from penstock_suite.adapters.feedback_client import FeedbackClient
 from penstock_suite.adapters.gateway_client import failed
+from penstock_suite.adapters.job_client import JobClient
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.team_admin_client import TeamAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.adapters.usage_client import UsageClient
+from penstock_suite.adapters.webhook_client import WebhookClient
 from penstock_suite.domain.administration import (
     Administration,
     EjectionRequest,
@@ -122,6 +126,8 @@ _OPTIONS = {
     "period": "--period",
     "kind": "--kind",
     "webhook": "--webhook",
+    "url": "--url",
+    "events": "--event",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -139,6 +145,8 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         ledger_service_pb2_grpc.LedgerServiceStub(channel),
         usage_service_pb2_grpc.UsageServiceStub(channel),
         budget_service_pb2_grpc.BudgetServiceStub(channel),
+        job_service_pb2_grpc.JobServiceStub(channel),
+        webhook_service_pb2_grpc.WebhookServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -180,6 +188,8 @@ class _AdminClient(
     LedgerClient,
     UsageClient,
     BudgetClient,
+    JobClient,
+    WebhookClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""
 

@@ -178,7 +178,7 @@ def settings_type(role: Role) -> type[BaseModel]:
     Raises:
         SuiteFailure: if it could not start: its package, or one that it needs, is not installed.
     """
-    package = f"penstock_{role}"
+    package = role.package
     if missing := missing_packages(package):
         raise SuiteFailure(f"the {role} needs {', '.join(missing)}, which this Python does not have: install it")
     # A role has its own package alone: the others' libraries may not even be there.

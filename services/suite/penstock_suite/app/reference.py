@@ -107,7 +107,7 @@ def _reloading(entries: list[Entry]) -> str:
 
 def sections() -> Mapping[str, list[Entry]]:
     """Return the keys of each section, in the order of the file."""
-    roles = [settings_type(role) for role in Role]
+    roles = [*dict.fromkeys(settings_type(role) for role in Role)]
     return {name: list(_entries(name, _declared(name, [*roles, Settings]))) for name in Document.model_fields}
 
 

@@ -20,6 +20,7 @@ from penstock_common.rpc.security import PeerGuard, Security, TokenGuard
 from penstock_common.rpc.server import GrpcLimits, GrpcListener, ListenError, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures, IncomingScope
 from penstock_common.rpc.shedding import LoadShedding
+from penstock_common.service import Service
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_suite.adapters.operating_system import (
     favour_the_loop,
@@ -41,6 +42,7 @@ from penstock_suite.settings import RoleSettings
 
 if TYPE_CHECKING:
     from penstock_gateway.app.gateway import RunningGateway
+    from penstock_gateway.app.worker import RunningWorker
 
 
 class RunningRole(Protocol):
@@ -151,7 +153,9 @@ def open_role(
     settings = configuration.settings(RoleSettings)
     security = Security.of(settings.services, settings.secrets)
     opened = _Opened(role, configuration, settings, security, metrics or RevisionMetrics(configuration.revision))
-    return _gateway(opened) if role is Role.GATEWAY else _internal(opened)
+    if role is Role.GATEWAY:
+        return _gateway(opened)
+    return _worker(opened) if role is Role.WORKER else _internal(opened)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,25 @@ class GatewayRole:
         await self._gateway.drain(grace, self._notice)
 
 
+class _WorkerRole:
+    """Implements ``RunningRole`` for a worker, of which health alone is asked."""
+
+    def __init__(self, listener: GrpcListener, worker: RunningWorker, wiring: Wiring) -> None:
+        self._listener = listener
+        self._worker = worker
+        self._wiring = wiring
+
+    async def take_over(self, configuration: Configuration) -> None:
+        (await self._wiring.prepare(configuration))()
+
+    async def set_ready(self) -> None:
+        await self._listener.set_serving(serving=True)
+
+    async def drain(self, grace: timedelta) -> None:
+        await self._listener.set_serving(serving=False)
+        await self._worker.drain(grace)
+
+
 @asynccontextmanager
 async def _internal(opened: _Opened) -> AsyncGenerator[RunningRole]:
     role, settings, security = opened.role, opened.settings, opened.security
@@ -224,14 +247,7 @@ async def _internal(opened: _Opened) -> AsyncGenerator[RunningRole]:
         IncomingScope(),
         shedding,
     ]
-    options = ServerOptions(
-        credentials=security.server_credentials(),
-        reflection=False,
-        limits=GrpcLimits(
-            max_connection_age=settings.services.connection_age,
-            max_connection_age_grace=settings.services.connection_grace,
-        ),
-    )
+    options = _internal_options(opened)
     async with (
         serving_metrics(registry, settings.telemetry.metrics_listen),
         AsyncExitStack() as stack,
@@ -242,6 +258,32 @@ async def _internal(opened: _Opened) -> AsyncGenerator[RunningRole]:
         for collector in (opened.metrics, *service.collectors):
             registry.register(collector)
         yield _InternalRole(listener, wiring)
+
+
+def _internal_options(opened: _Opened) -> ServerOptions:
+    services = opened.settings.services
+    return ServerOptions(
+        credentials=opened.security.server_credentials(),
+        reflection=False,
+        limits=GrpcLimits(
+            max_connection_age=services.connection_age, max_connection_age_grace=services.connection_grace
+        ),
+    )
+
+
+@asynccontextmanager
+async def _worker(opened: _Opened) -> AsyncGenerator[RunningRole]:
+    settings, security = opened.settings, opened.security
+    address = settings.services.listen_of(Role.WORKER)
+    security.refuse_open_bind(address, "services.worker.listen")
+    guards = _guards(Role.WORKER, settings, security)
+    async with AsyncExitStack() as stack:
+        wiring = opened.wiring(stack)
+        # Its metrics are served with its parts, as a gateway's are.
+        worker = await wiring.worker()
+        options = _internal_options(opened)
+        listener = await stack.enter_async_context(listening(address, [Service("worker", [])], guards, options))
+        yield _WorkerRole(listener, worker, wiring)
 
 
 def _guards(role: Role, settings: RoleSettings, security: Security) -> list[ServerInterceptor]:

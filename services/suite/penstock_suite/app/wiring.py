@@ -29,7 +29,8 @@ from penstock_suite.domain.requests import Role
 from penstock_suite.settings import Joined, RoleSettings, TlsSettings
 
 if TYPE_CHECKING:
-    from penstock_gateway.app.gateway import Listen, RunningGateway
+    from penstock_gateway.app.gateway import Channels, Listen, RunningGateway
+    from penstock_gateway.app.worker import RunningWorker
 
 Place = Callable[[], AbstractAsyncContextManager[Channel]]
 """Opens a channel to where a role is."""
@@ -80,10 +81,35 @@ class Wiring:
             ConfigurationError: as ``service``.
             ListenError: if an address is taken or not ours.
         """
-        from penstock_gateway.app.gateway import ROLE, Channels, ConfigurationRevision, running
+        from penstock_gateway.app.gateway import running
         from penstock_gateway.settings import Settings
 
-        channels = Channels(
+        channels = await self._gateways_channels()
+        settings = self._configuration.settings(Settings)
+        gateway = await self._stack.enter_async_context(
+            running(settings, channels, listen, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
+        )
+        self._preparing.append((Settings, gateway.prepare))
+        return gateway
+
+    async def worker(self) -> RunningWorker:
+        """Return a worker, with everything below it.
+
+        Raises:
+            ConfigurationError: as ``service``.
+        """
+        from penstock_gateway.app.worker import running
+        from penstock_gateway.settings import Settings
+
+        settings = self._configuration.settings(Settings)
+        worker = await self._stack.enter_async_context(running(settings, await self._gateways_channels()))
+        self._preparing.append((Settings, worker.prepare))
+        return worker
+
+    async def _gateways_channels(self) -> Channels:
+        from penstock_gateway.app.gateway import ROLE, Channels, ConfigurationRevision
+
+        return Channels(
             **await self._called_by(ROLE),
             cache_is_here=self._is_here(Role.CACHE),
             inference_is_here=self._is_here(Role.INFERENCE),
@@ -91,12 +117,6 @@ class Wiring:
             revision=lambda: ConfigurationRevision(self._configuration.revision, self._since),
             quality=self._quality if self._is_here(Role.ROUTER) else None,
         )
-        settings = self._configuration.settings(Settings)
-        gateway = await self._stack.enter_async_context(
-            running(settings, channels, listen, upgrades_schema=upgrades_schema, shares_limits=shares_limits)
-        )
-        self._preparing.append((Settings, gateway.prepare))
-        return gateway
 
     async def prepare(self, configuration: Configuration) -> service.Commit:
         """Return what has every role that was built here take another configuration over, all at once.

@@ -14,11 +14,13 @@ from penstock_suite.domain.budgets import Budgets
 from penstock_suite.domain.cache_entries import CacheCounts, CacheEntries
 from penstock_suite.domain.experiments import Experiments
 from penstock_suite.domain.feedback import FeedbackRows
+from penstock_suite.domain.jobs import Jobs
 from penstock_suite.domain.knowledge import Knowledge
 from penstock_suite.domain.ledger import LedgerBook
 from penstock_suite.domain.prompts import Prompts
 from penstock_suite.domain.requests import Administered
 from penstock_suite.domain.usage import UsageLines
+from penstock_suite.domain.webhooks import Webhooks
 
 
 class StoredTenant(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,7 +158,17 @@ class EjectionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Administration(
-    CacheEntries, Prompts, FeedbackRows, Experiments, Knowledge, LedgerBook, UsageLines, Budgets, Protocol
+    CacheEntries,
+    Prompts,
+    FeedbackRows,
+    Experiments,
+    Knowledge,
+    LedgerBook,
+    UsageLines,
+    Budgets,
+    Jobs,
+    Webhooks,
+    Protocol,
 ):
     """Keeps tenants, users, keys, prompts and documents, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""
 

@@ -53,6 +53,13 @@ class Role(StrEnum):
     CACHE = "cache"
     EMBEDDING = "embedding"
     INFERENCE = "inference"
+    WORKER = "worker"
+    """Runs jobs: a gateway that nobody reaches."""
+
+    @property
+    def package(self) -> str:
+        """The Python package that it is built by."""
+        return f"penstock_{Role.GATEWAY if self is Role.WORKER else self}"
 
 
 @dataclass(frozen=True, slots=True)

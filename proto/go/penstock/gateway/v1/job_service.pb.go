@@ -242,8 +242,8 @@ type Job struct {
 	// Of the newest attempt that failed, or of the job.
 	Error *JobError `protobuf:"bytes,17,opt,name=error,proto3" json:"error,omitempty"`
 	// In its own units: tokens of an answer, chunks of a document, lines of a batch. 0 of 0 where nobody knows.
-	Done  uint64 `protobuf:"varint,18,opt,name=done,proto3" json:"done,omitempty"`
-	Total uint64 `protobuf:"varint,19,opt,name=total,proto3" json:"total,omitempty"`
+	Done  uint32 `protobuf:"varint,18,opt,name=done,proto3" json:"done,omitempty"`
+	Total uint32 `protobuf:"varint,19,opt,name=total,proto3" json:"total,omitempty"`
 	// The number of its newest event.
 	LastEvent uint32 `protobuf:"varint,20,opt,name=last_event,json=lastEvent,proto3" json:"last_event,omitempty"`
 	// The name of the webhook that is told of its end.
@@ -407,14 +407,14 @@ func (x *Job) GetError() *JobError {
 	return nil
 }
 
-func (x *Job) GetDone() uint64 {
+func (x *Job) GetDone() uint32 {
 	if x != nil {
 		return x.Done
 	}
 	return 0
 }
 
-func (x *Job) GetTotal() uint64 {
+func (x *Job) GetTotal() uint32 {
 	if x != nil {
 		return x.Total
 	}
@@ -1891,8 +1891,8 @@ func (x *GetJobDepthsRequest) GetTenant() string {
 type JobDepth struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Priority v1.Priority            `protobuf:"varint,1,opt,name=priority,proto3,enum=penstock.llm.v1.Priority" json:"priority,omitempty"`
-	Queued   uint64                 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
-	Running  uint64                 `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
+	Queued   uint32                 `protobuf:"varint,2,opt,name=queued,proto3" json:"queued,omitempty"`
+	Running  uint32                 `protobuf:"varint,3,opt,name=running,proto3" json:"running,omitempty"`
 	// How long the first of those that are due has waited.
 	OldestWait    *durationpb.Duration `protobuf:"bytes,4,opt,name=oldest_wait,json=oldestWait,proto3" json:"oldest_wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1936,14 +1936,14 @@ func (x *JobDepth) GetPriority() v1.Priority {
 	return v1.Priority(0)
 }
 
-func (x *JobDepth) GetQueued() uint64 {
+func (x *JobDepth) GetQueued() uint32 {
 	if x != nil {
 		return x.Queued
 	}
 	return 0
 }
 
-func (x *JobDepth) GetRunning() uint64 {
+func (x *JobDepth) GetRunning() uint32 {
 	if x != nil {
 		return x.Running
 	}
@@ -2041,8 +2041,8 @@ const file_penstock_gateway_v1_job_service_proto_rawDesc = "" +
 	"\fmax_attempts\x18\x0f \x01(\rR\vmaxAttempts\x12\x18\n" +
 	"\acancels\x18\x10 \x01(\bR\acancels\x123\n" +
 	"\x05error\x18\x11 \x01(\v2\x1d.penstock.gateway.v1.JobErrorR\x05error\x12\x12\n" +
-	"\x04done\x18\x12 \x01(\x04R\x04done\x12\x14\n" +
-	"\x05total\x18\x13 \x01(\x04R\x05total\x12\x1d\n" +
+	"\x04done\x18\x12 \x01(\rR\x04done\x12\x14\n" +
+	"\x05total\x18\x13 \x01(\rR\x05total\x12\x1d\n" +
 	"\n" +
 	"last_event\x18\x14 \x01(\rR\tlastEvent\x12\x18\n" +
 	"\awebhook\x18\x15 \x01(\tR\awebhook\x12B\n" +
@@ -2148,8 +2148,8 @@ const file_penstock_gateway_v1_job_service_proto_rawDesc = "" +
 	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"\xaf\x01\n" +
 	"\bJobDepth\x125\n" +
 	"\bpriority\x18\x01 \x01(\x0e2\x19.penstock.llm.v1.PriorityR\bpriority\x12\x16\n" +
-	"\x06queued\x18\x02 \x01(\x04R\x06queued\x12\x18\n" +
-	"\arunning\x18\x03 \x01(\x04R\arunning\x12:\n" +
+	"\x06queued\x18\x02 \x01(\rR\x06queued\x12\x18\n" +
+	"\arunning\x18\x03 \x01(\rR\arunning\x12:\n" +
 	"\voldest_wait\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\n" +
 	"oldestWait\"g\n" +
 	"\x14GetJobDepthsResponse\x125\n" +

@@ -12,6 +12,7 @@ from penstock_common.http.failures import HttpFailure
 from penstock_common.http.pool import AddressInfo, LookUp, addresses_of
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
+from penstock_common.http.retrying import retry_after
 from penstock_gateway import __version__
 from penstock_gateway.domain.webhooks.delivery import Outcome
 from penstock_gateway.domain.webhooks.endpoint import Endpoint, is_public
@@ -62,4 +63,6 @@ async def _outcome(response: Response) -> Outcome:
     finally:
         response.release()
     status = response.status
-    return Outcome(status) if status in _SUCCESS else Outcome(status, f"it answered {status}")
+    if status in _SUCCESS:
+        return Outcome(status)
+    return Outcome(status, f"it answered {status}", retry_after(response.headers))

@@ -46,6 +46,10 @@ def _lacking(scope: KeyScope, scopes: frozenset[KeyScope]) -> str:
 _FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
 _GIVE = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR)
+_SUBMIT = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
+# Who asks models alone sees, and ends, what it has submitted itself.
+_SEE_JOBS = Policy.any_of(KeyScope.READ, KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR)
+_END_JOBS = Policy.any_of(KeyScope.ADMIN, KeyScope.INFERENCE, KeyScope.OPERATOR)
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
@@ -137,6 +141,30 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             ListFeedback=_LOOK,
             SummarizeFeedback=_LOOK,
             DeleteFeedback=_CHANGE,
+        ),
+        **_rpcs(
+            "WebhookService",
+            CreateWebhook=_CHANGE,
+            GetWebhook=_LOOK,
+            ListWebhooks=_LOOK,
+            UpdateWebhook=_CHANGE,
+            DeleteWebhook=_CHANGE,
+            RotateWebhookSecret=_CHANGE,
+            TestWebhook=_CHANGE,
+            ListWebhookDeliveries=_LOOK,
+            RedeliverWebhook=_CHANGE,
+        ),
+        **_rpcs(
+            "JobService",
+            SubmitJob=_SUBMIT,
+            GetJob=_SEE_JOBS,
+            ListJobs=_SEE_JOBS,
+            WatchJob=_SEE_JOBS,
+            GetJobResult=_SEE_JOBS,
+            CancelJob=_END_JOBS,
+            DeleteJob=_END_JOBS,
+            RedriveJobs=_CHANGE,
+            GetJobDepths=_SEE_JOBS,
         ),
         **_rpcs("UsageService", QueryUsage=_LOOK, ListRequests=_LOOK),
         **_rpcs(

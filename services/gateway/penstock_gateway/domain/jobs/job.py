@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ WORKER_LOST = "WORKER_LOST"
 """The reason of an attempt whose worker was not heard of any more."""
 _RANDOM_BYTES = 10
 _MOMENT_DIGITS = 12
+_ID = re.compile(rf"{ID_PREFIX}[0-9a-f]{{{_MOMENT_DIGITS + 2 * _RANDOM_BYTES}}}")
 
 
 class JobKind(StrEnum):
@@ -143,3 +145,8 @@ def new_job_id(now: datetime) -> str:
     """Return an id that nobody can guess; ids sort by the time when they were made."""
     moment = int(now.timestamp() * 1000)
     return f"{ID_PREFIX}{moment:0{_MOMENT_DIGITS}x}{secrets.token_hex(_RANDOM_BYTES)}"
+
+
+def may_be_job(job_id: str) -> bool:
+    """Return whether there may be a job of this id; others are not looked for."""
+    return _ID.fullmatch(job_id) is not None

@@ -32,6 +32,9 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     states: frozenset[JobState] = frozenset()
     kinds: frozenset[JobKind] = frozenset()
     key_id: str = ""
+    target: str = ""
+    ids: frozenset[str] = frozenset()
+    """Empty: whatever they are."""
     batch: str | None = None
     """None: whether they are of one or not. Empty: of none."""
     before: str = ""
@@ -59,6 +62,31 @@ class Beat(NamedTuple):
 
     lost: frozenset[Held]
     cancelled: frozenset[Held]
+
+
+class Worker(NamedTuple):
+    """Who runs jobs: when it was heard of, how many it is at, and how many it can be at."""
+
+    name: str
+    heard_at: datetime
+    running: int
+    places: int
+
+
+class Workers(Protocol):
+    """Who runs jobs, as each says of itself."""
+
+    async def heard(self, worker: Worker) -> None:
+        """Note that a worker lives."""
+        ...
+
+    async def left(self, name: str) -> None:
+        """Forget a worker, which ends."""
+        ...
+
+    async def heard_since(self, moment: datetime) -> Sequence[Worker]:
+        """Return those that were heard of from then on."""
+        ...
 
 
 class Requeued(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +122,10 @@ class JobStore(Protocol):
 
     async def list(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """Return jobs, the newest first."""
+        ...
+
+    async def count(self, wanted: JobFilter) -> int:
+        """Return how many jobs are so."""
         ...
 
     async def order(self, job: Job) -> bytes | None:

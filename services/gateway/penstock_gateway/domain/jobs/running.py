@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -20,7 +20,7 @@ from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, JobEnd, JobEr
 from penstock_gateway.domain.jobs.lanes import LaneName, Turns
 from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.orders import UnknownForm, order_of
-from penstock_gateway.domain.jobs.ports import Held, JobQueue, Requeued
+from penstock_gateway.domain.jobs.ports import Held, JobQueue, Requeued, Worker, Workers
 from penstock_gateway.domain.jobs.reports import Owner, Report
 from penstock_gateway.domain.jobs.results import result_bytes
 from penstock_gateway.domain.jobs.retrying import Backoff, after_failure, job_error
@@ -64,6 +64,8 @@ class JobRunner:
     def __init__(self, queue: JobQueue, bell: Bell, turns: Turns, terms: RunnerTerms, worker: str) -> None:
         self.worker = worker
         self.runs: dict[JobKind, Execution] = {}
+        self.workers: Workers | None = None
+        """Who is told that this process lives, where it claims jobs."""
         self.lost: LostAttempts | None = None
         """Who writes the bill of an attempt that was lost, should whoever found it have died before."""
         self._queue = queue
@@ -105,6 +107,7 @@ class JobRunner:
                 for loop in loops:
                     loop.cancel()
                 await self.drain(timedelta())
+                await self._say_goodbye()
 
     async def drain(self, grace: timedelta) -> None:
         """Take no more, and return once all have ended, or were handed back when ``grace`` was nearly over."""
@@ -274,12 +277,25 @@ class JobRunner:
     async def _beat(self) -> None:
         seconds = self._terms.heartbeat.total_seconds()
         while True:
-            await asyncio.sleep(seconds)
             try:
+                await self._say_hello()
+                await asyncio.sleep(seconds)
                 await self._be_heard()
             except Exception as error:  # noqa: BLE001 - nobody else would be heard
                 # Who lost a job by that cannot commit it; until somebody has it, nothing is gained by giving it up.
                 _log.warning("jobs_not_heard_of", reason=str(error), exc_info=_unless_away(error))
+                await asyncio.sleep(min(seconds, _RETRY_SECONDS))
+
+    async def _say_hello(self) -> None:
+        if self.workers is not None and self._terms.claims:
+            now, places = datetime.now(UTC), self._terms.concurrency
+            await self.workers.heard(Worker(self.worker, now, len(self._holdings), places))
+
+    async def _say_goodbye(self) -> None:
+        if self.workers is not None and self._terms.claims:
+            with suppress(ServiceUnavailable, TimeoutError):
+                async with asyncio.timeout(_RETRY_SECONDS):
+                    await self.workers.left(self.worker)
 
     async def _be_heard(self) -> None:
         held = [each.held for each in self._holdings.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -17,6 +17,7 @@ from penstock_gateway.domain.jobs.orders import AnyOrder, order_bytes
 from penstock_gateway.domain.jobs.ports import JobStore
 from penstock_gateway.domain.jobs.terms import NO_TERMS, JobTerms, UsualTerms, check_terms
 from penstock_gateway.domain.webhooks.endpoint import Endpoint
+from penstock_gateway.domain.webhooks.registered import found
 
 
 class Submission(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,10 +75,13 @@ class Submitter:
         self._bell.ring_queue()
         return accepted
 
+    def deadline_of(self, terms: JobTerms) -> timedelta:
+        """Return how long a job of such terms has, once it is due."""
+        return terms.deadline or self._usual.deadline
+
     def _new(self, caller: Caller, asked: Submission, now: datetime) -> NewJob:
         terms, usual = asked.terms, self._usual
         check_terms(terms, now)
-        self._check_webhook(terms.webhook, caller)
         job = Job(
             id=new_job_id(now),
             tenant=caller.tenant.name,
@@ -90,11 +94,11 @@ class Submitter:
             request_id=asked.order.request_id,
             created_at=now,
             due_at=max(now, terms.due_at or now),
-            deadline_at=max(now, terms.due_at or now) + (terms.deadline or usual.deadline),
+            deadline_at=max(now, terms.due_at or now) + self.deadline_of(terms),
             max_attempts=terms.max_attempts or usual.max_attempts,
             result_ttl=terms.result_ttl or usual.result_ttl,
             traceparent=asked.traceparent,
-            webhook=terms.webhook,
+            webhook=self._webhook(terms.webhook, caller),
             metadata=terms.metadata,
             batch=asked.batch,
             line=asked.line,
@@ -115,9 +119,10 @@ class Submitter:
     def _priority(self, asked: Priority | None, caller: Caller) -> Priority:
         return max(self._usual.priority if asked is None else asked, caller.tenant.tier.priority)
 
-    def _check_webhook(self, name: str, caller: Caller) -> None:
+    def _webhook(self, name: str, caller: Caller) -> str:
         if not name:
-            return
-        endpoint = self._endpoints().get(name)
-        if endpoint is None or caller.tenant.name not in endpoint.tenants:
+            return ""
+        endpoint = found(self._endpoints(), caller.tenant.name, name)
+        if endpoint is None:
             raise InvalidRequest(f"Your tenant has no webhook '{name[:64]}'.", field="options.webhook")
+        return endpoint.name

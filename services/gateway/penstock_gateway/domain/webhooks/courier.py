@@ -14,6 +14,7 @@ import structlog
 from penstock_common.errors import PenstockError
 from penstock_gateway.domain.webhooks.delivery import GONE, Delivery, DeliveryState, Outcome, after_try
 from penstock_gateway.domain.webhooks.endpoint import Endpoint
+from penstock_gateway.domain.webhooks.registered import Try
 from penstock_gateway.domain.webhooks.signature import signed_headers
 
 AT_ONCE = 5
@@ -47,8 +48,8 @@ class DeliveryStore(Protocol):
         """Return messages to these webhooks that are due, which nobody else gets until then."""
         ...
 
-    async def note(self, delivery: Delivery, now: datetime) -> None:
-        """Keep how a claimed message is, for whoever claims it next."""
+    async def note(self, delivery: Delivery, tried: Try | None = None) -> None:
+        """Keep how a claimed message is, for whoever claims it next, and what came of the try."""
         ...
 
     async def disabled(self) -> frozenset[str]:
@@ -76,6 +77,7 @@ class Courier:
         store: DeliveryStore,
         sender: Sender,
         observer: CourierObserver,
+        endpoints: Callable[[], Mapping[str, Endpoint]],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         draw: Callable[[], float] = random.random,  # noqa: S311 - spreads tries, guards nothing
     ) -> None:
@@ -84,15 +86,6 @@ class Courier:
         self._observer = observer
         self._now = now
         self._draw = draw
-        self._endpoints: Mapping[str, Endpoint] = {}
-
-    @property
-    def endpoints(self) -> Mapping[str, Endpoint]:
-        """Where messages go, by name."""
-        return self._endpoints
-
-    def take_over(self, endpoints: Mapping[str, Endpoint]) -> None:
-        """Know these from now on."""
         self._endpoints = endpoints
 
     async def run(self, every: timedelta, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
@@ -109,7 +102,7 @@ class Courier:
     async def deliver(self) -> int:
         """Try what is due, ``AT_ONCE`` at most; return how many that were."""
         # What is taken over meanwhile may lack one of those that messages are claimed for.
-        endpoints = self._endpoints
+        endpoints = self._endpoints()
         if not endpoints:
             return 0
         now = self._now()
@@ -127,15 +120,21 @@ class Courier:
         now = self._now()
         if endpoint.address in disabled:
             wants_none = "the address wants no more: change the webhook's url"
-            tried = msgspec.structs.replace(delivery, state=DeliveryState.DISABLED, error=wants_none)
+            tried, log = msgspec.structs.replace(delivery, state=DeliveryState.DISABLED, error=wants_none), None
         else:
             headers = signed_headers(endpoint.secrets, delivery.id, now, delivery.body)
             outcome = await self._sender.post(endpoint, headers, delivery.body.encode())
-            tried = after_try(delivery, outcome, self._now(), self._draw())
+            ended = self._now()
+            tried, log = (
+                after_try(delivery, outcome, ended, self._draw()),
+                Try(now, outcome.status, outcome.error, ended - now),
+            )
             if outcome.status == GONE:
                 await self._store.disable(endpoint.address, endpoint.name, now)
-        await self._store.note(tried, self._now())
-        self._observer.tried(endpoint.name, "failed" if tried.state is DeliveryState.WAITING else tried.state.value)
+        await self._store.note(tried, log)
+        # What tenants call theirs must not make ever more metrics.
+        name = endpoint.name if "/" not in endpoint.name else "(created)"
+        self._observer.tried(name, "failed" if tried.state is DeliveryState.WAITING else tried.state.value)
         if tried.state is not DeliveryState.DELIVERED:
             _log.warning(
                 "webhook_not_delivered",

@@ -10,15 +10,18 @@ import msgspec
 
 RETRY_AFTER = (
     timedelta(seconds=5),
-    timedelta(minutes=1),
     timedelta(minutes=5),
     timedelta(minutes=30),
     timedelta(hours=2),
     timedelta(hours=5),
     timedelta(hours=10),
-    timedelta(hours=10),
+    timedelta(hours=14),
+    timedelta(hours=20),
+    timedelta(hours=24),
 )
-"""What lies between one try and the next; after the last there is no more."""
+"""What lies between one try and the next, 75 h 35 min in all; after the last there is no more (Standard Webhooks 1.0.0)."""
+LONGEST_ASKED = timedelta(hours=24)
+"""That a receiver may put the next try off by its Retry-After."""
 JITTER = 0.2
 """By so much of it, more or less, so that what failed together is not tried together."""
 GONE = 410
@@ -52,10 +55,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a try went: the status that came back, 0 where none did, and why it failed; empty where it did not."""
+    """How a try went: the status that came back, 0 where none did, and why it failed; empty where it did not.
+
+    ``retry_after``: how long the receiver asks to be left alone.
+    """
 
     status: int = 0
     error: str = ""
+    retry_after: timedelta | None = None
 
     @property
     def is_delivered(self) -> bool:
@@ -80,4 +87,6 @@ def after_try(delivery: Delivery, outcome: Outcome, now: datetime, draw: float) 
     if attempts > len(RETRY_AFTER):
         return msgspec.structs.replace(tried, state=DeliveryState.EXHAUSTED)
     wait = RETRY_AFTER[attempts - 1] * (1 + JITTER * (2 * draw - 1))
+    if outcome.retry_after is not None:
+        wait = max(wait, min(outcome.retry_after, LONGEST_ASKED))
     return msgspec.structs.replace(tried, next_at=now + wait)

@@ -88,7 +88,8 @@ class LastTold(msgspec.Struct, frozen=True):
     knowledge: KnowledgeTold
 
 
-def _asked(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
+def asked_from(message: pb.ChatRequest | pb.StreamChatRequest) -> ChatAsked:
+    """Return what a message asks."""
     control = _cache_control(message.cache_control) if message.HasField("cache_control") else None
     may_recover = not (isinstance(message, pb.StreamChatRequest) and message.no_recovery)
     return ChatAsked(
@@ -119,7 +120,8 @@ def _cache_control(control: pb.CacheControl) -> CacheControl:
     )
 
 
-def _told(value: ChatTold) -> pb.ChatResponse:
+def told_message_of(value: ChatTold) -> pb.ChatResponse:
+    """Return the message of a whole answer."""
     started, finished, usage = value.answer.started, value.answer.finished, value.answer.usage
     message = pb.ChatResponse(
         generation_id=started.generation_id if started else "",
@@ -175,10 +177,12 @@ def _event(value: GenerationEvent | LastTold) -> pb.StreamChatResponse:
 
 
 CHAT = UnaryMethod[ChatAsked, ChatTold](
-    f"{_SERVICE}Chat", ProtobufCodec(pb.ChatRequest, unwritten, _asked), ProtobufCodec(pb.ChatResponse, _told, unread)
+    f"{_SERVICE}Chat",
+    ProtobufCodec(pb.ChatRequest, unwritten, asked_from),
+    ProtobufCodec(pb.ChatResponse, told_message_of, unread),
 )
 STREAM_CHAT = StreamMethod[ChatAsked, GenerationEvent | LastTold](
     f"{_SERVICE}StreamChat",
-    ProtobufCodec(pb.StreamChatRequest, unwritten, _asked),
+    ProtobufCodec(pb.StreamChatRequest, unwritten, asked_from),
     ProtobufCodec(pb.StreamChatResponse, _event, unread),
 )

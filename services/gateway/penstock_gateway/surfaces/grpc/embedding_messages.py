@@ -28,12 +28,14 @@ class EmbedTold(msgspec.Struct, frozen=True, gc=False):
     bill: Bill
 
 
-def _asked(message: pb.EmbedRequest) -> EmbedAsked:
+def asked_from(message: pb.EmbedRequest) -> EmbedAsked:
+    """Return what a message asks."""
     texts = EmbedRequest(model=message.model, texts=tuple(message.inputs), dimensions=message.dimensions)
     return EmbedAsked(texts, context_from_proto(message.context))
 
 
-def _told(value: EmbedTold) -> pb.EmbedResponse:
+def told_message_of(value: EmbedTold) -> pb.EmbedResponse:
+    """Return the message of vectors."""
     embedded, bill = value.embedded, value.bill
     return pb.EmbedResponse(
         embedding_id=value.generation_id,
@@ -48,6 +50,6 @@ def _told(value: EmbedTold) -> pb.EmbedResponse:
 
 EMBED = UnaryMethod[EmbedAsked, EmbedTold](
     "/penstock.gateway.v1.EmbeddingService/Embed",
-    ProtobufCodec(pb.EmbedRequest, unwritten, _asked),
-    ProtobufCodec(pb.EmbedResponse, _told, unread),
+    ProtobufCodec(pb.EmbedRequest, unwritten, asked_from),
+    ProtobufCodec(pb.EmbedResponse, told_message_of, unread),
 )

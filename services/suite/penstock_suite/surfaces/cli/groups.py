@@ -14,9 +14,11 @@ ADMINISTERED = {
     "search": "Search a knowledge base.",
     "experiments": "Experiments: what was found of the variants; ending and promoting.",
     "budgets": "Budgets: how much may be spent, and where that stands.",
+    "jobs": "Jobs: requests that were accepted and are answered later.",
     "limits": "Limits: which bind a request, and where they stand.",
     "index": "Versions of a knowledge base's index.",
     "ledger": "The ledger: corrections, and the counters of spend beside it.",
+    "webhooks": "Webhooks of tenants, and what was sent to them.",
     "prices": "What models cost, and cost before.",
 }
 """Groups of commands that ask an administration, by their modules' names, and what stands beside the name."""

@@ -89,6 +89,12 @@ class SqlJobStore:
             query = select(jobs).where(*_all(wanted, newest)).order_by(newest.desc()).limit(limit)
             return [job_of(row) for row in (await connection.execute(query)).all()]
 
+    async def count(self, wanted: JobFilter) -> int:
+        """Return how many jobs are so; see the port."""
+        counted = select(func.count()).select_from(jobs).where(*_all(wanted, _JOB.id))
+        async with self._database.reading() as connection:
+            return (await connection.execute(counted)).scalar() or 0
+
     async def order(self, job: Job) -> bytes | None:
         """Return what a job asks; see the port."""
         return await self._content(job, ORDER)
@@ -225,6 +231,10 @@ def _all(wanted: JobFilter, by_id: ColumnElement[Any]) -> list[ColumnElement[boo
         conditions.append(_JOB.kind.in_(sorted(kind.value for kind in wanted.kinds)))
     if wanted.key_id:
         conditions.append(_JOB.key_id == wanted.key_id)
+    if wanted.target:
+        conditions.append(_JOB.target == wanted.target)
+    if wanted.ids:
+        conditions.append(_JOB.id.in_(sorted(wanted.ids)))
     if wanted.batch is not None:
         conditions.append(_JOB.batch == wanted.batch)
     if wanted.before:

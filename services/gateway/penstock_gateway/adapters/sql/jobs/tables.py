@@ -53,7 +53,7 @@ jobs = Table(
     Column("total", BigInteger, nullable=False),
     Column("last_event", Integer, nullable=False),
     Column("traceparent", String(64), nullable=False),
-    Column("webhook", String(64), nullable=False),
+    Column("webhook", String(132), nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("batch", String(40), nullable=False),
     Column("line", Integer, nullable=False),
@@ -103,4 +103,13 @@ events = Table(
     Column("number", Integer, primary_key=True),
     Column("at_ms", BigInteger, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+workers = Table(
+    "job_workers",
+    metadata,
+    Column("worker", String(64), primary_key=True),
+    Column("heard_ms", BigInteger, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("places", Integer, nullable=False),
 )

@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_gateway.adapters.sql.connecting import begun
 from penstock_gateway.adapters.sql.rows import present
-from penstock_gateway.adapters.sql.webhooks.tables import deliveries, disabled
+from penstock_gateway.adapters.sql.webhooks.tables import deliveries, disabled, tries
 from penstock_gateway.domain.webhooks.delivery import Delivery, DeliveryState
+from penstock_gateway.domain.webhooks.registered import Try
 
 KEPT = timedelta(days=30)
 """How long a message is kept, whatever came of it."""
@@ -43,16 +44,29 @@ class SqlDeliveries:
             for row in rows:
                 take = update(deliveries).where(_ROW.id == row.id, *is_due, is_free).values(leased_until=until)
                 if (await connection.execute(take)).rowcount == 1:
-                    claimed.append(_delivery(row))
+                    claimed.append(delivery_of(row))
             if claimed:
-                await connection.execute(delete(deliveries).where(_ROW.created_at < now - KEPT))
+                await _forget(connection, now - KEPT)
         return claimed
 
-    async def note(self, delivery: Delivery, now: datetime) -> None:
-        """Keep how a message is; it is free for the next."""
-        values = {**_values(delivery), "leased_until": None}
+    async def note(self, delivery: Delivery, tried: Try | None = None) -> None:
+        """Keep how a message is, and what came of the try; it is free for the next."""
+        values = {**values_of(delivery), "leased_until": None}
         async with begun(self._engine) as connection:
             await connection.execute(update(deliveries).where(_ROW.id == delivery.id).values(**values))
+            if tried is not None:
+                count = select(func.count()).where(tries.c.delivery == delivery.id)
+                number = ((await connection.execute(count)).scalar() or 0) + 1
+                await connection.execute(
+                    tries.insert().values(
+                        delivery=delivery.id,
+                        number=number,
+                        at=tried.at,
+                        status=tried.status,
+                        error=tried.error[:_MAX_ERROR],
+                        took_ms=tried.took // timedelta(milliseconds=1),
+                    )
+                )
 
     async def disabled(self) -> frozenset[str]:
         """Return the addresses that want no more."""
@@ -68,12 +82,19 @@ class SqlDeliveries:
             return
 
 
+async def _forget(connection: AsyncConnection, before: datetime) -> None:
+    old = select(_ROW.id).where(_ROW.created_at < before)
+    await connection.execute(delete(tries).where(tries.c.delivery.in_(old)))
+    await connection.execute(delete(deliveries).where(_ROW.created_at < before))
+
+
 async def add_delivery(connection: AsyncConnection, delivery: Delivery) -> None:
     """Keep a new message as a part of a transaction."""
-    await connection.execute(deliveries.insert().values(**_values(delivery)))
+    await connection.execute(deliveries.insert().values(**values_of(delivery)))
 
 
-def _values(delivery: Delivery) -> dict[str, Any]:
+def values_of(delivery: Delivery) -> dict[str, Any]:
+    """Return the columns of a message."""
     return {
         "id": delivery.id,
         "webhook": delivery.webhook,
@@ -87,7 +108,8 @@ def _values(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _delivery(row: Any) -> Delivery:
+def delivery_of(row: Any) -> Delivery:
+    """Return the message of a row."""
     return Delivery(
         id=row.id,
         webhook=row.webhook,

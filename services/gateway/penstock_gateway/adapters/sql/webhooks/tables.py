@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -10,7 +10,8 @@ deliveries = Table(
     "webhook_deliveries",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("webhook", String(64), nullable=False),
+    # Of one that a tenant has made: `tenant/name`.
+    Column("webhook", String(132), nullable=False),
     Column("type", String(64), nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
@@ -22,6 +23,7 @@ deliveries = Table(
     Column("error", String(256), nullable=False),
     Index("ix_webhook_deliveries_due", "state", "next_at"),
     Index("ix_webhook_deliveries_created_at", "created_at"),
+    Index("ix_webhook_deliveries_webhook", "webhook", "created_at"),
 )
 
 disabled = Table(
@@ -29,6 +31,28 @@ disabled = Table(
     metadata,
     # A digest: the address may hold a secret.
     Column("address", String(64), primary_key=True),
-    Column("webhook", String(64), nullable=False),
+    Column("webhook", String(132), nullable=False),
     Column("disabled_at", DateTime(timezone=True), nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("name", String(64), primary_key=True),
+    # The address and the secrets.
+    Column("sealed", LargeBinary, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+)
+
+tries = Table(
+    "webhook_tries",
+    metadata,
+    Column("delivery", String(64), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("error", String(256), nullable=False),
+    Column("took_ms", BigInteger, nullable=False),
 )

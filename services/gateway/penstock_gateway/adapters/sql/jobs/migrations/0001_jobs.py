@@ -50,7 +50,7 @@ def _create_jobs() -> None:
         sa.Column("total", sa.BigInteger, nullable=False),
         sa.Column("last_event", sa.Integer, nullable=False),
         sa.Column("traceparent", sa.String(64), nullable=False),
-        sa.Column("webhook", sa.String(64), nullable=False),
+        sa.Column("webhook", sa.String(132), nullable=False),
         sa.Column("metadata", sa.JSON, nullable=False),
         sa.Column("batch", sa.String(40), nullable=False),
         sa.Column("line", sa.Integer, nullable=False),

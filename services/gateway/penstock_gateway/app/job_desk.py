@@ -1,0 +1,38 @@
+"""What serves jobs to callers and operators."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.app.jobs import JobParts
+from penstock_gateway.app.parts import Parts
+from penstock_gateway.domain.jobs.desk import DeskTerms, JobDesk
+from penstock_gateway.domain.jobs.gate import Gate
+from penstock_gateway.domain.models import ModelDirectory
+from penstock_gateway.settings import Settings
+from penstock_gateway.surfaces.arrival import Reception
+from penstock_gateway.surfaces.grpc.admin import actors_of
+from penstock_gateway.surfaces.grpc.job_desk import viewers_of
+from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
+
+
+def job_servicer(settings: Settings, parts: Parts, reception: Reception, models: ModelDirectory) -> JobServicer:
+    """Return what serves jobs."""
+    own, jobs = settings.jobs, parts.jobs
+    return JobServicer(
+        desk_over(settings, parts.engine, jobs),
+        viewers_of(actors_of(reception)),
+        JobServicerParts(
+            reception=reception,
+            submitter=jobs.submitter,
+            gate=Gate(models, parts.limits.book, parts.limits.limiter),
+            attempt_timeout=own.attempt_timeout,
+        ),
+    )
+
+
+def desk_over(settings: Settings, engine: AsyncEngine, jobs: JobParts) -> JobDesk:
+    """Return where jobs are asked for."""
+    terms = DeskTerms(poll=settings.jobs.poll, deadline=settings.jobs.deadline)
+    return JobDesk(jobs.store, jobs.bell, SqlRegistry(engine), terms)

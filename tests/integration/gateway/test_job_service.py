@@ -1,0 +1,219 @@
+"""JobService through a gateway: submitted, watched, answered, ended; each key's, each tenant's, and an operator's."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+
+from penstock.gateway.v1 import admin_service_pb2, chat_service_pb2, embedding_service_pb2
+from penstock.gateway.v1 import job_service_pb2 as pb
+from penstock.gateway.v1.job_service_pb2_grpc import JobServiceStub
+from penstock.llm.v1 import generation_pb2, message_pb2
+from penstock_common.testing.openai_upstream import Answer, Failure
+
+sys.path.insert(0, str(Path(__file__).parent))
+from administrator import Administrator, refused  # noqa: E402
+from jobs_desk import QUICK  # noqa: E402
+
+Code = grpc.StatusCode
+VECTORS = embedding_service_pb2.EmbedRequest(model="none", inputs=["a"])
+NOBODYS = "job_0123456789ab" + "0" * 20
+
+
+class Caller:
+    """A caller of JobService with a key."""
+
+    def __init__(self, channel, key):
+        self._stub = JobServiceStub(channel)
+        self._metadata = (("authorization", f"Bearer {key}"),)
+
+    def __getattr__(self, name):
+        async def call(**fields):
+            request = getattr(pb, f"{name}Request")(**fields)
+            return await getattr(self._stub, name)(request, metadata=self._metadata, timeout=30)
+
+        return call
+
+    async def submitted(self, text="Hi", model="fast", **options):
+        """Return an accepted chat."""
+        return (await self.SubmitJob(chat=asked(text, model), options=pb.JobOptions(**options))).job
+
+    async def watched(self, job_id, after=0):
+        """Return all that a watcher is told until the job ends."""
+        request = pb.WatchJobRequest(id=job_id, after_event=after)
+        return [told async for told in self._stub.WatchJob(request, metadata=self._metadata, timeout=30)]
+
+
+def asked(text="Hi", model="fast"):
+    request = chat_service_pb2.ChatRequest()
+    request.input.model = model
+    request.input.messages.add(role=message_pb2.ROLE_USER).parts.add(text=text)
+    return request
+
+
+@pytest.fixture
+def document(document):
+    document["jobs"] = {**QUICK, "max_attempts": 2}
+    return document
+
+
+@pytest.fixture
+def caller(suite):
+    return Caller(suite.channel, suite.KEY)
+
+
+@pytest.fixture
+def operator(suite):
+    return Caller(suite.channel, suite.OPERATOR_KEY)
+
+
+@pytest.fixture
+async def keys(suite):
+    """Other keys: of the tenant demo, by scope, and one of the tenant other."""
+    ask, made = Administrator(suite.channel, suite.OPERATOR_KEY), {}
+    for name, tenant, scope in (
+        ("colleague", "demo", admin_service_pb2.KEY_SCOPE_INFERENCE),
+        ("admin", "demo", admin_service_pb2.KEY_SCOPE_ADMIN),
+        ("reader", "demo", admin_service_pb2.KEY_SCOPE_READ),
+        ("stranger", "other", admin_service_pb2.KEY_SCOPE_ADMIN),
+        ("strange_asker", "other", admin_service_pb2.KEY_SCOPE_INFERENCE),
+    ):
+        key = await ask.CreateKey(tenant=tenant, scopes=[scope])
+        made[name] = Caller(suite.channel, key.secret)
+    return made
+
+
+async def test_a_watcher_hears_all_of_it_once_and_the_result_is_the_answer(caller, upstream):
+    upstream.enqueue(Answer(tokens=["Hello", " there"]))
+    job = await caller.submitted(metadata={"order": "17"})
+    assert (job.kind, job.target, job.priority) == (pb.JOB_KIND_CHAT, "fast", generation_pb2.PRIORITY_SHEDDABLE)
+    assert job.deadline_at.ToDatetime() - job.created_at.ToDatetime() == timedelta(hours=24)
+
+    told = await caller.watched(job.id)
+    numbers = [each.number for each in told if each.number]
+    assert numbers == list(range(1, len(numbers) + 1))
+    text = "".join(event.text_delta.text for each in told for event in each.generated.events)
+    assert (text, told[-1].ended, told[-1].job.state) == ("Hello there", *[pb.JOB_STATE_SUCCEEDED] * 2)
+    assert told[0].HasField("job")
+    again = await caller.watched(job.id, after=numbers[1])
+    assert [each.number for each in again] == numbers[2:]
+
+    result = await caller.GetJobResult(id=job.id)
+    assert result.chat.message.parts[0].text == "Hello there"
+    assert (result.job.attempts, dict(result.job.metadata)) == (1, {"order": "17"})
+    assert result.job.result_expires_at.ToDatetime() > result.job.ended_at.ToDatetime()
+
+
+async def test_what_would_fail_anyhow_is_refused_at_once(caller, keys):
+    for fields, code, reason in (
+        ({}, Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        ({"chat": asked(model="none")}, Code.NOT_FOUND, "MODEL_NOT_FOUND"),
+        ({"embedding": VECTORS}, Code.NOT_FOUND, "MODEL_NOT_FOUND"),
+        ({"chat": chat_service_pb2.ChatRequest()}, Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        ({"chat": asked(), "options": pb.JobOptions(webhook="none")}, Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        ({"chat": asked(), "options": pb.JobOptions(max_attempts=11)}, Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        ({"chat": asked(), "options": pb.JobOptions(metadata={"": "a"})}, Code.INVALID_ARGUMENT, "INVALID_REQUEST"),
+        ({"ingest": {"base": "docs", "content": b"text"}}, Code.PERMISSION_DENIED, "SCOPE_MISSING"),
+    ):
+        assert (await refused(caller.SubmitJob(**fields)))[:2] == (code, reason), fields
+    assert (await refused(keys["admin"].SubmitJob(chat=asked())))[:2] == (Code.PERMISSION_DENIED, "SCOPE_MISSING")
+    assert (await caller.ListJobs()).jobs == []
+
+
+async def test_a_time_too_far_off_is_refused(caller):
+    options = pb.JobOptions()
+    options.deadline.FromTimedelta(timedelta(days=8))
+    assert (await refused(caller.SubmitJob(chat=asked(), options=options)))[1] == "INVALID_REQUEST"
+    options = pb.JobOptions()
+    options.due_at.FromDatetime(datetime.now(UTC) + timedelta(days=31))
+    assert (await refused(caller.SubmitJob(chat=asked(), options=options)))[1] == "INVALID_REQUEST"
+
+
+async def test_a_job_is_its_keys_its_tenants_and_an_operators(caller, keys, operator):
+    options = pb.JobOptions()
+    options.due_at.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+    job = (await caller.SubmitJob(chat=asked(), options=options)).job
+    for other in ("colleague", "stranger", "strange_asker"):
+        ask = keys[other]
+        for call in (
+            ask.GetJob(id=job.id),
+            ask.GetJobResult(id=job.id),
+            ask.CancelJob(id=job.id),
+            ask.DeleteJob(id=job.id),
+            ask.watched(job.id),
+        ):
+            assert (await refused(call))[:2] == (Code.NOT_FOUND, "RESOURCE_NOT_FOUND"), other
+        assert (await ask.ListJobs()).jobs == []
+        assert (await ask.ListJobs(key_id="config-demo-1")).jobs == []
+    assert (await refused(keys["stranger"].GetJob(id=job.id, tenant="demo")))[0] is Code.PERMISSION_DENIED
+    for ask in (keys["admin"], keys["reader"], operator):
+        assert (await ask.GetJob(id=job.id)).job.id == job.id
+        assert [each.id for each in (await ask.ListJobs(states=[pb.JOB_STATE_QUEUED])).jobs] == [job.id]
+    assert (await refused(keys["reader"].CancelJob(id=job.id)))[1] == "SCOPE_MISSING"
+    assert (await keys["admin"].CancelJob(id=job.id)).job.state == pb.JOB_STATE_CANCELLED
+    assert (await refused(caller.GetJobResult(id=job.id)))[:2] == (Code.FAILED_PRECONDITION, "RESOURCE_STATE")
+    await caller.DeleteJob(id=job.id)
+    for nobodys in (job.id, NOBODYS, "job_\0", "x" * 5000):
+        assert (await refused(caller.GetJob(id=nobodys)))[1] == "RESOURCE_NOT_FOUND"
+
+
+async def test_one_that_runs_is_ended_and_told(caller, upstream, hold):
+    upstream.enqueue(Answer(tokens=["a", "b"], hold={1: hold}))
+    job = await caller.submitted()
+    await upstream.next_request()
+    assert (await caller.CancelJob(id=job.id)).job.cancels
+    assert (await caller.watched(job.id))[-1].ended == pb.JOB_STATE_CANCELLED
+    assert (await caller.CancelJob(id=job.id)).job.state == pb.JOB_STATE_CANCELLED
+
+
+async def test_the_dead_are_counted_and_begin_anew(caller, keys, operator, upstream):
+    upstream.enqueue(*[Failure(500)] * 12)
+    job = await caller.submitted(max_attempts=1)
+    assert (await caller.watched(job.id))[-1].ended == pb.JOB_STATE_DEAD
+    assert (await refused(caller.RedriveJobs(id=job.id)))[1] == "SCOPE_MISSING"
+    assert (await refused(operator.RedriveJobs()))[1] == "INVALID_REQUEST"
+    assert (await refused(operator.RedriveJobs(tenant="demo", limit=10_001)))[1] == "INVALID_REQUEST"
+    assert (await keys["stranger"].RedriveJobs()).redriven == 0
+    dry = await keys["admin"].RedriveJobs(dry_run=True)
+    assert (dry.redriven, (await caller.GetJob(id=job.id)).job.state) == (1, pb.JOB_STATE_DEAD)
+    assert (await operator.RedriveJobs(tenant="demo", target="other")).redriven == 0
+    upstream.drop_queue()
+    last = (await caller.watched(job.id))[-1].number
+    assert (await operator.RedriveJobs(tenant="demo", target="fast")).redriven == 1
+    told = await caller.watched(job.id, after=last)
+    assert told[0].redriven
+    assert told[-1].ended == pb.JOB_STATE_SUCCEEDED
+    assert (await refused(operator.RedriveJobs(tenant="demo", id=job.id)))[1] == "RESOURCE_STATE"
+
+
+async def test_depths_tell_what_waits_and_for_how_long(caller, keys, operator):
+    options = pb.JobOptions(priority=generation_pb2.PRIORITY_DEFAULT)
+    options.due_at.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+    await caller.SubmitJob(chat=asked(), options=options)
+    (depth,) = (await operator.GetJobDepths()).depths
+    assert (depth.priority, depth.queued, depth.running) == (generation_pb2.PRIORITY_DEFAULT, 1, 0)
+    assert (await keys["stranger"].GetJobDepths()).depths == []
+
+
+async def test_pages_follow_one_another(caller):
+    options = pb.JobOptions()
+    options.due_at.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+    made = [(await caller.SubmitJob(chat=asked(), options=options)).job.id for _ in range(3)]
+    first = await caller.ListJobs(page_size=2)
+    rest = await caller.ListJobs(page_size=2, page_token=first.next_page_token)
+    assert [job.id for job in (*first.jobs, *rest.jobs)] == made[::-1]
+    assert not rest.next_page_token
+    assert (await refused(caller.ListJobs(page_token="no")))[1] == "INVALID_REQUEST"
+    assert (await refused(caller.ListJobs(states=[99])))[1] == "INVALID_REQUEST"
+
+
+async def test_who_asks_for_an_event_that_is_not_there_is_told(caller, upstream):
+    job = await caller.submitted()
+    last = (await caller.watched(job.id))[-1]
+    assert (await refused(caller.watched(job.id, after=last.number + 1)))[1] == "INVALID_REQUEST"
+    (stands,) = await caller.watched(job.id, after=last.number)
+    assert (stands.number, stands.job.state) == (0, pb.JOB_STATE_SUCCEEDED)
