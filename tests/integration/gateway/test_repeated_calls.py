@@ -16,9 +16,10 @@ from administrator import refused  # noqa: E402
 from embedding_world import MODEL, embedding_section  # noqa: E402
 from jobs_desk import QUICK  # noqa: E402
 
-from penstock.gateway.v1 import chat_service_pb2, embedding_service_pb2  # noqa: E402
+from penstock.gateway.v1 import chat_service_pb2, embedding_service_pb2, job_service_pb2  # noqa: E402
 from penstock.gateway.v1.chat_service_pb2_grpc import ChatServiceStub  # noqa: E402
 from penstock.gateway.v1.embedding_service_pb2_grpc import EmbeddingServiceStub  # noqa: E402
+from penstock.gateway.v1.job_service_pb2_grpc import JobServiceStub  # noqa: E402
 from penstock.llm.v1 import generation_pb2, message_pb2  # noqa: E402
 from penstock_common.testing.openai_upstream import Answer  # noqa: E402
 
@@ -99,3 +100,23 @@ async def test_vectors_are_given_again_on_both_surfaces(document, serve, tmp_pat
     assert answers[0].body == answers[1].body
     assert [each.header.get("idempotent-replayed") for each in answers] == [None, "true"]
     assert len(await suite.ledger_after_close()) == 2
+
+
+async def test_job_is_submitted_once(suite):
+    async def submit(text, key="k3"):
+        call = JobServiceStub(suite.channel).SubmitJob(
+            job_service_pb2.SubmitJobRequest(chat=asked(text=text)),
+            metadata=(HEAD[0], ("idempotency-key", key)),
+            timeout=30,
+        )
+        return (await call).job.id, dict(await call.initial_metadata()).get("idempotent-replayed")
+
+    told = await asyncio.gather(*(submit("Hi") for _ in range(10)))
+    assert len({job for job, _ in told}) == 1
+    assert [replayed for _, replayed in told].count("true") == 9
+    assert (await refused(submit("Other")))[1] == "IDEMPOTENCY_KEY_REUSED"
+    assert (await submit("Other", "k4"))[1] is None
+    # A chat under the key of a job is another request.
+    stub = ChatServiceStub(suite.channel)
+    status, _, _ = await refused(stub.Chat(asked(), metadata=(HEAD[0], ("idempotency-key", "k3")), timeout=30))
+    assert status == grpc.StatusCode.FAILED_PRECONDITION

@@ -140,7 +140,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
-        jobs=job_servicer(settings, parts, reception, models),
+        jobs=job_servicer(settings, parts, reception, models, repeated),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=wire_formats,

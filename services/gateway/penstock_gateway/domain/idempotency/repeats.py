@@ -16,11 +16,12 @@ from typing import NamedTuple
 import msgspec
 
 from penstock_common.errors import ModelNotPermitted
+from penstock_common.priority import Priority
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.idempotency.calls import in_progress, reused
 from penstock_gateway.domain.idempotency.following import JobAnswer, Sources
 from penstock_gateway.domain.idempotency.keys import Marked, WhenBusy
-from penstock_gateway.domain.jobs.job import Claimed, Job, JobKind, JobState
+from penstock_gateway.domain.jobs.job import Accepted, Claimed, Job, JobKind, JobState
 from penstock_gateway.domain.jobs.orders import order_bytes
 from penstock_gateway.domain.jobs.running import JobRunner
 from penstock_gateway.domain.jobs.submission import Submission, Submitter
@@ -91,6 +92,24 @@ class Repeats:
             if not accepted.job.state.is_end:
                 return accepted.job
             await self._sources.store.unmark(accepted.job.id)
+
+    async def submitted(self, caller: Caller, asked: Submission, marked: Marked, kept: timedelta) -> Accepted:
+        """Return the job that was, or is now, submitted under a key, however it stands; a key is one job's for so long.
+
+        Raises:
+            IdempotencyKeyReused: if another request was sent under the key.
+            PenstockError: as ``Submitter.submit``.
+        """
+        while True:
+            (accepted,) = await self._submitter.submit(caller, _with(asked, marked))
+            if accepted.is_new:
+                return accepted
+            if accepted.job.created_at + kept < datetime.now(UTC):
+                await self._sources.store.unmark(accepted.job.id)
+                continue
+            if accepted.fingerprint != marked.fingerprint:
+                raise reused()
+            return accepted
 
     async def _found(self, caller: Caller, asked: Submission, marked: Marked) -> Joined:
         """Return what there is under a key, or what begins; of those who look at once, one looks for all."""
@@ -170,8 +189,8 @@ def submission_of(caller: Caller, order: ChatOrder | EmbeddingOrder, traceparent
 
 def fingerprinted(order: ChatOrder | EmbeddingOrder) -> bytes:
     """Return what an order asks, without what is another's each time it is sent."""
-    timeless = msgspec.structs.replace(order, request_id="", generation_id="", timeout=timedelta(), asker=None)
-    return order_bytes(timeless)
+    own = {"request_id": "", "generation_id": "", "timeout": timedelta(), "priority": Priority.DEFAULT, "asker": None}
+    return order_bytes(msgspec.structs.replace(order, **own))
 
 
 def _with(asked: Submission, marked: Marked | None) -> Submission:

@@ -12,11 +12,14 @@ from penstock_common.errors import DeadlineExceeded, PenstockError
 from penstock_common.llm.types import Finished, GenerationEvent
 from penstock_common.rpc.scope import Metadata
 from penstock_common.rpc.server_call import ServerCall
+from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.idempotency.calls import in_progress
 from penstock_gateway.domain.idempotency.following import JobAnswer
 from penstock_gateway.domain.idempotency.keys import Marks
 from penstock_gateway.domain.idempotency.repeats import Joined, Repeats, fingerprinted, submission_of
+from penstock_gateway.domain.jobs.job import Accepted
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult
+from penstock_gateway.domain.jobs.submission import Submission
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.surfaces.arrival import replay_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted
@@ -43,6 +46,11 @@ class RepeatedCalls(NamedTuple):
         marked = self.marks.of(made.caller, headers, call.path.encode(), fingerprinted(made.order))
         submission = submission_of(made.caller, made.order, made.trace.traceparent, self.kept)
         return self.repeats.joined(made.caller, submission, marked)
+
+    async def submitted(self, caller: Caller, submission: Submission, call: ServerCall, said: bytes) -> Accepted:
+        """Return the job that was, or is now, submitted by calls of one key; raises what ``Repeats.submitted`` raises."""
+        marked = self.marks.of(caller, admitted(call).arrival.headers, call.path.encode(), said)
+        return await self.repeats.submitted(caller, submission, marked, self.kept)
 
 
 async def result_of_call(joined: Joined, made: Call[ChatOrder] | Call[EmbeddingOrder]) -> AnyResult:
