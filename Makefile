@@ -125,6 +125,10 @@ bills: setup-dev ## Settle ten thousand mixed requests, and compare each ledger 
 plans: setup-dev ## Make plans for 100,000 random configurations, none of which may go where it must not
 	PENSTOCK_PLANS=100000 $(BIN)/pytest -q --timeout 3600 tests/unit/router/test_no_forbidden_plan.py $(ARGS)
 
+.PHONY: repeats
+repeats: setup-dev ## Send one request a thousand times at once under one Idempotency-Key, and kill its gateway in mid-answer; REPEATS=1000
+	PENSTOCK_REPEATS=$(or $(REPEATS),1000) $(BIN)/pytest -q tests/integration/gateway/test_repeats_of_processes.py $(ARGS)
+
 .PHONY: fuzz
 fuzz: setup-dev ## Send 100,000 fuzzed requests to every surface of a running stack; ARGS such as "--requests 5000 --seed 7"
 	$(TOOLS) python fuzz/run.py $(ARGS)

@@ -52,6 +52,8 @@ _ADVICE = {
     "RESOURCE_EXISTS": "Choose another name.",
     "RESOURCE_STATE": "Look at it first; the message says what stands in the way.",
     "RESOURCE_CHANGED": "Read it again, and decide anew.",
+    "IDEMPOTENCY_KEY_REUSED": "Take a new key for a new request; repeat a request under its key unchanged.",
+    "IDEMPOTENCY_IN_PROGRESS": "Repeat the request after the time given, under the same key.",
     "NOT_CACHED": "Ask again without `only_if_cached`.",
     "NOTHING_RELEVANT": "Ask otherwise, or with `when_nothing: answer`; the knowledge bases hold nothing on it.",
     "DEADLINE_EXCEEDED": "Grant more time, or ask for a shorter answer.",

@@ -17,6 +17,8 @@ PenstockError
 ├── ResourceExists            the name is taken
 ├── ResourceState             its state does not permit the change
 ├── ResourceChanged           it is not what the caller has seen
+├── IdempotencyKeyReused      another request was sent under the same idempotency key
+├── IdempotencyInProgress     the request of the same idempotency key is not answered yet
 ├── RateLimited               too fast; retry helps
 ├── QuotaExhausted            the period's allowance is spent
 ├── Overloaded                shedding load or shutting down; retry helps
@@ -173,6 +175,18 @@ class ResourceChanged(PenstockError):
 
     kind: str = ""
     name: str = ""
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(PenstockError):
+    """Another request, or another route, was sent under the same idempotency key."""
+
+
+@dataclass(eq=False)
+class IdempotencyInProgress(PenstockError):
+    """The request that was sent under the same idempotency key is not answered yet."""
+
+    retry_after: timedelta = timedelta(seconds=1)
 
 
 @dataclass(eq=False)

@@ -45,6 +45,12 @@ _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
     (errors.ResourceExists, grpc.StatusCode.ALREADY_EXISTS, reasons.ERROR_REASON_RESOURCE_EXISTS),
     (errors.ResourceState, grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_RESOURCE_STATE),
     (errors.ResourceChanged, grpc.StatusCode.ABORTED, reasons.ERROR_REASON_RESOURCE_CHANGED),
+    (
+        errors.IdempotencyKeyReused,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        reasons.ERROR_REASON_IDEMPOTENCY_KEY_REUSED,
+    ),
+    (errors.IdempotencyInProgress, grpc.StatusCode.ABORTED, reasons.ERROR_REASON_IDEMPOTENCY_IN_PROGRESS),
     (errors.RateLimited, grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_RATE_LIMITED),
     (errors.QuotaExhausted, grpc.StatusCode.RESOURCE_EXHAUSTED, reasons.ERROR_REASON_QUOTA_EXHAUSTED),
     (errors.Overloaded, grpc.StatusCode.UNAVAILABLE, reasons.ERROR_REASON_OVERLOADED),

@@ -34,7 +34,7 @@ func TestAPageOfANamedOriginMayCall(t *testing.T) {
 			answer := edge.send(t, "POST", path, `{}`, "Origin", ownPage, "Authorization", key)
 			equal(t, "origin, also where the answer is a refusal", answer.Header.Get("Access-Control-Allow-Origin"), ownPage)
 			exposed := strings.Split(answer.Header.Get("Access-Control-Expose-Headers"), ", ")
-			for _, name := range []string{"retry-after", "x-penstock-degraded", "age"} {
+			for _, name := range []string{"retry-after", "x-penstock-degraded", "age", "idempotent-replayed", "location"} {
 				equal(t, "exposed: "+name, slices.Contains(exposed, name), true)
 			}
 			equal(t, "vary", slices.Contains(answer.Header.Values("Vary"), "Origin"), true)

@@ -18,6 +18,8 @@ import (
 const (
 	errorDomain  = "penstock.dev"
 	reasonPrefix = "ERROR_REASON_"
+	// reasonKeyReused is of a request under an Idempotency-Key of another one.
+	reasonKeyReused = "IDEMPOTENCY_KEY_REUSED"
 )
 
 // failure is an error that the edge itself answers with, in the shape of the

@@ -39,6 +39,7 @@ var allowedRequestHeaders = map[string]struct{}{
 	"Openai-Beta":              {},
 	"Openai-Organization":      {},
 	"Openai-Project":           {},
+	"Prefer":                   {},
 	headerTraceparent:          {},
 	headerTracestate:           {},
 	"User-Agent":               {},
@@ -48,10 +49,12 @@ var allowedRequestHeaders = map[string]struct{}{
 	"X-Penstock-Degrade":       {},
 	"X-Penstock-Feature":       {},
 	"X-Penstock-Hedge":         {},
+	"X-Penstock-Idempotency":   {},
 	"X-Penstock-Policy":        {},
 	"X-Penstock-Priority":      {},
 	"X-Penstock-Recovery":      {},
 	"X-Penstock-Team":          {},
+	"X-Penstock-When-Limited":  {},
 	headerTimeout:              {},
 	headerRequestID:            {},
 	"X-Stainless-Read-Timeout": {},
@@ -144,7 +147,7 @@ func requestMetadata(name string) (string, bool) {
 // responseHeader says whether a caller may see this metadata of the gateway, under its own name.
 func responseHeader(key string) bool {
 	switch key {
-	case "x-request-id", "retry-after", "x-should-retry", "age":
+	case "x-request-id", "retry-after", "x-should-retry", "age", "idempotent-replayed":
 		return true
 	}
 	return strings.HasPrefix(key, "x-ratelimit-") || strings.HasPrefix(key, "x-penstock-")

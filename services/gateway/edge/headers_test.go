@@ -21,6 +21,7 @@ var forwardedByBoth = []string{
 	"X-Request-Id", "req.1_A-z", "X-Penstock-Cache", "no-store", "X-Penstock-Priority", "low",
 	"X-Penstock-Recovery", "off", "X-Penstock-Degrade", "off", "X-Penstock-Hedge", "off", "X-Penstock-Team", "search",
 	"X-Penstock-Compress", "on", "X-Penstock-Policy", "cost", "X-Penstock-Feature", "rag",
+	"Prefer", "respond-async", "X-Penstock-Idempotency", "wait", "X-Penstock-When-Limited", "queue",
 	"X-Stainless-Read-Timeout", "600", "X-Stainless-Retry-Count", "1", "Openai-Organization", "o", "Openai-Project", "p",
 	"Openai-Beta", "b", "Anthropic-Version", "2023-06-01", "Anthropic-Beta", "x",
 }

@@ -33,7 +33,19 @@ func writeError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w
 	if s.Code() == codes.Unauthenticated {
 		header.Set("Www-Authenticate", "Bearer")
 	}
-	writeJSON(w, runtime.HTTPStatusFromCode(s.Code()), marshalStatus(s))
+	writeJSON(w, httpStatus(s), marshalStatus(s))
+}
+
+// httpStatus is the status that gRPC's own table has, but for what HTTP has a better one: another request under the same
+// Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07, 2.7).
+func httpStatus(s *status.Status) int {
+	for _, detail := range s.Proto().GetDetails() {
+		var info errdetails.ErrorInfo
+		if detail.MessageIs(&info) && detail.UnmarshalTo(&info) == nil && info.GetDomain() == errorDomain && info.GetReason() == reasonKeyReused {
+			return http.StatusUnprocessableEntity
+		}
+	}
+	return runtime.HTTPStatusFromCode(s.Code())
 }
 
 // publicStatus is the status that a caller may see. The gateway's own carry an

@@ -37,7 +37,7 @@ func retryIn(delay time.Duration) *anypb.Any {
 func TestAWholeAnswerAndItsMetadata(t *testing.T) {
 	edge := start(t)
 	edge.gateway.chat = func(ctx context.Context, r *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
-		grpc.SetHeader(ctx, metadata.Pairs("x-penstock-cache", "miss", "x-penstock-degraded", "stale", "age", "60", "x-ratelimit-limit-requests", "10", "penstock-tenant", "t", "x-request-id", "gw"))
+		grpc.SetHeader(ctx, metadata.Pairs("x-penstock-cache", "miss", "idempotent-replayed", "true", "x-penstock-degraded", "stale", "age", "60", "x-ratelimit-limit-requests", "10", "penstock-tenant", "t", "x-request-id", "gw"))
 		grpc.SetTrailer(ctx, metadata.Pairs("x-penstock-cost-usd", "0.01", "x-internal", "1"))
 		return &gatewayv1.ChatResponse{Model: r.GetInput().GetModel(), Usage: &llmv1.TokenUsage{InputTokens: 3}}, nil
 	}
@@ -49,11 +49,22 @@ func TestAWholeAnswerAndItsMetadata(t *testing.T) {
 		equal(t, "names of the contract", body["usage"].(map[string]any)["input_tokens"], any(3.0))
 		equal(t, "type", response.Header.Get("Content-Type"), "application/json")
 		for name, want := range map[string]string{
-			"x-penstock-cache": "miss", "x-penstock-degraded": "stale", "age": "60", "x-ratelimit-limit-requests": "10", "x-penstock-cost-usd": "0.01", "x-request-id": "gw",
+			"x-penstock-cache": "miss", "idempotent-replayed": "true", "x-penstock-degraded": "stale", "age": "60", "x-ratelimit-limit-requests": "10", "x-penstock-cost-usd": "0.01", "x-request-id": "gw",
 			"penstock-tenant": "", "x-internal": "", "grpc-metadata-penstock-tenant": "", "grpc-metadata-content-type": "",
 		} {
 			equal(t, name, strings.Join(response.Header.Values(name), "|"), want)
 		}
+	}
+}
+
+func TestAnotherRequestUnderAnIdempotencyKeyIsUnprocessable(t *testing.T) {
+	edge := start(t)
+	for reason, want := range map[string]int{reasonKeyReused: http.StatusUnprocessableEntity, "RESOURCE_STATE": http.StatusBadRequest} {
+		edge.gateway.chat = func(context.Context, *gatewayv1.ChatRequest) (*gatewayv1.ChatResponse, error) {
+			info, _ := anypb.New(&errdetails.ErrorInfo{Reason: reason, Domain: errorDomain})
+			return nil, status.ErrorProto(&spb.Status{Code: int32(codes.FailedPrecondition), Details: []*anypb.Any{info}})
+		}
+		equal(t, reason, edge.send(t, "POST", "/api/v1/chat", `{"input":{"model":"fast"}}`).StatusCode, want)
 	}
 }
 

@@ -31,6 +31,7 @@ from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, Stal
 from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
+from penstock_gateway.idempotency_settings import IdempotencySettings
 from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
@@ -281,6 +282,7 @@ class Settings(ExperimentSections, BudgetSections):
     prompts: PromptSettings = PromptSettings()
     jobs: JobSettings = JobSettings()
     batches: BatchSettings = BatchSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     feedback: FeedbackSettings = FeedbackSettings()
 
     def tier(self, name: str) -> TierSettings | None:

@@ -63,6 +63,7 @@ class Document(BaseModel):
     feedback: Any = None
     jobs: Any = None
     batches: Any = None
+    idempotency: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

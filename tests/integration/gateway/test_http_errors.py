@@ -100,12 +100,6 @@ async def test_key_is_taken_from_the_header_of_any_sdk(suite, name):
     assert (await suite.request("GET", "/v1/models", headers={name: value})).status == 200
 
 
-@pytest.mark.parametrize("header", ["idempotency-key"])
-async def test_header_that_cannot_be_honoured_is_refused(suite, upstream, header):
-    assert said(await suite.ask(headers={header: "1"})) == (400, INVALID, "unsupported_parameter", header)
-    assert upstream.requests == []
-
-
 @pytest.mark.parametrize("header", ["x-penstock-timeout", "x-penstock-cache"])
 async def test_header_that_means_nothing_is_refused(suite, header):
     assert said(await suite.ask(headers={header: "whatever"})) == (400, INVALID, None, header)

@@ -39,6 +39,10 @@ class ProtobufCodec(Generic[ValueT, MessageT]):
         """Return the message's bytes."""
         return self._to_message(value).SerializeToString()
 
+    def canonical(self, message: bytes) -> bytes:
+        """Return a message that ``decode`` has read, written so that equal ones are the same bytes: map entries in order."""
+        return self._message.FromString(message).SerializeToString(deterministic=True)
+
     def decode(self, message: bytes, /) -> ValueT:
         """Return the value.
 

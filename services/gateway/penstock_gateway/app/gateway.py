@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.idempotency import deferring_parts
 from penstock_gateway.app.job_desk import job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
@@ -57,8 +58,10 @@ from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.grpc.admin import AdminServicer, actors_of
 from penstock_gateway.surfaces.grpc.arrival import PolicyGuard
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
+from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
+from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -67,7 +70,9 @@ from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
+from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
@@ -111,17 +116,16 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
-    models, (reception, prepare) = (
-        ModelDirectory(router, embedder, parts.forks),
-        _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval)),
-    )
+    models = ModelDirectory(router, embedder, parts.forks)
+    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval))
     documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
     who = holders, parts.ledger, parts.in_background
     tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
     served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
+    deferring, repeated = _deferred(settings, parts)
     surfaces = Surfaces(
-        chat=ChatServicer(reception, life, parts.in_background),
-        embeddings=EmbeddingServicer(reception, embeddings),
+        chat=ChatServicer(reception, life, parts.in_background, repeated),
+        embeddings=EmbeddingServicer(reception, embeddings, repeated),
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
@@ -130,10 +134,11 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
-        jobs=job_servicer(settings, parts, reception, models),
+        jobs=job_servicer(settings, parts, reception, models, repeated),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
-        wire_formats=_wire_formats(own, parts, reception, served),
+        wire_formats=_wire_formats(own, (parts, deferring), reception, served),
+        idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
@@ -141,6 +146,11 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         also_drains=parts.jobs.runner.drain,
     )
     return surfaces, tidying
+
+
+def _deferred(settings: Settings, parts: Parts) -> tuple[DeferringParts, RepeatedCalls]:
+    deferring = deferring_parts(settings, parts.jobs, parts.idempotency)
+    return deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
 
 
 def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:
@@ -152,11 +162,12 @@ def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServic
 
 def _wire_formats(
     own: GatewaySettings,
-    parts: Parts,
+    opened: tuple[Parts, DeferringParts],
     reception: Reception,
     served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
 ) -> WireFormats:
     life, embeddings, models, stores, usage = served
+    parts, deferring = opened
     return WireFormats(
         WireFormatsParts(
             reception=reception,
@@ -168,6 +179,8 @@ def _wire_formats(
             desk=parts.jobs.batches.desk,
             usage=usage,
             observer=parts.observer,
+            deferring=deferring,
+            idempotency=IdempotentRoutes(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
             timing=StreamTiming(own.hold_back, own.keep_alive),
             started_at=int(time.time()),
         )

@@ -13,11 +13,14 @@ from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.grpc.admin import actors_of
+from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
 from penstock_gateway.surfaces.grpc.job_desk import viewers_of
 from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
 
 
-def job_servicer(settings: Settings, parts: Parts, reception: Reception, models: ModelDirectory) -> JobServicer:
+def job_servicer(
+    settings: Settings, parts: Parts, reception: Reception, models: ModelDirectory, repeated: RepeatedCalls
+) -> JobServicer:
     """Return what serves jobs."""
     own, jobs = settings.jobs, parts.jobs
     return JobServicer(
@@ -27,6 +30,7 @@ def job_servicer(settings: Settings, parts: Parts, reception: Reception, models:
             reception=reception,
             submitter=jobs.submitter,
             gate=Gate(models, parts.limits.book, parts.limits.limiter),
+            repeated=repeated,
             attempt_timeout=own.attempt_timeout,
         ),
     )

@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
+from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
@@ -63,6 +64,7 @@ class Parts:
     book: LedgerParts
     """The ledger as operators have it."""
     jobs: JobParts
+    idempotency: IdempotencyParts
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -111,6 +113,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
+        idempotency=await opened(open_idempotency(settings, engine)),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

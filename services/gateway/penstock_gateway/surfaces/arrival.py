@@ -17,7 +17,7 @@ import msgspec
 from penstock_common.configuration import parse_duration
 from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.contract.router import Policy as Preferred
-from penstock_common.errors import AddressNotPermitted, InvalidRequest, UnsupportedParameter
+from penstock_common.errors import AddressNotPermitted, InvalidRequest
 from penstock_common.llm.types import Degradation, GenerationInput, RequestContext
 from penstock_common.priority import PRIORITIES, Priority
 from penstock_common.telemetry.steps import Steps
@@ -43,6 +43,7 @@ EXPERIMENT_HEADER = "x-penstock-experiment"
 """Tells an answer's part in an experiment, as ``name=variant``."""
 KNOWLEDGE_HEADER = "x-penstock-knowledge"
 """Tells what was found in which knowledge bases, as ``hits=4; bases=docs``."""
+REPLAYED_HEADER, ORIGINAL_HEADER = "idempotent-replayed", "x-penstock-original-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 # Names of fields, and our own words for what has none: "a turn's name", "tool_choice: none", "reasoning_effort=max".
 _HARMLESS = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:='-]+(?: [A-Za-z0-9_.:='-]+)*")
@@ -52,8 +53,6 @@ _GENERATION_ID_BYTES = 12
 _POOL_BYTES = 4096
 _DIGITS_PER_BYTE = 2
 _BEARER = "bearer "
-# Known to callers of other gateways, and not honoured yet: refused rather than dropped.
-_NOT_BUILT = ("idempotency-key",)
 
 
 class Switch(NamedTuple):
@@ -160,7 +159,6 @@ class Reception:
             InvalidCredentials, ScopeMissing, ServiceUnavailable: as ``Authenticator.authenticate``.
             AddressNotPermitted: the key names networks, and the request comes from elsewhere.
             RightsExceeded, InvalidRequest: as ``Caller.in_team``.
-            UnsupportedParameter: for a header that asks for what is not built.
         """
         caller = await self._authenticator.authenticate(credential_in(arrival.headers), policy)
         if caller.networks:
@@ -168,9 +166,6 @@ class Reception:
         if caller.teams or TEAM_HEADER in arrival.headers:
             caller = caller.in_team(arrival.headers.get(TEAM_HEADER, "").strip())
         arrival.steps.lap("authenticate", arrival.started_ns)
-        for name in _NOT_BUILT:
-            if name in arrival.headers and not policy.takes_idempotency_key:
-                raise UnsupportedParameter(f"The header '{name}' is not supported yet. Leave it out.", parameter=name)
         return caller
 
     def enter(self, arrival: Arrival, caller: Caller) -> Place:
@@ -372,6 +367,11 @@ def limit_headers(standings: Sequence[Standing], shadowed: Sequence[Standing]) -
         # A feature's name is a caller's word.
         told.append((SHADOW_HEADER, "".join([sign if " " <= sign <= "~" else "?" for sign in names])))
     return told
+
+
+def replay_headers(request_id: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers that tell that an answer was given before: to the request of that id."""
+    return ((REPLAYED_HEADER, "true"), (ORIGINAL_HEADER, request_id))
 
 
 def degradation_headers(degradation: Degradation, age_seconds: int | None) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
+from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
 from penstock_gateway.surfaces.grpc.jobs import JobServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
@@ -67,6 +68,7 @@ class Surfaces:
     webhooks: WebhookServicer
     for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
+    idempotency: IdempotentCalls
     http_limits: HttpLimits
     grpc_limits: GrpcLimits
     interceptors: Sequence[ServerInterceptor]
@@ -101,7 +103,7 @@ class Surfaces:
             *handlers_of(usage, self.usage),
             *handlers_of(knowledge, self.knowledge),
         ]
-        return Service("gateway", handlers)
+        return Service("gateway", self.idempotency.around(handlers))
 
 
 class RunningGateway:

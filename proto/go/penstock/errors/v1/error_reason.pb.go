@@ -83,6 +83,10 @@ const (
 	ErrorReason_ERROR_REASON_PEER_NOT_PERMITTED ErrorReason = 51
 	// NOT_FOUND. The request wants no answer without a passage of its knowledge bases, and none is relevant.
 	ErrorReason_ERROR_REASON_NOTHING_RELEVANT ErrorReason = 90
+	// FAILED_PRECONDITION, over HTTP 422. Another request was sent under the same Idempotency-Key.
+	ErrorReason_ERROR_REASON_IDEMPOTENCY_KEY_REUSED ErrorReason = 92
+	// ABORTED, with RetryInfo. The request that was sent under the same Idempotency-Key is not answered yet.
+	ErrorReason_ERROR_REASON_IDEMPOTENCY_IN_PROGRESS ErrorReason = 93
 )
 
 // Enum value maps for ErrorReason.
@@ -115,6 +119,8 @@ var (
 		50: "ERROR_REASON_RIGHTS_EXCEEDED",
 		51: "ERROR_REASON_PEER_NOT_PERMITTED",
 		90: "ERROR_REASON_NOTHING_RELEVANT",
+		92: "ERROR_REASON_IDEMPOTENCY_KEY_REUSED",
+		93: "ERROR_REASON_IDEMPOTENCY_IN_PROGRESS",
 	}
 	ErrorReason_value = map[string]int32{
 		"ERROR_REASON_UNSPECIFIED":             0,
@@ -144,6 +150,8 @@ var (
 		"ERROR_REASON_RIGHTS_EXCEEDED":         50,
 		"ERROR_REASON_PEER_NOT_PERMITTED":      51,
 		"ERROR_REASON_NOTHING_RELEVANT":        90,
+		"ERROR_REASON_IDEMPOTENCY_KEY_REUSED":  92,
+		"ERROR_REASON_IDEMPOTENCY_IN_PROGRESS": 93,
 	}
 )
 
@@ -178,7 +186,7 @@ var File_penstock_errors_v1_error_reason_proto protoreflect.FileDescriptor
 
 const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\n" +
-	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\xb7\a\n" +
+	"%penstock/errors/v1/error_reason.proto\x12\x12penstock.errors.v1*\x8a\b\n" +
 	"\vErrorReason\x12\x1c\n" +
 	"\x18ERROR_REASON_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cERROR_REASON_INVALID_REQUEST\x10\x01\x12(\n" +
@@ -207,7 +215,9 @@ const file_penstock_errors_v1_error_reason_proto_rawDesc = "" +
 	"\"ERROR_REASON_ADDRESS_NOT_PERMITTED\x10\x16\x12 \n" +
 	"\x1cERROR_REASON_RIGHTS_EXCEEDED\x102\x12#\n" +
 	"\x1fERROR_REASON_PEER_NOT_PERMITTED\x103\x12!\n" +
-	"\x1dERROR_REASON_NOTHING_RELEVANT\x10ZB0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
+	"\x1dERROR_REASON_NOTHING_RELEVANT\x10Z\x12'\n" +
+	"#ERROR_REASON_IDEMPOTENCY_KEY_REUSED\x10\\\x12(\n" +
+	"$ERROR_REASON_IDEMPOTENCY_IN_PROGRESS\x10]B0Z.penstock.dev/proto/penstock/errors/v1;errorsv1b\x06proto3"
 
 var (
 	file_penstock_errors_v1_error_reason_proto_rawDescOnce sync.Once

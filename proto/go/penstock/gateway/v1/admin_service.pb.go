@@ -1644,7 +1644,8 @@ func (x *CreateKeyRequest) GetTeam() string {
 type CreateKeyResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Key   *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	// The key itself. It is not kept, and cannot be shown again.
+	// The key itself. It is not kept, and cannot be shown again; but to whoever repeats the call under its Idempotency-Key,
+	// for as long as that holds, it is, sealed.
 	Secret        string `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

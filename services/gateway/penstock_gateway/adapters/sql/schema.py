@@ -8,6 +8,7 @@ from penstock_common.sql.schema import Schema
 from penstock_gateway.adapters.sql.batches.schema import BATCHES
 from penstock_gateway.adapters.sql.budgets.schema import BUDGETS
 from penstock_gateway.adapters.sql.feedback.schema import FEEDBACK
+from penstock_gateway.adapters.sql.idempotency.schema import IDEMPOTENCY
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
 from penstock_gateway.adapters.sql.tables import metadata
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
@@ -19,5 +20,5 @@ GATEWAY = Schema(
     # Alembic's own name: databases had this schema before there were others.
     version_table="alembic_version",
 )
-SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS, JOBS, BATCHES)
+SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS, JOBS, BATCHES, IDEMPOTENCY)
 """All that a gateway keeps."""

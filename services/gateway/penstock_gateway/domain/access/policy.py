@@ -17,7 +17,7 @@ class Policy:
     narrowest: KeyScope
     sufficient: frozenset[KeyScope]
     takes_idempotency_key: bool = False
-    """Whether the header `idempotency-key` is honoured, and not refused."""
+    """Whether the header `idempotency-key` counts: all but what looks, and may be repeated anyway."""
 
     @classmethod
     def any_of(cls, *scopes: KeyScope) -> Policy:
@@ -45,8 +45,8 @@ def _lacking(scope: KeyScope, scopes: frozenset[KeyScope]) -> str:
 
 _FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
-_GIVE = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR), takes_idempotency_key=True)
-_SUBMIT = replace(Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN), takes_idempotency_key=True)
+_GIVE = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR)
+_SUBMIT = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 # Who asks models alone sees, and ends, what it has submitted itself.
 _SEE_JOBS = Policy.any_of(KeyScope.READ, KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR)
 _END_JOBS = Policy.any_of(KeyScope.ADMIN, KeyScope.INFERENCE, KeyScope.OPERATOR)
@@ -61,8 +61,21 @@ _LOOK_AT_KEPT = Policy.any_of(KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN)
 _CHANGE_KEPT = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 
 
+# What RPCs begin with that look, and change nothing.
+_LOOKS = ("Get", "List", "Diff", "Render", "Query", "Summarize", "Explain", "Watch")
+_REPEATABLE = ("GET ", *_LOOKS)
+
+
 def _rpcs(service: str, **policies: Policy) -> dict[str, Policy]:
-    return {f"/penstock.gateway.v1.{service}/{method}": policy for method, policy in policies.items()}
+    return {f"/penstock.gateway.v1.{service}/{method}": policy for method, policy in _with_keys(policies).items()}
+
+
+def _with_keys(policies: Mapping[str, Policy]) -> dict[str, Policy]:
+    """Return the policies, all of which take an idempotency key but those of what looks."""
+    return {
+        name: policy if name.startswith(_REPEATABLE) else replace(policy, takes_idempotency_key=True)
+        for name, policy in policies.items()
+    }
 
 
 # RPCs by their path, routes of the wire formats by method and path. Health and reflection ask for no key.
@@ -206,42 +219,46 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             RebuildCounters=_OPERATE,
             ListPriceRevisions=_OPERATE,
         ),
-        "POST /v1/chat/completions": INFERENCE,
-        "POST /v1/messages": INFERENCE,
-        "POST /v1/messages/count_tokens": INFERENCE,
-        "POST /v1/completions": INFERENCE,
-        "POST /v1/embeddings": INFERENCE,
-        "GET /v1/models": INFERENCE,
-        "GET /v1/models/{id}": INFERENCE,
-        "GET /v1/organization/usage/completions": _LOOK,
-        "GET /v1/organization/usage/embeddings": _LOOK,
-        "GET /v1/organization/costs": _LOOK,
-        # What of them is for vector stores asks for ADMIN.
+        **_with_keys(
+            {
+                "POST /v1/chat/completions": INFERENCE,
+                "POST /v1/messages": INFERENCE,
+                "POST /v1/messages/count_tokens": INFERENCE,
+                "POST /v1/completions": INFERENCE,
+                "POST /v1/embeddings": INFERENCE,
+                "GET /v1/models": INFERENCE,
+                "GET /v1/models/{id}": INFERENCE,
+                "GET /v1/organization/usage/completions": _LOOK,
+                "GET /v1/organization/usage/embeddings": _LOOK,
+                "GET /v1/organization/costs": _LOOK,
+                "GET /v1/files": _LOOK_AT_KEPT,
+                "GET /v1/files/{file}": _LOOK_AT_KEPT,
+                "DELETE /v1/files/{file}": _CHANGE_KEPT,
+                "GET /v1/files/{file}/content": _LOOK_AT_KEPT,
+                "POST /v1/batches": INFERENCE,
+                "GET /v1/batches": _LOOK_AT_KEPT,
+                "GET /v1/batches/{batch}": _LOOK_AT_KEPT,
+                "POST /v1/batches/{batch}/cancel": _CHANGE_KEPT,
+                "POST /v1/vector_stores": _CHANGE_STORES,
+                "GET /v1/vector_stores": _LOOK_INTO_STORES,
+                "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}": _CHANGE_STORES,
+                "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
+                "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
+                "POST /v1/vector_stores/{store}/files": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/files": _LOOK_INTO_STORES,
+                "GET /v1/vector_stores/{store}/files/{file}": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+                "DELETE /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/files/{file}/content": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}/file_batches": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/file_batches/{batch}": _LOOK_INTO_STORES,
+                "POST /v1/vector_stores/{store}/file_batches/{batch}/cancel": _CHANGE_STORES,
+                "GET /v1/vector_stores/{store}/file_batches/{batch}/files": _LOOK_INTO_STORES,
+            }
+        ),
+        # What of them is for vector stores asks for ADMIN. An upload passes by in pieces, and is not compared to another.
         "POST /v1/files": _CHANGE_KEPT,
-        "GET /v1/files": _LOOK_AT_KEPT,
-        "GET /v1/files/{file}": _LOOK_AT_KEPT,
-        "DELETE /v1/files/{file}": _CHANGE_KEPT,
-        "GET /v1/files/{file}/content": _LOOK_AT_KEPT,
-        "POST /v1/batches": INFERENCE,
-        "GET /v1/batches": _LOOK_AT_KEPT,
-        "GET /v1/batches/{batch}": _LOOK_AT_KEPT,
-        "POST /v1/batches/{batch}/cancel": _CHANGE_KEPT,
-        "POST /v1/vector_stores": _CHANGE_STORES,
-        "GET /v1/vector_stores": _LOOK_INTO_STORES,
-        "GET /v1/vector_stores/{store}": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}": _CHANGE_STORES,
-        "DELETE /v1/vector_stores/{store}": _CHANGE_STORES,
-        "POST /v1/vector_stores/{store}/search": _SEARCH_STORES,
-        "POST /v1/vector_stores/{store}/files": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/files": _LOOK_INTO_STORES,
-        "GET /v1/vector_stores/{store}/files/{file}": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
-        "DELETE /v1/vector_stores/{store}/files/{file}": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/files/{file}/content": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}/file_batches": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/file_batches/{batch}": _LOOK_INTO_STORES,
-        "POST /v1/vector_stores/{store}/file_batches/{batch}/cancel": _CHANGE_STORES,
-        "GET /v1/vector_stores/{store}/file_batches/{batch}/files": _LOOK_INTO_STORES,
     }
 )
 

@@ -116,6 +116,10 @@ class JobStore(Protocol):
         """Return the job that was accepted under a mark."""
         ...
 
+    async def unmark(self, job_id: str) -> None:
+        """Free the mark that a job was accepted under, whose answer is nobody's any more."""
+        ...
+
     async def list(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """Return jobs, the newest first."""
         ...

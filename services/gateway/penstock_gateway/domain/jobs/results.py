@@ -78,6 +78,7 @@ class EmbeddingResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     unit_prices: UnitPrices = UnitPrices()
     attempts: int = 0
     cost_nano_usd: int = 0
+    generation_id: str = ""
 
     @property
     def embedded(self) -> EmbedResponse:
@@ -162,6 +163,7 @@ def embedding_result(exchange: EmbeddingExchange, embedded: EmbedResponse) -> Em
         unit_prices=embedded.unit_prices,
         attempts=embedded.attempts,
         cost_nano_usd=exchange.bill.cost_nano_usd,
+        generation_id=exchange.call.order.generation_id,
     )
 
 

@@ -8,9 +8,14 @@ from contextlib import aclosing
 from penstock_common.background import StartWork
 from penstock_common.llm.types import Finished, GenerationEvent
 from penstock_common.rpc.method import Handler
+from penstock_common.rpc.scope import Metadata
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
+from penstock_gateway.domain.idempotency.keys import KEY_HEADER
+from penstock_gateway.domain.idempotency.repeats import Joined
+from penstock_gateway.domain.jobs.results import ChatResult
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
+from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.surfaces.arrival import (
     BUDGET_HEADER,
     EXPERIMENT_HEADER,
@@ -23,12 +28,19 @@ from penstock_gateway.surfaces.arrival import (
 )
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of, remaining
 from penstock_gateway.surfaces.grpc.chat_messages import CHAT, STREAM_CHAT, ChatAsked, ChatTold, LastTold
+from penstock_gateway.surfaces.grpc.deferred import (
+    RepeatedCalls,
+    batches_of_call,
+    replay_head,
+    result_of_call,
+)
 
 
 class ChatServicer:
     """Serves chats; calls come authorised or not at all."""
 
-    def __init__(self, reception: Reception, life: ChatLife, in_background: StartWork) -> None:
+    def __init__(self, reception: Reception, life: ChatLife, in_background: StartWork, repeated: RepeatedCalls) -> None:
+        self._repeated = repeated
         self._reception = reception
         self._life = life
         self._in_background = in_background
@@ -39,6 +51,8 @@ class ChatServicer:
 
     async def chat(self, request: ChatAsked, call: ServerCall) -> ChatTold:
         """Return the whole answer."""
+        if KEY_HEADER in admitted(call).arrival.headers:
+            return await self._chat_once(request, call)
         exchange = self._begin(request, call, stream=False)
         try:
             async with exchange:
@@ -52,6 +66,11 @@ class ChatServicer:
         self, request: ChatAsked, call: ServerCall
     ) -> AsyncGenerator[GenerationEvent | LastTold, None]:
         """Yield the answer's events."""
+        if KEY_HEADER in admitted(call).arrival.headers:
+            async with aclosing(self._stream_once(request, call)) as told:
+                async for event in told:
+                    yield event
+            return
         exchange = self._begin(request, call, stream=True)
         try:
             async with aclosing(_events(exchange, call)) as events:
@@ -63,7 +82,34 @@ class ChatServicer:
             raise
         self._in_background(exchange.afterwards())
 
+    async def _chat_once(self, request: ChatAsked, call: ServerCall) -> ChatTold:
+        """Return the whole answer of a call that carries an idempotency key."""
+        made = self._call(request, call, stream=False)
+        async with self._repeated.joined(made, call) as joined:
+            try:
+                result = await result_of_call(joined, made)
+            finally:
+                await begun(call.context, _head_of(joined, call))
+        assert isinstance(result, ChatResult), "a chat's result"
+        return ChatTold(result.answer, result.cache, result.knowledge)
+
+    async def _stream_once(
+        self, request: ChatAsked, call: ServerCall
+    ) -> AsyncGenerator[GenerationEvent | LastTold, None]:
+        """Yield the events of a call that carries an idempotency key."""
+        made, is_told = self._call(request, call, stream=True), False
+        async with self._repeated.joined(made, call) as joined, aclosing(batches_of_call(joined, made)) as batches:
+            async for batch in batches:
+                if not is_told:
+                    is_told = True
+                    await begun(call.context, _head_of(joined, call))
+                for event in batch:
+                    yield event
+
     def _begin(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> ChatExchange:
+        return self._life.begin(self._call(request, call, stream=stream))
+
+    def _call(self, request: ChatAsked, call: ServerCall, *, stream: bool) -> Call[ChatOrder]:
         admission = admitted(call)
         options = CallOptions(
             stream,
@@ -81,7 +127,7 @@ class ChatServicer:
         place = place_of(admission)
         made = self._reception.chat_call(admission.arrival, place, request.input, request.context, options)
         admission.is_begun = True
-        return self._life.begin(made)
+        return made
 
 
 async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent | LastTold, None]:
@@ -96,6 +142,15 @@ async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[Ge
                 await begun(call.context, _head(exchange))
             for event in batch:
                 yield event if exchange.grounds is None else _told(event, exchange)
+
+
+def _head_of(joined: Joined, call: ServerCall) -> Metadata:
+    exchange = joined.answer.exchange
+    if not joined.is_original:
+        return replay_head(joined, call)
+    if isinstance(exchange, ChatExchange):
+        return _head(exchange)
+    return (("x-request-id", admitted(call).arrival.request_id),)
 
 
 def _told(event: GenerationEvent, exchange: ChatExchange) -> GenerationEvent | LastTold:

@@ -14,14 +14,16 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.access.identity import Caller, KeyScope
+from penstock_gateway.domain.idempotency.keys import KEY_HEADER
 from penstock_gateway.domain.jobs.desk import JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.job import JobKind
 from penstock_gateway.domain.jobs.orders import AnyOrder, IngestOrder
 from penstock_gateway.domain.jobs.submission import Submission, Submitter
-from penstock_gateway.surfaces.arrival import CallOptions, Reception
+from penstock_gateway.surfaces.arrival import CallOptions, Reception, replay_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of
 from penstock_gateway.surfaces.grpc.chat_messages import asked_from as chat_asked_from
+from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
 from penstock_gateway.surfaces.grpc.embedding_messages import asked_from as embedding_asked_from
 from penstock_gateway.surfaces.grpc.job_desk import JobDeskServicer, ViewerOf
 from penstock_gateway.surfaces.grpc.job_messages import job_message, terms_from
@@ -34,6 +36,7 @@ class JobServicerParts(msgspec.Struct, frozen=True, kw_only=True):
     reception: Reception
     submitter: Submitter
     gate: Gate
+    repeated: RepeatedCalls
     attempt_timeout: timedelta
 
 
@@ -54,8 +57,13 @@ class JobServicer(JobDeskServicer):
         submission = self._submission(request, call)
         most = parts.submitter.deadline_of(submission.terms)
         await parts.gate.check(caller, submission.order, most)
-        (accepted,) = await parts.submitter.submit(caller, submission)
-        await begun(call.context, (("x-request-id", accepted.job.request_id),))
+        arrival, head = admitted(call).arrival, ()
+        if KEY_HEADER in arrival.headers:
+            accepted = await parts.repeated.submitted(caller, submission, call, _said(request))
+            head = () if accepted.is_new else replay_headers(accepted.job.request_id)
+        else:
+            (accepted,) = await parts.submitter.submit(caller, submission)
+        await begun(call.context, (("x-request-id", arrival.request_id), *head))
         return pb.SubmitJobResponse(job=job_message(accepted.job))
 
     def _submission(self, request: pb.SubmitJobRequest, call: ServerCall) -> Submission:
@@ -118,6 +126,11 @@ class JobServicer(JobDeskServicer):
             request=msgspec.structs.replace(wanted, tenant=caller.tenant.name),
         )
         return Submission(kind=JobKind.INGEST, target=wanted.base, order=order)
+
+
+def _said(request: pb.SubmitJobRequest) -> bytes:
+    """Return a request so that equal ones are the same bytes."""
+    return request.SerializeToString(deterministic=True)
 
 
 def _require(caller: Caller, scope: KeyScope) -> None:

@@ -163,6 +163,12 @@ class HttpRequest:
                 is_first = False
                 await self._waiting
 
+    def put_back(self, body: bytes) -> None:
+        """Have ``body`` return this again: what it has returned once."""
+        self._received = body
+        if "content-encoding" in self.headers:
+            self.headers = {name: value for name, value in self.headers.items() if name != "content-encoding"}
+
     def peer(self) -> str:
         """Return the address at the connection's other end; empty on a unix socket."""
         return self._sender.peer()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 
 from penstock_common.errors import DeadlineExceeded, Overloaded
+from penstock_gateway.domain.idempotency.keys import KEY_HEADER
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception
+from penstock_gateway.surfaces.deferring import LIMITED_HEADER, PREFER_HEADER
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, attempts_line, bill_lines, exchange_lines
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
+from penstock_gateway.surfaces.wire_formats.deferred_generation import DeferredGeneration
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
@@ -24,19 +28,31 @@ class GenerationServer:
     """Serves one format."""
 
     def __init__(
-        self, wire_format: GenerationFormat, reception: Reception, life: ChatLife, bodies: Bodies, silences: Silences
+        self,
+        wire_format: GenerationFormat,
+        reception: Reception,
+        life: ChatLife,
+        reading: tuple[Bodies, Silences],
+        deferring: DeferringParts,
     ) -> None:
+        """``reading``: what reads requests, and fills the silences of streams."""
+        bodies, silences = reading
         self._format = wire_format
         self._reception = reception
         self._life = life
         self._bodies = bodies
         self._silences = silences
+        self._deferred = DeferredGeneration(wire_format, reception, bodies, silences, deferring)
         self._lines = exchange_lines if wire_format.family.request_id_line is None else self._lines_of_family
         self._several = SeveralServer(wire_format, reception, life, silences)
 
     async def serve(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Serve one request; what fails it once it has begun is told here."""
-        wire_format = self._format
+        wire_format, head = self._format, arrival.headers
+        if (KEY_HEADER in head or PREFER_HEADER in head or LIMITED_HEADER in head) and await self._deferred.serve(
+            arrival, place, request, response
+        ):
+            return
         read = await self._bodies.read(request, place, wire_format.parse)
         if wire_format.with_headers is not None:
             read = wire_format.with_headers(read, arrival.headers)
@@ -50,9 +66,8 @@ class GenerationServer:
         exchange = self._life.begin(call)
         answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
         if read.stream:
-            await self._stream(
-                exchange, wire_format.renderer(answer_id, created, read.include_usage, read.form), response
-            )
+            renderer = wire_format.renderer(answer_id, created, read.include_usage, read.form)
+            await self._stream(exchange, renderer, arrival, response)
             return
         try:
             async with exchange:
@@ -68,13 +83,16 @@ class GenerationServer:
             response.whole(200, lines, body)
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            refuse(response, wire_format.family, error, self._lines(exchange))
+            if LIMITED_HEADER not in head or not await self._deferred.queue_refused(error, exchange, arrival, response):
+                refuse(response, wire_format.family, error, self._lines(exchange))
 
     def _lines_of_family(self, exchange: ChatExchange) -> bytes:
         """Return what is known of a request so far, its id where the vendor's SDK looks for it as well."""
         return exchange_lines(exchange) + id_lines(self._format.family, exchange.call.order.request_id)
 
-    async def _stream(self, exchange: ChatExchange, renderer: StreamRenderer, response: HttpResponse) -> None:
+    async def _stream(
+        self, exchange: ChatExchange, renderer: StreamRenderer, arrival: Arrival, response: HttpResponse
+    ) -> None:
         family = self._format.family
         stream = EventStream(response, lambda: self._lines(exchange), self._silences, self._format.keep_alive)
         try:
@@ -89,7 +107,9 @@ class GenerationServer:
                 response.cut()
             elif stream.begun and not response.is_complete:
                 stream.end(family.error_event(known(error)))
-            else:
+            elif LIMITED_HEADER not in arrival.headers or not await self._deferred.queue_refused(
+                error, exchange, arrival, response
+            ):
                 refuse(response, family, error, self._lines(exchange))
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:

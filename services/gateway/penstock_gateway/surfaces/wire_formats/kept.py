@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -34,11 +34,12 @@ class KeptServer:
         self._parts = parts
         self._bodies = bodies
 
-    def routes(self) -> Iterator[tuple[str, str, Serve]]:
-        """Yield each method and path, and what serves it."""
+    def routes(self, once: Callable[[Serve], Serve]) -> Iterator[tuple[str, str, Serve]]:
+        """Yield each method and path, and what serves it: ``once`` under an idempotency key, but for uploads, which pass by."""
         for route, action in self._format.actions.items():
             method, _, path = route.partition(" ")
-            yield method, path, self._serving(path, action)
+            serve = self._serving(path, action)
+            yield method, path, serve if method == "GET" or action.takes_form else once(serve)
 
     def _serving(self, path: str, action: KeptAction) -> Serve:
         async def serve(arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:

@@ -19,6 +19,7 @@ from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.counting import CountingServer
+from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
 from penstock_gateway.surfaces.wire_formats.event_stream import Silences, StreamTiming
 from penstock_gateway.surfaces.wire_formats.format import (
@@ -33,6 +34,7 @@ from penstock_gateway.surfaces.wire_formats.format import (
     UsageFormat,
 )
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
+from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.kept import KeptServer
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
@@ -64,6 +66,8 @@ class WireFormatsParts:
     desk: BatchDesk
     usage: UsageReading
     observer: Observer
+    idempotency: IdempotentRoutes
+    deferring: DeferringParts
     timing: StreamTiming
     started_at: int
     """Unix seconds; what models report as their creation."""
@@ -132,21 +136,23 @@ class WireFormats:
 
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
+        once = parts.idempotency.around
         if isinstance(wire_format, GenerationFormat):
-            generation = GenerationServer(wire_format, parts.reception, parts.life, parts.bodies, self._silences)
+            reading = parts.bodies, self._silences
+            generation = GenerationServer(wire_format, parts.reception, parts.life, reading, parts.deferring)
             routes.add("POST", path, family, generation.serve)
         elif isinstance(wire_format, CountingFormat):
-            routes.add("POST", path, family, CountingServer(wire_format, parts.models, parts.bodies).serve)
+            routes.add("POST", path, family, once(CountingServer(wire_format, parts.models, parts.bodies).serve))
         elif isinstance(wire_format, EmbeddingFormat):
-            embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies)
+            embedding = EmbeddingServer(wire_format, parts.reception, parts.embeddings, parts.bodies, parts.deferring)
             routes.add("POST", path, family, embedding.serve)
         elif isinstance(wire_format, StoresFormat):
             stores = StoresServer(wire_format, parts.stores, parts.reception, parts.bodies)
             for method, template, serve in stores.routes():
-                routes.add(method, template, family, serve)
+                routes.add(method, template, family, serve if method == "GET" else once(serve))
         elif isinstance(wire_format, KeptFormat):
             kept = KeptServer(wire_format, KeptParts(parts.desk, parts.stores.stores), parts.bodies)
-            for method, template, serve in kept.routes():
+            for method, template, serve in kept.routes(once):
                 routes.add(method, template, family, serve)
         elif isinstance(wire_format, UsageFormat):
             usage = UsageServer(wire_format, parts.usage, parts.reception)

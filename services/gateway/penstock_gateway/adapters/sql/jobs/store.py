@@ -71,6 +71,11 @@ class SqlJobStore:
             row = (await connection.execute(select(jobs).where(_JOB.idempotency == idempotency))).first()
         return None if row is None else Accepted(job_of(row), is_new=False, fingerprint=row.fingerprint)
 
+    async def unmark(self, job_id: str) -> None:
+        """Free a job's mark; see the port."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(jobs).where(_JOB.id == job_id).values(idempotency=None))
+
     async def get(self, tenant: str, job_id: str) -> Job | None:
         """Return a job; see the port."""
         async with self._database.reading() as connection:

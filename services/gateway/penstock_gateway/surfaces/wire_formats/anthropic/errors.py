@@ -52,6 +52,8 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ResourceExists: _Form(409, "conflict_error"),
     errors.ResourceState: _Form(400, "invalid_request_error"),
     errors.ResourceChanged: _Form(409, "conflict_error"),
+    errors.IdempotencyKeyReused: _Form(422, "invalid_request_error", (_NO_RETRY,)),
+    errors.IdempotencyInProgress: _Form(409, "conflict_error"),
     errors.RateLimited: _Form(429, "rate_limit_error"),
     errors.QuotaExhausted: _Form(429, "rate_limit_error", (_NO_RETRY,)),
     errors.Overloaded: _Form(529, "overloaded_error"),
@@ -62,6 +64,8 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.DeadlineExceeded: _Form(504, "timeout_error", (_NO_RETRY,)),
     errors.InternalError: _Form(500, "api_error"),
 }
+
+_RETRIED = (errors.RateLimited, errors.Overloaded, errors.ServiceUnavailable, errors.IdempotencyInProgress)
 
 # The contract's paths, to Anthropic's; applied in order, each where it matches.
 _PATHS = tuple(
@@ -134,7 +138,7 @@ def _in_our_words(error: errors.PenstockError) -> str:
 
 
 def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
-    if not isinstance(error, errors.RateLimited | errors.Overloaded | errors.ServiceUnavailable):
+    if not isinstance(error, _RETRIED):
         return ()
     headers = ((b"retry-after", b"%d" % retry_after_seconds(error.retry_after)),)
     return (*headers, _REFUSED) if isinstance(error, TurnedAway) else headers

@@ -56,6 +56,12 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
     errors.ResourceChanged: _Form(409, "invalid_request_error", "resource_changed"),
+    errors.IdempotencyKeyReused: _Form(
+        422, "invalid_request_error", "idempotency_key_reused", "Idempotency-Key", (_NO_RETRY,)
+    ),
+    errors.IdempotencyInProgress: _Form(
+        409, "invalid_request_error", "idempotency_in_progress", "Idempotency-Key", (_RETRY,)
+    ),
     errors.RateLimited: _Form(429, "rate_limit_error", "rate_limit_exceeded"),
     BudgetReserved: _Form(429, "rate_limit_error", "budget_reserved"),
     BudgetExceeded: _Form(429, "insufficient_quota", "budget_exceeded", headers=(_NO_RETRY,)),
@@ -69,6 +75,8 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.DeadlineExceeded: _Form(504, "server_error", "deadline_exceeded", headers=(_NO_RETRY,)),
     errors.InternalError: _Form(500, "server_error", "internal_error"),
 }
+
+_RETRIED = (errors.RateLimited, errors.Overloaded, errors.ServiceUnavailable, errors.IdempotencyInProgress)
 
 # Nothing was done for the request: the edge may give it to another gateway. It keeps the header to itself.
 _REFUSED = (b"x-penstock-refused", b"1")
@@ -166,7 +174,7 @@ def _in_our_words(message: str, field: str, param: str) -> str:
 
 
 def _retry_headers(error: errors.PenstockError) -> tuple[tuple[bytes, bytes], ...]:
-    if not isinstance(error, errors.RateLimited | errors.Overloaded | errors.ServiceUnavailable):
+    if not isinstance(error, _RETRIED):
         return ()
     after = error.retry_after
     # The SDK prefers the milliseconds, and takes no wait of 0 from either.

@@ -1,0 +1,1 @@
+"""Calls that were made under a key, in SQL."""
