@@ -28,6 +28,8 @@ WORDS = {
     errors.ResourceExists: "resource_exists",
     errors.ResourceState: "resource_state",
     errors.ResourceChanged: "resource_changed",
+    errors.IdempotencyKeyReused: "idempotency_key_reused",
+    errors.IdempotencyInProgress: "idempotency_in_progress",
     errors.RateLimited: "rate_limited",
     errors.QuotaExhausted: "quota_exhausted",
     errors.Overloaded: "overloaded",

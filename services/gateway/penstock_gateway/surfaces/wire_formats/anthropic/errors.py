@@ -52,7 +52,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ResourceExists: _Form(409, "conflict_error"),
     errors.ResourceState: _Form(400, "invalid_request_error"),
     errors.ResourceChanged: _Form(409, "conflict_error"),
-    errors.IdempotencyKeyReused: _Form(422, "invalid_request_error", (_NO_RETRY,)),
+    errors.IdempotencyKeyReused: _Form(422, "invalid_request_error"),
     errors.IdempotencyInProgress: _Form(409, "conflict_error"),
     errors.RateLimited: _Form(429, "rate_limit_error"),
     errors.QuotaExhausted: _Form(429, "rate_limit_error", (_NO_RETRY,)),

@@ -56,9 +56,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
     errors.ResourceChanged: _Form(409, "invalid_request_error", "resource_changed"),
-    errors.IdempotencyKeyReused: _Form(
-        422, "invalid_request_error", "idempotency_key_reused", "Idempotency-Key", (_NO_RETRY,)
-    ),
+    errors.IdempotencyKeyReused: _Form(422, "invalid_request_error", "idempotency_key_reused", "Idempotency-Key"),
     errors.IdempotencyInProgress: _Form(
         409, "invalid_request_error", "idempotency_in_progress", "Idempotency-Key", (_RETRY,)
     ),
