@@ -407,7 +407,7 @@ async def test_a_message_is_one_processs_at_a_time_and_anothers_once_that_is_gon
     await store.add(delivery(8, webhook="unknown"))
 
     async def claim(now):
-        return [one.id for one in await store.claim(["finance"], now, now + lease, 5)]
+        return [one.id for one in await store.claim(["finance"], now, now + lease, 5, 5)]
 
     claimed = await asyncio.gather(*[claim(NOW) for _ in range(3)])
     taken = sorted(one for each in claimed for one in each)
@@ -422,21 +422,21 @@ async def test_a_message_is_one_processs_at_a_time_and_anothers_once_that_is_gon
     assert await claim(NOW + timedelta(minutes=2)) == []
     (again,) = [
         one
-        for one in await store.claim(["finance"], NOW + timedelta(minutes=30), NOW + timedelta(hours=1), 9)
+        for one in await store.claim(["finance"], NOW + timedelta(minutes=30), NOW + timedelta(hours=1), 9, 9)
         if one.id == "msg_1"
     ]
     assert (again.attempts, again.error, again.body) == (3, "x" * 256, '{"ä":1}')
     await store.note(msgspec.structs.replace(again, state=DeliveryState.DELIVERED))
     later = NOW + timedelta(hours=2)
-    assert "msg_1" not in [one.id for one in await store.claim(["finance"], later, later + lease, 9)]
+    assert "msg_1" not in [one.id for one in await store.claim(["finance"], later, later + lease, 9, 9)]
 
 
 async def test_messages_go_after_a_month_and_addresses_that_want_none_are_known(database):
     store = SqlDeliveries(database)
     await store.add(delivery(1, created_at=NOW - KEPT - EVERY))
     await store.add(delivery(2))
-    assert len(await store.claim(["finance"], NOW, NOW + EVERY, 9)) == 2
-    assert [data for _, data in [(1, one.id) for one in await store.claim(["finance"], NOW + EVERY, NOW, 9)]] == [
+    assert len(await store.claim(["finance"], NOW, NOW + EVERY, 9, 9)) == 2
+    assert [data for _, data in [(1, one.id) for one in await store.claim(["finance"], NOW + EVERY, NOW, 9, 9)]] == [
         "msg_2"
     ]
     await store.disable("a", "finance", NOW)

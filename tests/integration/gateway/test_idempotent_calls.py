@@ -127,22 +127,24 @@ async def test_refusal_frees_the_key_and_whoever_waited_makes_the_call(kept):
     assert await second == (b"answer", None)
 
 
-async def test_caller_who_leaves_frees_the_key(kept):
-    begun = asyncio.Event()
+async def test_what_a_caller_who_left_has_asked_for_is_done_once(kept):
+    begun, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def never():
+    async def slow():
         begun.set()
-        await asyncio.Event().wait()
-        return b""
+        await goes_on.wait()
+        return b"first"
 
     async def make():
-        return b"answer"
+        return b"second"
 
-    left = asyncio.ensure_future(kept.once(asked(), never))
+    left = asyncio.ensure_future(kept.once(asked(), slow))
     await begun.wait()
     left.cancel()
     await asyncio.wait((left,))
-    assert await kept.once(asked(when_busy=WhenBusy.CONFLICT), make) == (b"answer", None)
+    goes_on.set()
+    content, before = await kept.once(asked(), make)
+    assert (content, before is not None) == (b"first", True)
 
 
 async def test_call_that_takes_longer_than_its_lease_is_held(store):

@@ -245,3 +245,71 @@ async def test_what_was_told_before_it_waits_again_is_kept_with_that(world: Jobs
     assert not await world.queue.put_back(held, again, NOW, (AttemptStarted(1),))
     told = [each.event for each in await world.store.events(job, 0, 10)]
     assert told == [AttemptStarted(1), PutBack(LATER, error)]
+
+
+async def test_who_was_asked_to_end_does_not_wait_again(world: JobsWorld):
+    (job,) = await world.accept(new_job())
+    (claimed,) = await world.claim()
+    await world.store.cancel("acme", job.id, NOW)
+    again = Requeued(due_at=NOW, error=JobError("X", "x"))
+    assert await world.queue.put_back(Held(job.id, claimed.job.epoch), again, NOW)
+    now = await world.store.get("acme", job.id)
+    assert now is not None
+    assert now.state is JobState.CANCELLED
+
+
+async def test_one_that_nobody_can_read_holds_no_other_up(world: JobsWorld):
+    bad, good = await world.accept(new_job(), new_job())
+    async with world.engine.begin() as connection:
+        await connection.execute(contents.update().where(contents.c.job == bad.id).values(sealed=b"\x02" + b"x" * 60))
+    assert [one.job.id for one in await world.claim()] == [good.id]
+
+
+async def test_a_redriven_job_is_not_forgotten_with_those_that_ended_when_it_did(world: JobsWorld):
+    (job,) = await world.accept(new_job(max_attempts=1))
+    (claimed,) = await world.claim()
+    dead = JobEnd(state=JobState.DEAD, error=JobError("X", "with\x00nul"))
+    assert await world.queue.commit(Held(job.id, claimed.job.epoch), dead, NOW)
+    assert await world.store.redrive(JobFilter(tenant="acme"), NOW, LEASE, 10) == 1
+    month = NOW + timedelta(days=31)
+    assert await world.queue.forget(month, month, 10) == 0
+    assert await world.store.order(job) == b"asks"
+
+
+async def test_what_was_cancelled_is_kept_no_longer_than_a_result(world: JobsWorld):
+    (job,) = await world.accept(new_job(result_ttl=timedelta(hours=1)))
+    await world.store.cancel("acme", job.id, NOW)
+    day = NOW + timedelta(hours=2)
+    assert await world.queue.forget(day, NOW - timedelta(days=30), 10) == 1
+    assert await world.store.order(job) is None
+
+
+async def test_what_its_acceptor_runs_is_not_among_those_that_wait(world: JobsWorld):
+    owned = new_job(state=JobState.RUNNING, epoch=1, attempts=1, worker="here", started_at=NOW)
+    await world.store.accept([new_job(), new_job()], 2)
+    await world.store.accept([type(owned)(job=owned.job, order=b"asks", lease=NOW + LEASE)], 2)
+
+
+async def test_a_request_that_somebody_waits_for_is_no_job_to_others(world: JobsWorld):
+    request = new_job(state=JobState.RUNNING, epoch=1, attempts=1, worker="here", started_at=NOW, unlisted=True)
+    (job,) = await world.accept(type(request)(job=request.job, order=b"asks", lease=NOW + LEASE, idempotency="mark"))
+    assert await world.store.list(JobFilter(tenant="acme"), 10) == []
+    assert await world.store.depths() == []
+    await world.accept(*[new_job() for _ in range(2)])
+    assert len(await world.claim(turns=Turns(Bounds(per_tenant=2)))) == 2
+    failed = JobEnd(state=JobState.FAILED, error=JobError("RATE_LIMITED", "later"))
+    assert await world.queue.commit(Held(job.id, 1), failed, NOW)
+    now = await world.store.get("acme", job.id)
+    assert now is not None
+    assert now.state is JobState.FAILED
+    assert await world.queue.forget(NOW + timedelta(minutes=6), NOW - timedelta(days=30), 10) == 1
+    assert await world.store.get("acme", job.id) is None
+    assert await world.store.marked("mark") is None
+
+
+async def test_what_is_a_batchs_is_not_redriven_beside_it(world: JobsWorld):
+    (line,) = await world.accept(new_job(batch="batch_1", line=1))
+    (claimed,) = await world.claim()
+    dead = JobEnd(state=JobState.DEAD, error=JobError("X", "x"))
+    assert await world.queue.commit(Held(line.id, claimed.job.epoch), dead, NOW)
+    assert await world.store.redrive(JobFilter(tenant="acme"), NOW, LEASE, 10) == 0

@@ -39,6 +39,7 @@ from penstock_gateway.domain.access.tokens import TokenAuthenticator
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.cache_entries import NoKeptEntries
 from penstock_gateway.domain.administration.keys import Keyring
+from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.tidying import Tidying
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
@@ -122,7 +123,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     who = holders, parts.ledger, parts.in_background
     tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
     served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
-    deferring, repeated = _deferred(settings, parts)
+    gate, deferring, repeated = _deferred(settings, parts, models)
     surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
@@ -134,7 +135,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
-        jobs=job_servicer(settings, parts, reception, models, repeated),
+        jobs=job_servicer(settings, parts, reception, gate, repeated),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=_wire_formats(own, (parts, deferring), reception, served),
@@ -148,9 +149,10 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     return surfaces, tidying
 
 
-def _deferred(settings: Settings, parts: Parts) -> tuple[DeferringParts, RepeatedCalls]:
-    deferring = deferring_parts(settings, parts.jobs, parts.idempotency)
-    return deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
+def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple[Gate, DeferringParts, RepeatedCalls]:
+    gate = Gate(models, parts.limits.book, parts.limits.limiter)
+    deferring = deferring_parts(settings, parts.jobs, parts.idempotency, gate)
+    return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
 
 
 def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:

@@ -20,6 +20,7 @@ from penstock_gateway.domain.idempotency.calls import KeptCalls
 from penstock_gateway.domain.idempotency.following import Sources
 from penstock_gateway.domain.idempotency.keys import Marks
 from penstock_gateway.domain.idempotency.repeats import Repeats
+from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.job import JobError
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
@@ -33,10 +34,10 @@ class IdempotencyParts:
     marks: Marks
 
 
-def deferring_parts(settings: Settings, jobs: JobParts, idempotency: IdempotencyParts) -> DeferringParts:
+def deferring_parts(settings: Settings, jobs: JobParts, idempotency: IdempotencyParts, gate: Gate) -> DeferringParts:
     """Return what answers stand on that are kept, or come later."""
     sources = Sources(store=jobs.store, bell=jobs.bell, poll=settings.jobs.poll, error_of=_error_of)
-    repeats = Repeats(jobs.submitter, jobs.runner, sources)
+    repeats = Repeats(jobs.submitter, jobs.runner, sources, gate)
     kept, own = settings.idempotency.kept, settings.jobs
     return DeferringParts(repeats, idempotency.marks, kept, own.result_ttl, own.deadline)
 

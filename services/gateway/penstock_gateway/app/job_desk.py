@@ -9,7 +9,6 @@ from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.app.parts import Parts
 from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
-from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.grpc.admin import actors_of
@@ -19,7 +18,7 @@ from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
 
 
 def job_servicer(
-    settings: Settings, parts: Parts, reception: Reception, models: ModelDirectory, repeated: RepeatedCalls
+    settings: Settings, parts: Parts, reception: Reception, gate: Gate, repeated: RepeatedCalls
 ) -> JobServicer:
     """Return what serves jobs."""
     own, jobs = settings.jobs, parts.jobs
@@ -29,7 +28,7 @@ def job_servicer(
         JobServicerParts(
             reception=reception,
             submitter=jobs.submitter,
-            gate=Gate(models, parts.limits.book, parts.limits.limiter),
+            gate=gate,
             repeated=repeated,
             attempt_timeout=own.attempt_timeout,
         ),

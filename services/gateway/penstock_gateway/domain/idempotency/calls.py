@@ -71,6 +71,7 @@ class KeptCalls:
         self._store = store
         self._terms = terms
         self._bell = Bell()
+        self._making: set[asyncio.Task[bytes]] = set()
 
     async def once(self, asked: AskedCall, make: Callable[[], Awaitable[bytes]]) -> tuple[bytes, Answer | None]:
         """Return what the call is answered with, and the answer that it was given before, where it was.
@@ -93,15 +94,27 @@ class KeptCalls:
         answer = await self._claim(claim, asked)
         if answer is not None:
             return answer.content, answer
+        making = asyncio.get_running_loop().create_task(self._made(claim, make), name="idempotent call")
+        self._making.add(making)
+        making.add_done_callback(self._is_made)
+        # Whose sender leaves goes on to its end: what it has done is what a repeat is told.
+        return await asyncio.shield(making), None
+
+    async def _made(self, claim: Claim, make: Callable[[], Awaitable[bytes]]) -> bytes:
         try:
             async with self._held(claim):
                 content = await make()
         except BaseException:
-            # Also where its sender has left: what it asked for was undone, or is done under a key that is free.
             await asyncio.shield(self._free(claim))
             raise
         await self._keep(claim, content)
-        return content, None
+        return content
+
+    def _is_made(self, making: asyncio.Task[bytes]) -> None:
+        self._making.discard(making)
+        if not making.cancelled():
+            # Its sender, who may have left, was told.
+            making.exception()
 
     async def forget(self, every: timedelta) -> None:
         """Delete what is too old, again and again."""

@@ -21,10 +21,11 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.idempotency.calls import in_progress, reused
 from penstock_gateway.domain.idempotency.following import JobAnswer, Sources
 from penstock_gateway.domain.idempotency.keys import Marked, WhenBusy
+from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.job import Accepted, Claimed, Job, JobKind, JobState
 from penstock_gateway.domain.jobs.orders import order_bytes
 from penstock_gateway.domain.jobs.running import JobRunner
-from penstock_gateway.domain.jobs.submission import Submission, Submitter
+from penstock_gateway.domain.jobs.submission import Submission, Submitter, with_asker
 from penstock_gateway.domain.jobs.terms import JobTerms
 from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
 from penstock_gateway.domain.life.validation import validate_context, validate_embedding_input, validate_input
@@ -43,7 +44,8 @@ class Joined(NamedTuple):
 class Repeats:
     """Begins requests as jobs of this process, and finds those that were begun under the same key anywhere."""
 
-    def __init__(self, submitter: Submitter, runner: JobRunner, sources: Sources) -> None:
+    def __init__(self, submitter: Submitter, runner: JobRunner, sources: Sources, gate: Gate) -> None:
+        self._gate = gate
         self._submitter = submitter
         self._runner = runner
         self._sources = sources
@@ -81,6 +83,7 @@ class Repeats:
             IdempotencyKeyReused: if another request was sent under the key.
             PenstockError: as ``Submitter.submit``.
         """
+        await self._gate.check(caller, asked.order, self._submitter.deadline_of(asked.terms))
         while True:
             (accepted,) = await self._submitter.submit(caller, _with(asked, marked))
             if accepted.is_new:
@@ -154,12 +157,15 @@ class Repeats:
 
     async def _begin(self, caller: Caller, asked: Submission) -> Joined:
         owned = msgspec.structs.replace(
-            asked, owner=self._runner.worker, owned_until=self._runner.lease_from(datetime.now(UTC))
+            asked,
+            order=with_asker(asked.order, caller),
+            owner=self._runner.worker,
+            owned_until=self._runner.lease_from(datetime.now(UTC)),
         )
         (accepted,) = await self._submitter.submit(caller, owned)
         answer = JobAnswer(accepted.job, asked.fingerprint, self._sources, is_here=accepted.is_new)
         if accepted.is_new:
-            self._runner.begin_owned(Claimed(accepted.job, order_bytes(asked.order)), answer)
+            self._runner.begin_owned(Claimed(accepted.job, order_bytes(owned.order)), answer)
         return Joined(answer, accepted.is_new)
 
 

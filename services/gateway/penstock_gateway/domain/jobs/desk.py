@@ -17,7 +17,7 @@ from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Registry
 from penstock_gateway.domain.jobs.bell import Bell, Listening
 from penstock_gateway.domain.jobs.events import Ended, NumberedEvent
-from penstock_gateway.domain.jobs.job import Job, JobState, may_be_job
+from penstock_gateway.domain.jobs.job import Job, JobKind, JobState, may_be_job
 from penstock_gateway.domain.jobs.ports import Depth, JobFilter, JobStore, Workers
 from penstock_gateway.domain.life.settlement import OK
 
@@ -151,8 +151,14 @@ class JobDesk:
             listening.close()
 
     async def cancel(self, viewer: Viewer, tenant: str, job_id: str) -> Job:
-        """Return a job that has ended, or is to; one that had ended before is as it was."""
+        """Return a job that has ended, or is to; one that had ended before is as it was.
+
+        Raises:
+            ResourceState: if it is a batch's.
+            ResourceNotFound: as ``get``.
+        """
         job = await self.get(viewer, tenant, job_id)
+        _check_by_itself(job)
         cancelled = await self._store.cancel(job.tenant, job_id, self._now())
         if cancelled is None:
             raise no_job(job_id)
@@ -164,10 +170,11 @@ class JobDesk:
         """Forget a job.
 
         Raises:
-            ResourceState: if it has not ended.
+            ResourceState: if it has not ended, or is a batch's.
             ResourceNotFound: as ``get``.
         """
         job = await self.get(viewer, tenant, job_id)
+        _check_by_itself(job)
         if not await self._store.delete(job.tenant, job_id):
             raise ResourceState("The job has not ended: cancel it first.", kind=_KIND, name=job_id)
         await self._note_of_others(viewer, "job.delete", job)
@@ -257,6 +264,12 @@ class JobDesk:
 def no_job(job_id: str) -> ResourceNotFound:
     """Return the error of a job that is not there, or not the asker's."""
     return ResourceNotFound(f"There is no job '{job_id[:64]}'.", kind=_KIND, name=job_id[:64])
+
+
+def _check_by_itself(job: Job) -> None:
+    if job.batch or job.kind is JobKind.BATCH:
+        text = "The job is a batch's, and does what that does: cancel the batch."
+        raise ResourceState(text, kind=_KIND, name=job.id)
 
 
 def _without_result(job: Job) -> ResourceState:

@@ -42,4 +42,6 @@ class Holding:
         if self.is_concluding or self.why is not None or self.task is None:
             return
         self.why = why
-        self.task.cancel()
+        if self.report is not None:
+            # A task that has not begun would never come to its end.
+            self.task.cancel()

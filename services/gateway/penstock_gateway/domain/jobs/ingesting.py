@@ -45,7 +45,7 @@ class IngestExecution:
             raise DeadlineExceeded("The job's deadline passed before the document could be found.") from None
 
     async def _taken_in(self, attempt: Attempt, actor: Actor, request: PutDocumentRequest) -> IngestResult:
-        put = await self._put(actor, request, is_first=attempt.job.attempts == 1)
+        put = await self._put(actor, request, is_first=attempt.job.epoch == 1)
         attempt.report.progressed(0, 1)
         try:
             ready = await self._ready(actor, request, put.document)

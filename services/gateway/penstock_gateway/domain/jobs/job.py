@@ -102,6 +102,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     batch: str = ""
     line: int = 0
     """Of its batch's file, from 1 on."""
+    unlisted: bool = False
+    """Whether somebody waits for its answer, as for any request's: it is in no list, no count and no word to webhooks."""
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):

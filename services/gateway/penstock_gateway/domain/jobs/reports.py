@@ -24,6 +24,11 @@ Keep = Callable[[Sequence[JobEvent], tuple[int, int]], Awaitable[bool]]
 class Owner(Protocol):
     """Whoever has a job run at once, in this process, and listens to it without the database between."""
 
+    @property
+    def readers(self) -> int:
+        """How many wait for it; where nobody does any more, what fails for now is tried again later."""
+        ...
+
     def began(self, exchange: ChatExchange | EmbeddingExchange) -> None:
         """See the request begin, before anything of it has happened."""
         ...

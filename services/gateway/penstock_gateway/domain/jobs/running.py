@@ -154,6 +154,9 @@ class JobRunner:
                     continue
                 for one in claimed:
                     self._begin(one)
+                if claimed:
+                    # A lane says that it has jobs, and not how many: there may be more that have room.
+                    continue
             await self._bell.queue(poll)
             if self._holdings:
                 await asyncio.sleep(_GATHER_SECONDS)
@@ -181,6 +184,7 @@ class JobRunner:
         reporting = asyncio.get_running_loop().create_task(report.run())
         error: BaseException | None = None
         outcome: JobEnd | Requeued | None = None
+        is_kept = False
         try:
             try:
                 outcome = await self._outcome(holding, content, report)
@@ -194,14 +198,17 @@ class JobRunner:
             is_kept = await self._conclude(holding, outcome, report, reporting)
             took = datetime.now(UTC) - (job.started_at or job.due_at)
             self.observer.attempted(job, _told(outcome) if is_kept else _LOST, took)
+        finally:
             if holding.owner is not None:
                 holding.owner.ended(error, is_kept=is_kept)
-        finally:
             reporting.cancel()
             del self._holdings[holding.held], error
             self._bell.ring_queue()
 
     async def _outcome(self, holding: Holding, content: bytes, report: Report) -> JobEnd | Requeued:
+        if holding.why is not None:
+            # It was ended before its first step.
+            raise asyncio.CancelledError
         job, now = holding.job, datetime.now(UTC)
         execution = self.runs.get(job.kind)
         if execution is None:
@@ -223,7 +230,8 @@ class JobRunner:
     def _after(self, holding: Holding, error: Exception) -> JobEnd | Requeued:
         if not isinstance(error, PenstockError):
             _log.error("job_attempt_failed", job=holding.job.id, attempt=holding.job.attempts, exc_info=error)
-        if holding.owner is not None:
+        owner = holding.owner
+        if owner is not None and (holding.job.unlisted or owner.readers):
             return JobEnd(state=JobState.FAILED, error=job_error(error))
         becomes = after_failure(holding.job, error, datetime.now(UTC), self._terms.backoff)
         if isinstance(error, RateLimited) and error.scope == ScopeKind.TENANT and isinstance(becomes, Requeued):
@@ -288,9 +296,10 @@ class JobRunner:
         seconds = self._terms.heartbeat.total_seconds()
         while True:
             try:
-                await self._say_hello()
-                await asyncio.sleep(seconds)
                 await self._be_heard()
+                await self._say_hello()
+                # Last: one that was not heard comes again at once, well before its lease is over.
+                await asyncio.sleep(seconds)
             except Exception as error:  # noqa: BLE001 - nobody else would be heard
                 # Who lost a job by that cannot commit it; until somebody has it, nothing is gained by giving it up.
                 _log.warning("jobs_not_heard_of", reason=str(error), exc_info=_unless_away(error))

@@ -37,6 +37,13 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     owned_until: datetime | None = None
     batch: str = ""
     line: int = 0
+    unlisted: bool = False
+
+
+def with_asker(order: AnyOrder, caller: Caller) -> AnyOrder:
+    """Return an order that says who asks, where that is nobody's key: whoever runs it later finds them by it."""
+    asker = asker_of(caller)
+    return order if asker is None else msgspec.structs.replace(order, asker=asker)
 
 
 class Submitter:
@@ -102,15 +109,13 @@ class Submitter:
             metadata=terms.metadata,
             batch=asked.batch,
             line=asked.line,
+            unlisted=asked.unlisted,
         )
         if asked.owner:
             job = msgspec.structs.replace(job, worker=asked.owner, epoch=1, attempts=1, started_at=now)
-        order = asked.order
-        if (asker := asker_of(caller)) is not None:
-            order = msgspec.structs.replace(order, asker=asker)
         return NewJob(
             job=job,
-            order=order_bytes(order),
+            order=order_bytes(with_asker(asked.order, caller)),
             idempotency=asked.mark,
             fingerprint=asked.fingerprint,
             lease=asked.owned_until,

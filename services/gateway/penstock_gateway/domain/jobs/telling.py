@@ -18,9 +18,9 @@ def telling(wanting: Wanting) -> Tell:
     """Return what tells those of a job's end that it names, and those that hear of it unasked."""
 
     def tell(job: Job, now: datetime) -> Sequence[Delivery]:
-        # A batch has one message, and not one for each of its lines.
-        is_of_batch = job.batch or job.kind is JobKind.BATCH
-        unasked = () if is_of_batch else wanting(job.tenant, _type_of(job))
+        # A batch has one message, and not one for each of its lines; a request that somebody waits for has none.
+        is_no_job = job.unlisted or job.batch or job.kind is JobKind.BATCH
+        unasked = () if is_no_job else wanting(job.tenant, _type_of(job))
         return [_message(job, webhook, now) for webhook in dict.fromkeys((job.webhook, *unasked)) if webhook]
 
     return tell

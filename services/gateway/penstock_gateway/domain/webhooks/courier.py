@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -17,8 +18,8 @@ from penstock_gateway.domain.webhooks.endpoint import Endpoint
 from penstock_gateway.domain.webhooks.registered import Try
 from penstock_gateway.domain.webhooks.signature import signed_headers
 
-AT_ONCE = 5
-"""Messages on their way at once from one process."""
+AT_ONCE, MOST_AT_ONCE = 5, 50
+"""Messages to one webhook, and to all, that one process begins to bring at once: a receiver that hangs holds no other up."""
 LEASE = timedelta(minutes=2)
 """How long a message is this process'; longer than a try may take. Should the process die, another takes it then."""
 
@@ -44,8 +45,10 @@ class DeliveryStore(Protocol):
         """Keep a new message."""
         ...
 
-    async def claim(self, webhooks: Collection[str], now: datetime, until: datetime, limit: int) -> Sequence[Delivery]:
-        """Return messages to these webhooks that are due, which nobody else gets until then."""
+    async def claim(
+        self, webhooks: Collection[str], now: datetime, until: datetime, limit: int, per_webhook: int
+    ) -> Sequence[Delivery]:
+        """Return messages to these webhooks that are due, which nobody else gets until then: so many to each at most."""
         ...
 
     async def note(self, delivery: Delivery, tried: Try | None = None) -> None:
@@ -93,34 +96,61 @@ class Courier:
         self._now = now
         self._draw = draw
         self._endpoints = endpoints
+        self._on_their_way: dict[asyncio.Task[None], str] = {}
 
     async def run(self, every: timedelta, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         """Send what is due after each interval, until cancelled; never fail."""
-        while True:
-            await sleep(every.total_seconds())
-            try:
-                while await self.deliver() == AT_ONCE:
-                    pass
-            except Exception as error:  # noqa: BLE001 - whatever the store says, the messages are there the next time
-                unexpected = None if isinstance(error, PenstockError) else error
-                _log.error("webhooks_not_delivered", reason=str(error), exc_info=unexpected)
+        try:
+            while True:
+                await sleep(every.total_seconds())
+                await self._begin_all()
+        finally:
+            left = [*self._on_their_way]
+            for task in left:
+                task.cancel()
+            if left:
+                await asyncio.wait(left)
+
+    async def _begin_all(self) -> None:
+        try:
+            while await self._begin():
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever the store says, the messages are there the next time
+            _told(error)
 
     async def deliver(self) -> int:
-        """Try what is due, ``AT_ONCE`` at most; return how many that were."""
+        """Try what is due, and return once that is done: how many it were."""
+        begun = await self._begin()
+        failed = [one for one in await asyncio.gather(*begun, return_exceptions=True) if one is not None]
+        if failed:
+            # The others have come to their ends.
+            raise failed[0]
+        return len(begun)
+
+    async def _begin(self) -> Sequence[asyncio.Task[None]]:
+        """Begin to try what is due and has room, and return that."""
         # What is taken over meanwhile may lack one of those that messages are claimed for.
-        endpoints = self._endpoints()
-        if not endpoints:
-            return 0
+        endpoints, busy = self._endpoints(), Counter(self._on_their_way.values())
+        free = [name for name in endpoints if busy[name] < AT_ONCE]
+        room = MOST_AT_ONCE - len(self._on_their_way)
+        if not free or room <= 0:
+            return ()
         now = self._now()
-        claimed = await self._store.claim(tuple(endpoints), now, now + LEASE, AT_ONCE)
-        if claimed:
-            disabled = await self._store.disabled()
-            tries = [self._try(delivery, endpoints[delivery.webhook], disabled) for delivery in claimed]
-            failed = [one for one in await asyncio.gather(*tries, return_exceptions=True) if one is not None]
-            if failed:
-                # The others have come to their ends.
-                raise failed[0]
-        return len(claimed)
+        claimed = await self._store.claim(free, now, now + LEASE, room, AT_ONCE)
+        disabled = await self._store.disabled() if claimed else frozenset[str]()
+        begun: list[asyncio.Task[None]] = []
+        for delivery in claimed:
+            trying = self._try(delivery, endpoints[delivery.webhook], disabled)
+            task = asyncio.get_running_loop().create_task(trying, name=f"webhook {delivery.webhook}")
+            self._on_their_way[task] = delivery.webhook
+            task.add_done_callback(self._came)
+            begun.append(task)
+        return begun
+
+    def _came(self, task: asyncio.Task[None]) -> None:
+        del self._on_their_way[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _told(error)
 
     async def _try(self, delivery: Delivery, endpoint: Endpoint, disabled: frozenset[str]) -> None:
         now = self._now()
@@ -150,3 +180,8 @@ class Courier:
                 state=tried.state.value,
                 reason=tried.error,
             )
+
+
+def _told(error: BaseException) -> None:
+    unexpected = None if isinstance(error, PenstockError) else error
+    _log.error("webhooks_not_delivered", reason=str(error), exc_info=unexpected)

@@ -25,8 +25,13 @@ MAX_REDELIVERED = 1000
 TEST_EVENT = "webhook.test"
 _SECRET_BYTES = 32
 _MAX_URL, _MAX_EVENTS = 2048, 16
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_EVENT = re.compile(r"[a-z]{1,32}\.(?:[a-z_]{1,32}|\*)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+EVENTS = (
+    *(f"job.{end}" for end in ("succeeded", "failed", "dead", "cancelled", "expired")),
+    *(f"batch.{end}" for end in ("completed", "failed", "expired", "cancelled")),
+)
+"""The types of messages that a webhook can hear of unasked."""
+_WANTED = frozenset((*EVENTS, "job.*", "batch.*"))
 _HTTPS_PORTS = (None, 443)
 
 
@@ -159,7 +164,7 @@ def check_name(name: str) -> None:
         InvalidRequest: if none can have it.
     """
     if not _NAME.fullmatch(name):
-        text = "webhook.name must have 1 to 64 letters, digits, '.', '_' and '-'."
+        text = "webhook.name must have 1 to 64 letters, digits, '.', '_' and '-', and begin with a letter or digit."
         raise InvalidRequest(text, field="webhook.name")
 
 
@@ -180,8 +185,8 @@ def check_events(events: Sequence[str]) -> None:
     Raises:
         InvalidRequest: if they are too many, or one is none.
     """
-    if len(events) > _MAX_EVENTS or not all(map(_EVENT.fullmatch, events)):
-        text = f"webhook.events must name at most {_MAX_EVENTS} types, such as 'job.dead' or 'job.*'."
+    if len(events) > _MAX_EVENTS or not _WANTED.issuperset(events):
+        text = f"webhook.events must name at most {_MAX_EVENTS} of job.*, batch.*, {', '.join(EVENTS)}."
         raise InvalidRequest(text, field="webhook.events")
 
 

@@ -8,6 +8,8 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from datetime import timedelta
 from typing import NamedTuple
 
+import msgspec
+
 from penstock_common.errors import DeadlineExceeded, PenstockError
 from penstock_common.llm.types import Finished, GenerationEvent
 from penstock_common.rpc.scope import Metadata
@@ -45,7 +47,8 @@ class RepeatedCalls(NamedTuple):
         headers = admitted(call).arrival.headers
         marked = self.marks.of(made.caller, headers, call.path.encode(), fingerprinted(made.order))
         submission = submission_of(made.caller, made.order, made.trace.traceparent, self.kept)
-        return self.repeats.joined(made.caller, submission, marked)
+        waited_for = msgspec.structs.replace(submission, unlisted=True)
+        return self.repeats.joined(made.caller, waited_for, marked)
 
     async def submitted(self, caller: Caller, submission: Submission, call: ServerCall, said: bytes) -> Accepted:
         """Return the job that was, or is now, submitted by calls of one key; raises what ``Repeats.submitted`` raises."""

@@ -76,8 +76,12 @@ def terms_from(message: pb.JobOptions) -> JobTerms:
     Raises:
         InvalidRequest: if a time is none.
     """
+    priority = priority_from_proto(message.priority)
+    if message.priority and priority is None:
+        text = f"options.priority: {message.priority} is none that this version knows."
+        raise InvalidRequest(text, field="options.priority")
     return JobTerms(
-        priority=priority_from_proto(message.priority),
+        priority=priority,
         due_at=_moment(message, "due_at"),
         deadline=duration_from(message, "deadline", MAX_DEADLINE, "options.deadline"),
         max_attempts=message.max_attempts,

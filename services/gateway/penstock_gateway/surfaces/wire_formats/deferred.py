@@ -107,7 +107,10 @@ class Deferred:
             said = canonical(body, arrival.headers.get("content-type", ""))
             marked = parts.marks.of(call.caller, arrival.headers, route, said, fingerprinted(call.order))
         kept = parts.kept if not wanted.preference.is_async else max(parts.kept, parts.result_ttl)
-        return Asked(call, submission_of(call.caller, call.order, call.trace.traceparent, kept), marked, wanted)
+        submission = submission_of(call.caller, call.order, call.trace.traceparent, kept)
+        if not wanted.preference.is_async:
+            submission = msgspec.structs.replace(submission, unlisted=True)
+        return Asked(call, submission, marked, wanted)
 
     def joined(self, asked: Asked):  # noqa: ANN201 - the context of ``Repeats.joined``
         """Return the context of the answer to a request."""
@@ -152,7 +155,7 @@ class Deferred:
             submission.terms, due_at=due, deadline=parts.deadline, result_ttl=max(parts.kept, parts.result_ttl)
         )
         # Who reads it later reads it from its events, too.
-        later = msgspec.structs.replace(submission, terms=terms)
+        later = msgspec.structs.replace(submission, terms=terms, unlisted=False)
         return await parts.repeats.queued(asked.call.caller, later, asked.marked)
 
 

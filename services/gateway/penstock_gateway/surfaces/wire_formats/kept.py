@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
+from penstock_common.errors import UnsupportedParameter
+from penstock_gateway.domain.idempotency.keys import KEY_HEADER
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.surfaces.arrival import Arrival
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
@@ -61,6 +63,9 @@ class KeptServer:
 
     async def _body(self, request: HttpRequest, place: Place, action: KeptAction) -> Any:
         if action.takes_form:
+            if KEY_HEADER in request.headers:
+                text = "An upload takes no Idempotency-Key: it passes by, and is not compared to another. Leave it out."
+                raise UnsupportedParameter(text, parameter="Idempotency-Key")
             return _Form(request, place, self._parts.desk.terms.max_file_bytes + _FORM_BYTES)
         return None if action.parse is None else await self._bodies.read(request, place, action.parse)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, case, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
@@ -17,8 +17,20 @@ from penstock_gateway.adapters.sql.webhooks.store import add_delivery
 from penstock_gateway.domain.jobs.events import Ended, JobEvent
 from penstock_gateway.domain.jobs.job import Job, JobEnd, JobState
 
+# What they ask is kept for as long as it is known how they ended: they may begin anew.
+_REDRIVABLE = (JobState.FAILED, JobState.DEAD)
+_HEARD_WITHIN = timedelta(minutes=5)
 FREE = {"worker": "", "leased_until_ms": None}
 """The columns of a job that nobody is at."""
+
+
+def _expiry(end: JobEnd, at_ms: int) -> Any:
+    """Return when what belongs to a job goes: of a request that failed, once all who waited for it have heard of it."""
+    if end.state is JobState.SUCCEEDED:
+        return at_ms + jobs.c.result_ttl_ms
+    heard = at_ms + _HEARD_WITHIN // timedelta(milliseconds=1)
+    kept = null() if end.state in _REDRIVABLE else at_ms + jobs.c.result_ttl_ms
+    return case((jobs.c.unlisted.is_(True), heard), else_=kept)
 
 
 async def end_one(
@@ -36,7 +48,7 @@ async def end_one(
     values: dict[str, Any] = {
         "state": end.state.value,
         "ended_ms": at_ms,
-        "result_expires_ms": at_ms + jobs.c.result_ttl_ms if end.state is JobState.SUCCEEDED else None,
+        "result_expires_ms": _expiry(end, at_ms),
         "last_event": jobs.c.last_event + len(told) + 1,
         **error_values(end.error),
         **FREE,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -48,9 +48,15 @@ async def due_lanes(connection: AsyncConnection, now: datetime) -> list[Lane]:
 
 async def running_jobs(connection: AsyncConnection) -> list[Running]:
     """Return how many jobs run, by tenant and target."""
-    counted = select(_JOB.tenant, _JOB.target, func.count()).where(_JOB.state == JobState.RUNNING.value)
+    of_queue = _JOB.state == JobState.RUNNING.value, _JOB.unlisted.is_(False)
+    counted = select(_JOB.tenant, _JOB.target, func.count()).where(*of_queue)
     rows = (await connection.execute(counted.group_by(_JOB.tenant, _JOB.target))).all()
     return [Running(*row) for row in rows]
+
+
+def once(first: Select[tuple[str]]) -> Select[tuple[str]]:
+    """Return a query whose rows are chosen, and locked, once: as a subquery it may be run again for each row beside it."""
+    return select(first.cte("first_ones").c.id)
 
 
 async def take(connection: AsyncConnection, lane: LaneName, count: int, values: dict[str, Any]) -> Sequence[Any]:
@@ -64,7 +70,9 @@ async def take(connection: AsyncConnection, lane: LaneName, count: int, values: 
     )
     first = select(_JOB.id).where(*due).order_by(_JOB.due_ms, _JOB.id).limit(count).with_for_update(skip_locked=True)
     begun = {"state": JobState.RUNNING.value, "epoch": _JOB.epoch + 1, "attempts": _JOB.attempts + 1, **values}
-    taken = (await connection.execute(update(jobs).where(_JOB.id.in_(first)).values(**begun).returning(*_JOB))).all()
+    taken = (
+        await connection.execute(update(jobs).where(_JOB.id.in_(once(first))).values(**begun).returning(*_JOB))
+    ).all()
     of_lane = (lanes.c.tenant == lane.tenant, lanes.c.priority == int(lane.priority), lanes.c.target == lane.target)
     await connection.execute(update(lanes).where(*of_lane).values(served_ms=values["started_ms"]))
     return sorted(taken, key=lambda row: (row.due_ms, row.id))

@@ -7,14 +7,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import structlog
 from sqlalchemy import and_, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.priority import Priority
+from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import FREE, end_one
 from penstock_gateway.adapters.sql.jobs.events import add_events
-from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, due_lanes, running_jobs, take
+from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, due_lanes, once, running_jobs, take
 from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
 from penstock_gateway.domain.jobs.events import JobEvent, PutBack
@@ -23,7 +25,9 @@ from penstock_gateway.domain.jobs.lanes import LaneName, Turns, Waiting
 from penstock_gateway.domain.jobs.ports import Beat, Held, Requeued
 
 _JOB = jobs.c
+_log = structlog.get_logger(__name__)
 _LOST = JobError(WORKER_LOST, "The worker that was at it is gone.")
+_GONE = JobError("RESOURCE_NOT_FOUND", "What it asks is kept no longer.")
 _LATE = JobError("DEADLINE_EXCEEDED", "The job's deadline passed before it was done.")
 
 
@@ -45,15 +49,24 @@ class SqlJobQueue:
             for lane, count in Counter(allotted).items():
                 taken += await take(connection, lane, count, values)
             asked = await _orders(connection, [row.id for row in taken])
-        opened = self._database.sealer.open
-        claimed = [
-            Claimed(job_of(row), opened(row.tenant, place_of(row.id, ORDER), asked[row.id]))
-            for row in taken
-            if row.id in asked
-        ]
+            for row in taken:
+                if row.id not in asked:
+                    held = _held(Held(row.id, row.epoch))
+                    await end_one(connection, self._database, held, JobEnd(state=JobState.FAILED, error=_GONE), now)
+        claimed = [one for row in taken if (one := self._opened(row, asked.get(row.id))) is not None]
         # In the order of their turns, as far as there were as many as the lanes promised.
         turn = {lane: at for at, lane in reversed(list(enumerate(allotted)))}
         return sorted(claimed, key=lambda one: turn[LaneName(one.job.tenant, one.job.priority, one.job.target)])
+
+    def _opened(self, row: Any, sealed: bytes | None) -> Claimed | None:
+        """Return a job that was taken; None where nobody can read what it asks: its lease runs out, again and again."""
+        if sealed is None:
+            return None
+        try:
+            return Claimed(job_of(row), self._database.sealer.open(row.tenant, place_of(row.id, ORDER), sealed))
+        except (Unreadable, ValueError) as error:
+            _log.error("job_cannot_be_read", job=row.id, reason=str(error))
+            return None
 
     async def beat(self, held: Collection[Held], done: Mapping[Held, tuple[int, int]], until: datetime) -> Beat:
         """Hold them for longer; see the port."""
@@ -126,9 +139,11 @@ class SqlJobQueue:
         if not again.counts:
             values["attempts"] = _JOB.attempts - 1
         async with self._database.writing() as connection:
-            row = (await connection.execute(_updated(_held(held), values))).first()
+            row = (await connection.execute(_updated((*_held(held), _JOB.cancels.is_(False)), values))).first()
             if row is None:
-                return False
+                # Who was asked to end does not wait again.
+                cancelled = JobEnd(state=JobState.CANCELLED)
+                return await end_one(connection, self._database, _held(held), cancelled, now, told=told) is not None
             await add_lanes(connection, self._database, {LaneName(row.tenant, Priority(row.priority), row.target)})
             back = PutBack(again.due_at, again.error)
             await add_events(connection, self._database, row, (*told, back), ms_of(now))
@@ -181,11 +196,13 @@ class SqlJobQueue:
         old = select(_JOB.id).where(_JOB.ended_ms < ms_of(ended_before)).limit(limit)
         stale = select(_JOB.id).where(_JOB.result_expires_ms < ms_of(now)).limit(limit)
         async with self._database.writing() as connection:
-            gone = (await connection.execute(old)).scalars().all()
-            if gone:
-                await connection.execute(delete(jobs).where(_JOB.id.in_(gone)))
+            # Not those that were redriven meanwhile.
+            first = _JOB.id.in_(once(old.with_for_update(skip_locked=True))), _JOB.ended_ms < ms_of(ended_before)
+            gone = (await connection.execute(delete(jobs).where(*first).returning(_JOB.id))).scalars().all()
             expired = (await connection.execute(stale)).scalars().all()
             if expired:
+                # Of a request nothing is left; of a job, how it ended.
+                await connection.execute(delete(jobs).where(_JOB.id.in_(expired), _JOB.unlisted.is_(True)))
                 await connection.execute(update(jobs).where(_JOB.id.in_(expired)).values(result_expires_ms=None))
             both = [*gone, *expired]
             if both:

@@ -70,6 +70,7 @@ def job_of(row: Any) -> Job:
         metadata=row.metadata,
         batch=row.batch,
         line=row.line,
+        unlisted=row.unlisted,
     )
 
 
@@ -105,6 +106,7 @@ def values_of(new: NewJob) -> dict[str, Any]:
         "metadata": dict(job.metadata),
         "batch": job.batch,
         "line": job.line,
+        "unlisted": job.unlisted,
         "idempotency": new.idempotency or None,
         "fingerprint": new.fingerprint,
     }
@@ -114,7 +116,12 @@ def error_values(error: JobError | None) -> dict[str, Any]:
     """Return the columns of an error."""
     if error is None:
         return {"error_reason": None, "error_message": None}
-    return {"error_reason": error.reason, "error_message": error.message[:_MOST_MESSAGE]}
+    return {"error_reason": error.reason, "error_message": _kept(error.message)}
+
+
+def _kept(text: str) -> str:
+    """Return what is kept of words that upstreams may have said: what every database takes."""
+    return text[:_MOST_MESSAGE].replace("\x00", "").encode(errors="replace").decode()
 
 
 def place_of(job_id: str, part: str | int) -> str:

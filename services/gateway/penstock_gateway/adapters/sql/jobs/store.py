@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.errors import RateLimited
 from penstock_common.priority import Priority
-from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import end_one
 from penstock_gateway.adapters.sql.jobs.events import add_events
-from penstock_gateway.adapters.sql.jobs.lanes import add_lanes
+from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, once
 from penstock_gateway.adapters.sql.jobs.rows import (
     ORDER,
     RESULT,
@@ -31,7 +30,7 @@ from penstock_gateway.adapters.sql.jobs.rows import (
 )
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
 from penstock_gateway.domain.jobs.events import NumberedEvent, Redriven
-from penstock_gateway.domain.jobs.job import Accepted, Job, JobEnd, JobState, NewJob
+from penstock_gateway.domain.jobs.job import Accepted, Job, JobEnd, JobKind, JobState, NewJob
 from penstock_gateway.domain.jobs.lanes import LaneName
 from penstock_gateway.domain.jobs.ports import Depth, JobFilter
 
@@ -85,13 +84,13 @@ class SqlJobStore:
     async def list(self, wanted: JobFilter, limit: int) -> Sequence[Job]:
         """Return jobs, the newest first; see the port."""
         async with self._database.reading() as connection:
-            newest = by_bytes(_JOB.id, connection.dialect.name)
-            query = select(jobs).where(*_all(wanted, newest)).order_by(newest.desc()).limit(limit)
+            # Ids are of digits and a to f, which every language orders as their bytes are.
+            query = select(jobs).where(*_all(wanted)).order_by(_JOB.id.desc()).limit(limit)
             return [job_of(row) for row in (await connection.execute(query)).all()]
 
     async def count(self, wanted: JobFilter) -> int:
         """Return how many jobs are so; see the port."""
-        counted = select(func.count()).select_from(jobs).where(*_all(wanted, _JOB.id))
+        counted = select(func.count()).select_from(jobs).where(*_all(wanted))
         async with self._database.reading() as connection:
             return (await connection.execute(counted)).scalar() or 0
 
@@ -119,12 +118,13 @@ class SqlJobStore:
         which = _one(tenant, job_id)
         cancelled = JobEnd(state=JobState.CANCELLED)
         async with self._database.writing() as connection:
+            # First: from here on nobody else changes it.
+            live = (*which, _JOB.state.in_((JobState.QUEUED.value, JobState.RUNNING.value)))
+            await connection.execute(update(jobs).where(*live).values(cancels=True))
             waits = (*which, _JOB.state == JobState.QUEUED.value)
             ended = await end_one(connection, self._database, waits, cancelled, now)
             if ended is not None:
                 return ended
-            runs = (*which, _JOB.state == JobState.RUNNING.value)
-            await connection.execute(update(jobs).where(*runs).values(cancels=True))
             row = (await connection.execute(select(jobs).where(*which))).first()
         return None if row is None else job_of(row)
 
@@ -142,9 +142,10 @@ class SqlJobStore:
     async def redrive(self, wanted: JobFilter, now: datetime, deadline: timedelta, limit: int) -> int:
         """Have jobs begin anew; see the port."""
         async with self._database.writing() as connection:
-            oldest = by_bytes(_JOB.id, connection.dialect.name)
-            conditions = (*_all(wanted, oldest), _JOB.state.in_(_REDRIVEN))
-            first = select(_JOB.id).where(*conditions).order_by(oldest).limit(limit).with_for_update(skip_locked=True)
+            # What is a batch's does what the batch does.
+            by_itself = _JOB.batch == "", _JOB.kind != JobKind.BATCH.value
+            conditions = (*_all(wanted), _JOB.state.in_(_REDRIVEN), *by_itself)
+            first = select(_JOB.id).where(*conditions).order_by(_JOB.id).limit(limit).with_for_update(skip_locked=True)
             values: dict[str, Any] = {
                 "state": JobState.QUEUED.value,
                 "due_ms": ms_of(now),
@@ -156,7 +157,7 @@ class SqlJobStore:
                 "last_event": _JOB.last_event + 1,
                 **error_values(None),
             }
-            again = update(jobs).where(_JOB.id.in_(first)).values(**values).returning(*_JOB)
+            again = update(jobs).where(_JOB.id.in_(once(first))).values(**values).returning(*_JOB)
             rows = (await connection.execute(again)).all()
             for row in rows:
                 await add_events(connection, self._database, row, (Redriven(),), ms_of(now))
@@ -166,7 +167,9 @@ class SqlJobStore:
 
     async def depths(self, tenant: str = "") -> Sequence[Depth]:
         """Return how many wait and run; see the port."""
-        live: list[ColumnElement[bool]] = [_JOB.state.in_((JobState.QUEUED.value, JobState.RUNNING.value))]
+        # Not IN: each of the two has an index of its own.
+        is_live = or_(_JOB.state == JobState.QUEUED.value, _JOB.state == JobState.RUNNING.value)
+        live: list[ColumnElement[bool]] = [is_live, _JOB.unlisted.is_(False)]
         if tenant:
             live.append(_JOB.tenant == tenant)
         counted = select(_JOB.priority, _JOB.state, func.count(), func.min(_JOB.due_ms)).where(*live)
@@ -203,7 +206,8 @@ class SqlJobStore:
 
 
 async def _check_room(connection: AsyncConnection, fresh: Sequence[NewJob], most_queued: int) -> None:
-    for tenant, more in Counter(one.job.tenant for one in fresh).items():
+    waits = [one.job.tenant for one in fresh if one.job.state is JobState.QUEUED]
+    for tenant, more in Counter(waits).items():
         waiting = select(func.count()).where(_JOB.tenant == tenant, _JOB.state == JobState.QUEUED.value)
         count = (await connection.execute(waiting)).scalar() or 0
         if count + more > most_queued:
@@ -221,8 +225,8 @@ def _one(tenant: str, job_id: str) -> tuple[ColumnElement[bool], ...]:
     return (_JOB.id == job_id, _JOB.tenant == tenant) if tenant else (_JOB.id == job_id,)
 
 
-def _all(wanted: JobFilter, by_id: ColumnElement[Any]) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
+def _all(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [_JOB.unlisted.is_(False)]
     if wanted.tenant:
         conditions.append(_JOB.tenant == wanted.tenant)
     if wanted.states:
@@ -238,5 +242,5 @@ def _all(wanted: JobFilter, by_id: ColumnElement[Any]) -> list[ColumnElement[boo
     if wanted.batch is not None:
         conditions.append(_JOB.batch == wanted.batch)
     if wanted.before:
-        conditions.append(by_id < wanted.before)
+        conditions.append(_JOB.id < wanted.before)
     return conditions

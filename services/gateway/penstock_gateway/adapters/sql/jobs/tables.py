@@ -57,6 +57,8 @@ jobs = Table(
     Column("metadata", JSON, nullable=False),
     Column("batch", String(40), nullable=False),
     Column("line", Integer, nullable=False),
+    # Of a request that somebody waits for.
+    Column("unlisted", Boolean, nullable=False),
     Column("idempotency", String(64), unique=True),
     Column("fingerprint", String(64), nullable=False),
     # The heads of lanes, and what runs: small beside all that has ended.

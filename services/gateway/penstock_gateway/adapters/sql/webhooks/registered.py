@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.connecting import begun
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
@@ -22,6 +24,7 @@ from penstock_gateway.domain.webhooks.delivery import Delivery, DeliveryState
 from penstock_gateway.domain.webhooks.registered import MAX_REDELIVERED, LoggedDelivery, Try, Webhook, key_of
 
 _ROW = deliveries.c
+_log = structlog.get_logger(__name__)
 _UNDELIVERED = (DeliveryState.EXHAUSTED.value, DeliveryState.DISABLED.value, DeliveryState.WAITING.value)
 
 
@@ -42,7 +45,15 @@ class SqlWebhooks:
     async def all(self) -> Sequence[Webhook]:
         """Return every tenant's."""
         async with begun(self._engine) as connection:
-            return [self._webhook(row) for row in (await connection.execute(select(webhooks))).all()]
+            rows = (await connection.execute(select(webhooks))).all()
+        found: list[Webhook] = []
+        for row in rows:
+            try:
+                found.append(self._webhook(row))
+            except Unreadable as error:
+                # One that nobody can read must not keep the others from being told.
+                _log.error("webhook_cannot_be_read", tenant=row.tenant, webhook=row.name, reason=str(error))
+        return found
 
     async def of_tenant(self, tenant: str) -> Sequence[Webhook]:
         """Return a tenant's, by name."""

@@ -33,11 +33,15 @@ class SqlDeliveries:
         async with begun(self._engine) as connection:
             await add_delivery(connection, delivery)
 
-    async def claim(self, webhooks: Collection[str], now: datetime, until: datetime, limit: int) -> Sequence[Delivery]:
+    async def claim(
+        self, webhooks: Collection[str], now: datetime, until: datetime, limit: int, per_webhook: int
+    ) -> Sequence[Delivery]:
         """Return due messages; of several processes that ask at once, one gets each. Old ones go."""
         is_due = _ROW.state == DeliveryState.WAITING.value, _ROW.next_at <= now
         is_free = or_(_ROW.leased_until.is_(None), _ROW.leased_until <= now)
-        wanted = select(deliveries).where(*is_due, is_free, _ROW.webhook.in_(sorted(webhooks)))
+        turn = func.row_number().over(partition_by=_ROW.webhook, order_by=_ROW.next_at).label("turn")
+        waiting = select(_ROW.id, turn).where(*is_due, is_free, _ROW.webhook.in_(sorted(webhooks))).subquery()
+        wanted = select(deliveries).join(waiting, waiting.c.id == _ROW.id).where(waiting.c.turn <= per_webhook)
         claimed: list[Delivery] = []
         async with begun(self._engine) as connection:
             rows = (await connection.execute(wanted.order_by(_ROW.next_at).limit(limit))).all()

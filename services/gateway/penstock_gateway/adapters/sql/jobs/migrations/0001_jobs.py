@@ -54,6 +54,7 @@ def _create_jobs() -> None:
         sa.Column("metadata", sa.JSON, nullable=False),
         sa.Column("batch", sa.String(40), nullable=False),
         sa.Column("line", sa.Integer, nullable=False),
+        sa.Column("unlisted", sa.Boolean, nullable=False),
         sa.Column("idempotency", sa.String(64), unique=True),
         sa.Column("fingerprint", sa.String(64), nullable=False),
     )
