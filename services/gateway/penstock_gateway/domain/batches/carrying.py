@@ -14,6 +14,8 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import structlog
+
 from penstock_common.errors import InvalidCredentials, PenstockError, ScopeMissing
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.asker import Asker
@@ -43,6 +45,8 @@ from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.job import Job, JobState, NewJob, new_job_id
 from penstock_gateway.domain.jobs.orders import order_bytes
 from penstock_gateway.domain.jobs.retrying import job_error
+
+_log = structlog.get_logger(__name__)
 
 # Others in this process wait no longer than such a piece of work takes.
 _YIELD_BYTES = 256 * 1024
@@ -192,7 +196,7 @@ class BatchCarrier:
     async def _parts(self, batch: Batch, file: KeptFile, room: int, asking: _Asking) -> AsyncGenerator[Submitted]:
         number, within = divmod(batch.read_to, CHUNK_BYTES)
         pieces = _behind(pieces_of(self._files, file, number), within)
-        lines = _paused(lines_in(pieces, self._terms.max_line_bytes, Place(batch.read_lines, batch.read_to)))
+        lines = _paused(lines_in(pieces, start=Place(batch.read_lines, batch.read_to)))
         taken = _Taken()
         async with aclosing(lines):
             async for line in lines:
@@ -209,6 +213,9 @@ class BatchCarrier:
         try:
             asked = self._formats.read(batch.endpoint, asked_in(line, batch.endpoint).body)
         except (PenstockError, LineRefused):
+            return None
+        except Exception as error:  # noqa: BLE001 - it would be raised again at every attempt
+            _log.error("batch_line_not_read", batch=batch.id, line=line.number, exc_info=error)
             return None
         now = datetime.now(UTC)
         names = Names(
@@ -243,7 +250,7 @@ class BatchCarrier:
     async def _close(self, batch: Batch) -> None:
         file, now = await self._input(batch), datetime.now(UTC)
         pieces = _nothing() if file is None else pieces_of(self._files, file)
-        async with aclosing(_paused(lines_in(pieces, self._terms.max_line_bytes))) as lines:
+        async with aclosing(_paused(lines_in(pieces))) as lines:
             end = await self._closing.written(batch, lines, now)
         await self._store.conclude(batch, end, datetime.now(UTC))
 

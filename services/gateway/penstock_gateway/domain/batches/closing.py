@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
+import structlog
 
 from penstock_common.errors import InternalError, PenstockError
 from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
@@ -14,12 +15,12 @@ from penstock_gateway.domain.batches.files import OUTPUT, FileStore, FileWriter,
 from penstock_gateway.domain.batches.lines import Line, LineRefused, asked_in
 from penstock_gateway.domain.batches.ports import BatchStore, Conclusion, LineFormats, LineJob, Told
 from penstock_gateway.domain.jobs.job import Job, JobState
-from penstock_gateway.domain.jobs.orders import UnknownForm
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult, result_of
 
 _LINES_AT_ONCE = 50
 _ID_BYTES = 16
 _OK = 200
+_log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 CANCELLED, EXPIRED = "batch_cancelled", "batch_expired"
 _TEXTS = {
@@ -104,18 +105,25 @@ class Closing:
         if found is None:
             return self._unasked(batch, body)
         job = found.job
-        if job.state is JobState.SUCCEEDED and found.result is not None:
-            try:
-                result = result_of(job.kind, found.result)
-            except UnknownForm:
-                return formats.refusal(endpoint, InternalError())
-            tally.tokens = tally.tokens.plus(tokens_of(result))
-            return Told(_OK, formats.answer(endpoint, body, job, result))
+        if job.state is JobState.SUCCEEDED:
+            return self._answered(batch, body, found, tally)
         if job.state is JobState.CANCELLED:
             return CANCELLED
         if job.state is JobState.EXPIRED or job.error is None:
             return EXPIRED
         return formats.refusal(endpoint, formats.error_of(job.error))
+
+    def _answered(self, batch: Batch, body: bytes, found: LineJob, tally: _Tally) -> Told:
+        """Return what a line was answered. One that cannot be told keeps none of the others from it."""
+        try:
+            result = result_of(found.job.kind, found.opened())
+            told = Told(_OK, self._formats.answer(batch.endpoint, body, found.job, result))
+            tokens = tokens_of(result)
+        except Exception as error:  # noqa: BLE001 - it would be raised again at every attempt
+            _log.error("batch_line_not_told", batch=batch.id, line=found.job.line, exc_info=error)
+            return self._formats.refusal(batch.endpoint, InternalError())
+        tally.tokens = tally.tokens.plus(tokens)
+        return told
 
     def _unasked(self, batch: Batch, body: bytes) -> Told | str:
         """Return what a line is answered that became no job: it was refused, or was not read any more."""
@@ -123,6 +131,9 @@ class Closing:
             self._formats.read(batch.endpoint, body)
         except PenstockError as error:
             return self._formats.refusal(batch.endpoint, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            _log.error("batch_line_not_read", batch=batch.id, exc_info=error)
+            return self._formats.refusal(batch.endpoint, InternalError())
         if batch.cancelling_at is not None:
             return CANCELLED
         if batch.halted is not None:

@@ -18,6 +18,7 @@ from penstock_gateway.domain.batches.files import (
     FileStore,
     FileWriter,
     KeptFile,
+    is_here,
     new_file_id,
 )
 from penstock_gateway.domain.batches.ports import BatchFilter, BatchStore
@@ -146,7 +147,9 @@ class BatchDesk:
         """
         self._check_enabled()
         self._check(asked)
-        file = await self.files.get(caller.tenant.name, asked.input_file, datetime.now(UTC))
+        file = None
+        if is_here(asked.input_file):
+            file = await self.files.get(caller.tenant.name, asked.input_file, datetime.now(UTC))
         if file is None or not sees(caller, file.key_id):
             text = f"There is no file '{asked.input_file[:128]}' of purpose '{INPUT}'."
             raise InvalidRequest(text, field="input_file_id")

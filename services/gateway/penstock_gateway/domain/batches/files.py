@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
+
+from penstock_common.errors import ServiceUnavailable
 
 CHUNK_BYTES = 1024 * 1024
 """Of every piece of a file but the last."""
@@ -19,6 +22,7 @@ _MOMENT_DIGITS = 16
 # No hexadecimal digit: the ids of the embedding service's files have one here.
 _MARK = "x"
 _RANDOM_BYTES = 12
+_ID = re.compile(f"{_PREFIX}[0-9a-f]{{{_MOMENT_DIGITS}}}{_MARK}[0-9a-f]{{{2 * _RANDOM_BYTES}}}")
 
 
 class KeptFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,16 +104,20 @@ def new_file_id(now: datetime) -> str:
 
 def is_here(file_id: str) -> bool:
     """Return whether an id is one of those that are made here."""
-    mark = len(_PREFIX) + _MOMENT_DIGITS
-    return file_id[mark : mark + 1] == _MARK
+    return _ID.fullmatch(file_id) is not None
 
 
 async def pieces_of(store: FileStore, file: KeptFile, first: int = 0) -> AsyncGenerator[bytes]:
-    """Yield a file's pieces from that number on."""
-    number = first
-    while (piece := await store.piece(file, number)) is not None:
+    """Yield a file's pieces from that number on.
+
+    Raises:
+        ServiceUnavailable: if the file has become shorter: nobody is to take what came for all of it.
+    """
+    for number in range(first, -(-file.bytes // CHUNK_BYTES)):
+        piece = await store.piece(file, number)
+        if piece is None:
+            raise ServiceUnavailable("The file was deleted while it was read.", service="sql")
         yield piece
-        number += 1
 
 
 class FileWriter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from penstock_gateway.domain.batches.batch import LineFault
 
 MAX_CUSTOM_ID = 512
 """Characters."""
+MAX_MODEL = 256
+"""Characters of a model's name that a job can be kept under."""
 MOST_FAULTS = 100
 """Of one file that are told."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -42,8 +45,10 @@ class Place(NamedTuple):
 BEGINNING = Place()
 
 
-async def lines_in(pieces: AsyncIterator[bytes], most_bytes: int, start: Place = BEGINNING) -> AsyncIterator[Line]:
-    """Yield the lines of what begins at ``start``.
+async def lines_in(
+    pieces: AsyncIterator[bytes], most_bytes: int = sys.maxsize, start: Place = BEGINNING
+) -> AsyncIterator[Line]:
+    """Yield the lines of what begins at ``start``. Without a bound: of a file whose lines were looked at before.
 
     Raises:
         LineTooLong: at one that has more bytes.
@@ -145,6 +150,11 @@ def model_in(body: bytes) -> str:
     return model if isinstance(model, str) else ""
 
 
+def may_be_kept(model: str) -> bool:
+    """Return whether every database keeps a model's name as it is."""
+    return len(model) <= MAX_MODEL and "\0" not in model
+
+
 class Inspection:
     """Looks at all lines of a file, one after another."""
 
@@ -164,8 +174,9 @@ class Inspection:
 
     @property
     def model(self) -> str:
-        """The one model that they name; empty where they name several."""
-        return next(iter(self._models)) if len(self._models) == 1 else ""
+        """The one model that they name; empty where they name several, or one that no database keeps."""
+        (only, *more) = self._models or ("",)
+        return only if not more and may_be_kept(only) else ""
 
     @property
     def faults(self) -> tuple[LineFault, ...]:

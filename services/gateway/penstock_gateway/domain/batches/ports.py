@@ -58,10 +58,10 @@ class LineCounts(NamedTuple):
 
 
 class LineJob(NamedTuple):
-    """A line's job, and what came of it."""
+    """A line's job. ``opened`` returns what came of it; it raises where that is not there, or cannot be read."""
 
     job: Job
-    result: bytes | None
+    opened: Callable[[], bytes]
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):

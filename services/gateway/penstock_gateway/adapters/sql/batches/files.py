@@ -125,7 +125,8 @@ async def publish(connection: AsyncConnection, file: KeptFile, size_bytes: int) 
     Raises:
         ServiceUnavailable: if it is not any more.
     """
-    kept = update(files).where(_FILE.id == file.id, _FILE.state == BEGUN).values(state=KEPT, bytes=size_bytes)
+    values = {"state": KEPT, "bytes": size_bytes, "expires_ms": ms_of(file.expires_at)}
+    kept = update(files).where(_FILE.id == file.id, _FILE.state == BEGUN).values(values)
     row = (await connection.execute(kept.returning(*_FILE))).first()
     if row is None:
         raise ServiceUnavailable("The file took too long, or is written elsewhere. Try again.", service="sql")

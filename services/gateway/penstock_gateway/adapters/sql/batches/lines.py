@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
@@ -73,11 +74,13 @@ async def jobs_of_lines(
         .order_by(_JOB.line)
     )
     rows: Sequence[Any] = (await connection.execute(query)).all()
-    opened = database.sealer.open
-    return [
-        LineJob(job_of(row), None if row.sealed is None else opened(row.tenant, place_of(row.id, RESULT), row.sealed))
-        for row in rows
-    ]
+    return [LineJob(job_of(row), partial(_opened, database, row)) for row in rows]
+
+
+def _opened(database: JobDatabase, row: Any) -> bytes:
+    if row.sealed is None:
+        raise LookupError(f"There is no result of job '{row.id}'.")
+    return database.sealer.open(row.tenant, place_of(row.id, RESULT), row.sealed)
 
 
 async def let_results_go(connection: AsyncConnection, batch_id: str, now: datetime) -> None:

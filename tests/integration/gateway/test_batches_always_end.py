@@ -1,0 +1,138 @@
+"""No line, no answer and no setting keeps a batch from ending, or takes the other lines' answers with it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from penstock_common.errors import ServiceUnavailable
+from penstock_common.sql.database import open_database
+from penstock_gateway.adapters.sql.batches.tables import pieces
+from penstock_gateway.adapters.sql.jobs.tables import contents
+from penstock_gateway.domain.batches.batch import BatchState
+from penstock_gateway.domain.batches.files import CHUNK_BYTES, pieces_of
+from penstock_gateway.domain.batches.ports import CarryTerms
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from batches_world import BatchesWorld, caller_of, jsonl, line  # noqa: E402
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[BatchesWorld]:
+    async with open_database(database_url) as engine:
+        yield await BatchesWorld.over(engine)
+
+
+@pytest.fixture
+async def quick(tmp_path: Path) -> AsyncIterator[BatchesWorld]:
+    """For what is not the engine's."""
+    async with open_database(f"sqlite:///{tmp_path}/quick.db") as engine:
+        yield await BatchesWorld.over(engine)
+
+
+async def files_of(world: BatchesWorld, batch: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    assert batch.state is BatchState.COMPLETED, batch
+    return await world.lines(batch, batch.output_file), await world.lines(batch, batch.error_file)
+
+
+@pytest.mark.parametrize("model", ["m" * 257, "m\0"])
+async def test_a_model_that_no_database_keeps_is_its_own_lines_fault(world: BatchesWorld, model: str):
+    batch = await world.begin(jsonl(line("bad", model=model), line("good")))
+    alone = await world.begin(jsonl(line("bad", model=model)))
+    await world.carry(batch)
+    await world.answer(await world.claim())
+    output, errors = await files_of(world, await world.carry(batch))
+    assert (output.keys(), errors.keys()) == ({"good"}, {"bad"})
+    response = errors["bad"]["response"]
+    assert (response["status_code"], response["body"]["error"]["param"]) == (400, "model")
+    await files_of(world, await world.carry(alone))
+
+
+async def test_an_answer_that_cannot_be_told_takes_no_other_with_it(quick: BatchesWorld):
+    batch = await quick.begin(jsonl(line("a"), line("sealed"), line("raises", "poison"), line("kept"), line("b")))
+    await quick.carry(batch)
+    claimed = await quick.claim()
+    await quick.answer(claimed)
+    ids = {one.job.line: one.job.id for one in claimed}
+    result = contents.c.part == "result"
+    async with quick.engine.begin() as connection:
+        changed = update(contents).where(contents.c.job == ids[2], result).values(sealed=b"x")
+        assert (await connection.execute(changed)).rowcount == 1
+        assert (await connection.execute(delete(contents).where(contents.c.job == ids[4], result))).rowcount == 1
+    answer = quick.formats.answer
+
+    def raising(endpoint: str, body: bytes, *more: Any) -> bytes:
+        assert b"poison" not in body
+        return answer(endpoint, body, *more)
+
+    quick.formats.answer = raising  # pyright: ignore[reportAttributeAccessIssue]
+    batch = await quick.carry(batch)
+    output, errors = await files_of(quick, batch)
+    assert output.keys() == {"a", "b"}
+    assert {name: each["response"]["status_code"] for name, each in errors.items()} == {
+        "sealed": 500,
+        "raises": 500,
+        "kept": 500,
+    }
+    assert batch.tokens.output == 2 * 2
+
+
+async def test_a_line_that_cannot_be_read_takes_no_other_with_it(quick: BatchesWorld):
+    read = quick.formats.read
+
+    def raising(endpoint: str, body: bytes) -> Any:
+        assert b"poison" not in body
+        return read(endpoint, body)
+
+    quick.formats.read = raising  # pyright: ignore[reportAttributeAccessIssue]
+    batch = await quick.begin(jsonl(line("a"), line("raises", "poison")))
+    await quick.carry(batch)
+    await quick.answer(await quick.claim())
+    output, errors = await files_of(quick, await quick.carry(batch))
+    assert (output.keys(), errors["raises"]["response"]["status_code"]) == ({"a"}, 500)
+
+
+async def test_lines_may_be_longer_than_what_the_bound_has_become(quick: BatchesWorld):
+    quick.terms = CarryTerms(lines_at_once=1, max_waiting=1)
+    batch = await quick.begin(jsonl(line("a"), line("b", "long" * 100)))
+    await quick.carry(batch)
+    quick.terms = CarryTerms(max_line_bytes=10)
+    for _ in range(2):
+        await quick.answer(await quick.claim())
+        batch = await quick.carry(batch)
+    output, _ = await files_of(quick, batch)
+    assert output.keys() == {"a", "b"}
+
+
+async def test_a_file_that_becomes_shorter_is_no_whole_one(quick: BatchesWorld):
+    writer = await quick.desk.new_file(caller_of(), "a", None)
+    await writer.write(b"a" * (2 * CHUNK_BYTES + 1))
+    file = await quick.desk.keep(writer)
+    read = pieces_of(quick.files, file)
+    assert len(await anext(read)) == CHUNK_BYTES
+    await quick.desk.delete_file(caller_of(), file.id)
+    with pytest.raises(ServiceUnavailable, match="deleted"):
+        await anext(read)
+    batch = await quick.begin(jsonl(*[line(str(number), "x" * 1000) for number in range(2000)]))
+    async with quick.engine.begin() as connection:
+        cut = delete(pieces).where(pieces.c.file == batch.input_file, pieces.c.number == 1)
+        assert (await connection.execute(cut)).rowcount == 1
+    with pytest.raises(ServiceUnavailable):
+        await quick.carry(batch)
+    assert (await quick.now(batch)).state is BatchState.VALIDATING
+
+
+async def test_what_a_file_expires_after_may_be_known_at_its_end(world: BatchesWorld):
+    writer = await world.desk.new_file(caller_of(), "a", None)
+    await writer.write(b"a")
+    writer.expire_after(timedelta(hours=2))
+    file = await world.desk.keep(writer)
+    assert file.expires_at == file.created_at + timedelta(hours=2)
+    assert await world.files.get("acme", file.id, file.created_at + timedelta(hours=2, seconds=1)) is None
