@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, select, update
 
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.sql.database import open_database
@@ -136,3 +136,45 @@ async def test_what_a_file_expires_after_may_be_known_at_its_end(world: BatchesW
     file = await world.desk.keep(writer)
     assert file.expires_at == file.created_at + timedelta(hours=2)
     assert await world.files.get("acme", file.id, file.created_at + timedelta(hours=2, seconds=1)) is None
+
+
+async def test_what_is_cancelled_before_its_lines_were_seen_ends_whatever_they_are(quick: BatchesWorld):
+    batch = await quick.begin(jsonl(line("a"), b"nonsense", line("b"), line("a")))
+    await quick.desk.cancel(caller_of(), batch.id)
+    batch = await quick.carry(batch)
+    assert (batch.state, batch.failed) == (BatchState.CANCELLED, 2)
+    assert (await quick.lines(batch, batch.error_file)).keys() == {"a", "b"}
+
+
+async def test_files_go_a_few_pieces_at_a_time_and_what_was_left_half_goes_later(world: BatchesWorld):
+    writer = await world.desk.new_file(caller_of(), "a", None)
+    await writer.write((b"a" * (CHUNK_BYTES - 1) + b"\n") * 40)
+    file = await world.desk.keep(writer)
+    batch = await world.begin_again(caller_of(), file.id)
+    transactions, real = 0, world.database.writing
+
+    def writing() -> Any:
+        nonlocal transactions
+        transactions += 1
+        if transactions == 3:
+            raise ServiceUnavailable("It is gone.", service="sql")
+        return real()
+
+    await world.desk.cancel(caller_of(), batch.id)
+    assert (await world.carry(batch)).state is BatchState.CANCELLED
+    world.database.writing = writing  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(ServiceUnavailable):
+        await world.desk.delete_file(caller_of(), file.id)
+    assert 0 < await rows_of(world, file.id) < 40
+    assert await world.files.stored_bytes("acme") < CHUNK_BYTES
+    assert await world.store.input_file(batch) is None
+    assert await world.files.sweep(file.created_at, file.created_at, 10) == 1
+    assert transactions > 5
+    assert await rows_of(world, file.id) == 0
+    assert await world.files.sweep(file.created_at, file.created_at, 10) == 0
+
+
+async def rows_of(world: BatchesWorld, file_id: str) -> int:
+    async with world.engine.connect() as connection:
+        query = select(func.count()).where(pieces.c.file == file_id)
+        return (await connection.execute(query)).scalar() or 0

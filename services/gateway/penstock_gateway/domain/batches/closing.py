@@ -85,8 +85,10 @@ class Closing:
         try:
             asked = asked_in(line, batch.endpoint)
         except LineRefused:
-            # It was as expected when the batch began, and its file is what it was.
-            raise InternalError from None
+            # It was cancelled before its lines were looked at: there is no id to answer this one under.
+            return
+        if not tally.is_new(asked.custom_id):
+            return
         job = None if found is None else found.job
         answered = _Answered(_id_of(batch, line, job), asked.custom_id, None, None)
         told = self._told(batch, asked.body, found, tally)
@@ -166,6 +168,15 @@ class _Tally:
         self.is_cut = False
         """Whether some line was not done before the end of the window."""
         self._batch = batch
+        self._ids: set[str] = set()
+
+    def is_new(self, custom_id: str) -> bool:
+        """Return whether that id was not answered before; of a batch that began, each is its line's own."""
+        if self._batch.in_progress_at is not None:
+            return True
+        known = custom_id in self._ids
+        self._ids.add(custom_id)
+        return not known
 
     @property
     def end(self) -> BatchState:

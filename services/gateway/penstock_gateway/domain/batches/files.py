@@ -92,7 +92,10 @@ class FileStore(Protocol):
         ...
 
     async def sweep(self, now: datetime, begun_before: datetime, limit: int) -> int:
-        """Delete the contents of files that are there no more, or were begun before then and never published; return how many."""
+        """Delete the contents of files that are there no more, or were begun before then and never published; return how many.
+
+        What else writes meanwhile does not wait for all of it.
+        """
         ...
 
 

@@ -14,8 +14,8 @@ from penstock_gateway.domain.batches.batch import Batch, BatchState, LineFault, 
 from penstock_gateway.domain.batches.files import KeptFile
 from penstock_gateway.domain.jobs.job import JobError
 
-BEGUN, KEPT, GONE = "begun", "kept", "gone"
-"""The states of files."""
+BEGUN, KEPT, GONE, LEFT = "begun", "kept", "gone", "left"
+"""The states of files. One that is gone may still be read by a batch; of one that is left, pieces may be missing."""
 _MOST_NAME = 256
 _MILLISECOND = timedelta(milliseconds=1)
 _FAULTS = msgspec.msgpack.Decoder(tuple[LineFault, ...])

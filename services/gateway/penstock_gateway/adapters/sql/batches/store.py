@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.errors import RateLimited
-from penstock_gateway.adapters.sql.batches.files import forget, publish
+from penstock_gateway.adapters.sql.batches.files import forget, leave, publish
 from penstock_gateway.adapters.sql.batches.lines import (
     counts_of_lines,
     end_waiting_lines,
@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.batches.lines import (
 )
 from penstock_gateway.adapters.sql.batches.rows import (
     BEGUN,
+    LEFT,
     batch_of,
     batch_values,
     errors_place,
@@ -82,7 +83,8 @@ class SqlBatches:
 
     async def input_file(self, batch: Batch) -> KeptFile | None:
         """Return the file that a batch reads; see the port."""
-        query = select(files).where(files.c.id == batch.input_file, files.c.tenant == batch.tenant)
+        own = (files.c.id == batch.input_file, files.c.tenant == batch.tenant)
+        query = select(files).where(*own, files.c.state != LEFT)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else file_of(row)
@@ -192,8 +194,8 @@ class SqlBatches:
         """Delete what earlier attempts wrote; see the port."""
         async with self._database.writing() as connection:
             await _change(connection, batch, {}, BatchState.FINALIZING)
-            begun = select(files.c.id).where(files.c.batch == batch.id, files.c.state == BEGUN).with_for_update()
-            await forget(connection, (await connection.execute(begun)).scalars().all())
+            left = await leave(connection, (files.c.batch == batch.id, files.c.state == BEGUN))
+        await forget(self._database, left)
 
     async def jobs(self, batch: Batch, first: int, last: int) -> Sequence[LineJob]:
         """Return the jobs of lines; see the port."""

@@ -20,7 +20,7 @@ files = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),
-    # "begun", "kept" or "gone": nobody sees the first and the last.
+    # "begun", "kept", "gone" or "left": nobody sees any but the second; of the last, pieces may be missing.
     Column("state", String(8), nullable=False),
     Column("batch", String(64), nullable=False),
     Index("ix_batch_files_tenant", "tenant", "id"),
