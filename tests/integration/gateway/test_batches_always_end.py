@@ -99,6 +99,29 @@ async def test_a_line_that_cannot_be_read_takes_no_other_with_it(quick: BatchesW
     assert (output.keys(), errors["raises"]["response"]["status_code"]) == ({"a"}, 500)
 
 
+async def test_what_is_large_is_kept_and_read_by_itself(world: BatchesWorld, monkeypatch: pytest.MonkeyPatch):
+    world.terms = CarryTerms(bytes_at_once=100_000)
+    parts: list[int] = []
+    submit = world.store.submit
+
+    async def counted(batch: Any, part: Any) -> None:
+        parts.append(len(part.jobs))
+        await submit(batch, part)
+
+    monkeypatch.setattr(world.store, "submit", counted)
+    texts = {"a": "a", "large": "x" * 100_000, "b": "b", "half": "y" * 60_000, "other": "z" * 60_000, "c": "c"}
+    batch = await world.begin(jsonl(*[line(*each) for each in texts.items()]))
+    await world.carry(batch)
+    assert parts == [2, 3, 1]
+    await world.answer(await world.claim())
+    batch = await world.carry(batch)
+    found = await world.store.jobs(batch, 1, 6)
+    assert [len(await one.opened() or b"") > 100_000 for one in found] == [False, True, *[False] * 4]
+    output, _ = await files_of(world, batch)
+    for name, text in texts.items():
+        assert output[name]["response"]["body"]["choices"][0]["message"]["content"] == f"Re: {text}"
+
+
 async def test_lines_may_be_longer_than_what_the_bound_has_become(quick: BatchesWorld):
     quick.terms = CarryTerms(lines_at_once=1, max_waiting=1)
     batch = await quick.begin(jsonl(line("a"), line("b", "long" * 100)))

@@ -69,6 +69,8 @@ class _Taken:
 
     def __init__(self) -> None:
         self.lines = 0
+        self.bytes = 0
+        """Of what the jobs ask."""
         self._jobs: list[NewJob] = []
         self._last = Place()
 
@@ -78,6 +80,7 @@ class _Taken:
         self._last = Place(line.number, line.end)
         if job is not None:
             self._jobs.append(job)
+            self.bytes += len(job.order)
 
     @property
     def jobs(self) -> int:
@@ -201,12 +204,15 @@ class BatchCarrier:
         async with aclosing(lines):
             async for line in lines:
                 taken.add(line, self._job_of(batch, line, asking))
-                if taken.lines == self._terms.lines_at_once or taken.jobs == room:
+                if self._is_full(taken) or taken.jobs == room:
                     yield taken.part
                     room -= taken.jobs
                     taken = _Taken()
         if taken.lines:
             yield taken.part
+
+    def _is_full(self, taken: _Taken) -> bool:
+        return taken.lines >= self._terms.lines_at_once or taken.bytes >= self._terms.bytes_at_once
 
     def _job_of(self, batch: Batch, line: Line, asking: _Asking) -> NewJob | None:
         """Return the job of a line; None where its endpoint would refuse it, as its answer will say."""

@@ -18,6 +18,7 @@ from penstock_gateway.domain.jobs.job import Job, JobState
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult, result_of
 
 _LINES_AT_ONCE = 50
+_BYTES_AT_ONCE = 4 * 1024 * 1024
 _ID_BYTES = 16
 _OK = 200
 _log = structlog.get_logger(__name__)
@@ -60,11 +61,14 @@ class Closing:
         await self._store.clear_files(batch)
         tally = _Tally(batch, self._writer(batch, "output", now), self._writer(batch, "error", now))
         window: list[Line] = []
+        size = 0
         async for line in lines:
             window.append(line)
-            if len(window) == _LINES_AT_ONCE:
+            size += len(line.content)
+            if len(window) == _LINES_AT_ONCE or size >= _BYTES_AT_ONCE:
                 await self._write(batch, window, tally)
                 window.clear()
+                size = 0
         if window:
             await self._write(batch, window, tally)
         return Conclusion(
@@ -91,7 +95,7 @@ class Closing:
             return
         job = None if found is None else found.job
         answered = _Answered(_id_of(batch, line, job), asked.custom_id, None, None)
-        told = self._told(batch, asked.body, found, tally)
+        told = await self._told(batch, asked.body, found, tally)
         if isinstance(told, Told):
             request_id = answered.id if job is None else job.request_id
             answered.response = _Response(told.status, request_id, msgspec.Raw(told.body))
@@ -101,24 +105,27 @@ class Closing:
         is_good = isinstance(told, Told) and told.status == _OK
         await tally.count(_encode(answered) + b"\n", is_good=is_good)
 
-    def _told(self, batch: Batch, body: bytes, found: LineJob | None, tally: _Tally) -> Told | str:
+    async def _told(self, batch: Batch, body: bytes, found: LineJob | None, tally: _Tally) -> Told | str:
         """Return what a line is answered, or the code that says why it was not executed."""
         endpoint, formats = batch.endpoint, self._formats
         if found is None:
             return self._unasked(batch, body)
         job = found.job
         if job.state is JobState.SUCCEEDED:
-            return self._answered(batch, body, found, tally)
+            return await self._answered(batch, body, found, tally)
         if job.state is JobState.CANCELLED:
             return CANCELLED
         if job.state is JobState.EXPIRED or job.error is None:
             return EXPIRED
         return formats.refusal(endpoint, formats.error_of(job.error))
 
-    def _answered(self, batch: Batch, body: bytes, found: LineJob, tally: _Tally) -> Told:
+    async def _answered(self, batch: Batch, body: bytes, found: LineJob, tally: _Tally) -> Told:
         """Return what a line was answered. One that cannot be told keeps none of the others from it."""
+        content = await found.opened()
+        if content is None:
+            return self._formats.refusal(batch.endpoint, InternalError())
         try:
-            result = result_of(found.job.kind, found.opened())
+            result = result_of(found.job.kind, content)
             told = Told(_OK, self._formats.answer(batch.endpoint, body, found.job, result))
             tokens = tokens_of(result)
         except Exception as error:  # noqa: BLE001 - it would be raised again at every attempt

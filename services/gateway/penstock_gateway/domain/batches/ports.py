@@ -58,10 +58,10 @@ class LineCounts(NamedTuple):
 
 
 class LineJob(NamedTuple):
-    """A line's job. ``opened`` returns what came of it; it raises where that is not there, or cannot be read."""
+    """A line's job. ``opened`` returns what came of it; None where that is not there, or cannot be read."""
 
     job: Job
-    opened: Callable[[], bytes]
+    opened: Callable[[], Awaitable[bytes | None]]
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,6 +223,8 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs of one batch that have not ended; further lines are read once some have."""
     lines_at_once: int = 500
     """That become jobs in one transaction."""
+    bytes_at_once: int = 8 * 1024 * 1024
+    """Of what they ask; then fewer lines do."""
     max_attempts: int = 5
     """Of each line."""
     poll: timedelta = timedelta(seconds=1)

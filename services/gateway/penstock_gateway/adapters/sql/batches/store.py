@@ -18,6 +18,7 @@ from penstock_gateway.adapters.sql.batches.lines import (
     jobs_of_lines,
     keep_jobs,
     let_results_go,
+    sealed_orders,
     wake,
 )
 from penstock_gateway.adapters.sql.batches.rows import (
@@ -65,6 +66,7 @@ class SqlBatches:
 
     async def create(self, batch: Batch, carrier: NewJob, most_open: int) -> None:
         """Keep a new batch; see the port."""
+        orders = sealed_orders(self._database, (carrier,))
         async with self._database.writing() as connection:
             query = select(func.count()).where(_BATCH.tenant == batch.tenant, _BATCH.is_open)
             count = (await connection.execute(query)).scalar() or 0
@@ -72,7 +74,7 @@ class SqlBatches:
                 text = f"Your tenant has {count} batches that have not ended, of {most_open} at most."
                 raise RateLimited(text, limit=OPEN_BATCHES, retry_after=_RETRY_AFTER)
             await connection.execute(insert(batches).values(batch_values(batch)))
-            await keep_jobs(connection, self._database, (carrier,))
+            await keep_jobs(connection, self._database, (carrier,), orders)
 
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
         """Return a batch; see the port."""
@@ -158,10 +160,11 @@ class SqlBatches:
             "read_to": part.read_to,
             "read_lines": part.read_lines,
         }
+        orders = sealed_orders(self._database, part.jobs)
         async with self._database.writing() as connection:
             await _change(connection, batch, values, BatchState.IN_PROGRESS)
             if part.jobs:
-                await keep_jobs(connection, self._database, part.jobs)
+                await keep_jobs(connection, self._database, part.jobs, orders)
 
     async def halt(self, batch: Batch, why: JobError) -> None:
         """Have no further lines become jobs; see the port."""
