@@ -13,15 +13,17 @@ from sqlalchemy import delete, func, select, update
 
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.sql.database import open_database
+from penstock_gateway.adapters.sql.batches.tables import batches as batch_rows
 from penstock_gateway.adapters.sql.batches.tables import pieces
 from penstock_gateway.adapters.sql.jobs.tables import contents
+from penstock_gateway.adapters.sql.jobs.tables import jobs as job_rows
 from penstock_gateway.domain.batches.batch import BatchState
 from penstock_gateway.domain.batches.files import CHUNK_BYTES, pieces_of
 from penstock_gateway.domain.batches.ports import CarryTerms
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from batches_world import BatchesWorld, caller_of, jsonl, line  # noqa: E402
+from batches_world import FAILS, BatchesWorld, caller_of, jsonl, line  # noqa: E402
 
 
 @pytest.fixture
@@ -167,6 +169,28 @@ async def test_what_is_cancelled_before_its_lines_were_seen_ends_whatever_they_a
     batch = await quick.carry(batch)
     assert (batch.state, batch.failed) == (BatchState.CANCELLED, 2)
     assert (await quick.lines(batch, batch.error_file)).keys() == {"a", "b"}
+
+
+async def test_jobs_of_lines_may_be_deleted_and_go_on_behind_their_batchs_back(quick: BatchesWorld):
+    batch = await quick.begin(jsonl(line("a"), line("deleted"), line("again", FAILS)))
+    await quick.carry(batch)
+    claimed = await quick.claim()
+    await quick.answer(claimed)
+    of_line = {one.job.line: job_rows.c.id == one.job.id for one in claimed}
+    async with quick.engine.begin() as connection:
+        await connection.execute(delete(job_rows).where(of_line[2]))
+        await connection.execute(update(job_rows).where(of_line[3]).values(state="running", error_reason=None))
+        await connection.execute(update(batch_rows).where(batch_rows.c.id == batch.id).values(state="finalizing"))
+    batch = await quick.carry(batch)
+    assert batch.state is BatchState.FINALIZING
+    async with quick.engine.begin() as connection:
+        await connection.execute(
+            update(job_rows).where(of_line[3]).values(state="dead", error_reason="UPSTREAM_FAILED")
+        )
+    batch = await quick.carry(batch)
+    output, errors = await files_of(quick, batch)
+    assert output.keys() == {"a"}
+    assert {name: each["response"]["status_code"] for name, each in errors.items()} == {"deleted": 500, "again": 502}
 
 
 async def test_files_go_a_few_pieces_at_a_time_and_what_was_left_half_goes_later(world: BatchesWorld):

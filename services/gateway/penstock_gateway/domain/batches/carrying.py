@@ -122,14 +122,17 @@ class BatchCarrier:
             PenstockError: what keeps it from being done.
         """
         while True:
+            again: datetime | None = None
             batch = await self._store.take(batch_id, epoch)
             if batch is None or batch.state.is_end:
                 return None
             if batch.state is BatchState.VALIDATING:
                 await self._validate(batch)
             elif batch.state is BatchState.FINALIZING:
-                await self._close(batch)
-            elif (again := await self._go_on(batch, asker)) is not None:
+                again = await self._close(batch)
+            else:
+                again = await self._go_on(batch, asker)
+            if again is not None:
                 return again
 
     async def _go_on(self, batch: Batch, asker: Asker | None) -> datetime | None:
@@ -253,12 +256,18 @@ class BatchCarrier:
         )
         return NewJob(job=job, order=order_bytes(order))
 
-    async def _close(self, batch: Batch) -> None:
-        file, now = await self._input(batch), datetime.now(UTC)
+    async def _close(self, batch: Batch) -> datetime | None:
+        """Have the files written; return when to look again where somebody has made jobs of lines go on meanwhile."""
+        now = datetime.now(UTC)
+        counts = await self._store.count(batch)
+        if counts.open:
+            return now + self._poll(counts)
+        file = await self._input(batch)
         pieces = _nothing() if file is None else pieces_of(self._files, file)
         async with aclosing(_paused(lines_in(pieces))) as lines:
             end = await self._closing.written(batch, lines, now)
         await self._store.conclude(batch, end, datetime.now(UTC))
+        return None
 
     async def _input(self, batch: Batch) -> KeptFile | None:
         return await self._store.input_file(batch)

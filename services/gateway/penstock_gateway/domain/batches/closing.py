@@ -13,7 +13,7 @@ from penstock_common.errors import InternalError, PenstockError
 from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
 from penstock_gateway.domain.batches.files import OUTPUT, FileStore, FileWriter, KeptFile, new_file_id
 from penstock_gateway.domain.batches.lines import Line, LineRefused, asked_in
-from penstock_gateway.domain.batches.ports import BatchStore, Conclusion, LineFormats, LineJob, Told
+from penstock_gateway.domain.batches.ports import BatchStore, CarriedElsewhere, Conclusion, LineFormats, LineJob, Told
 from penstock_gateway.domain.jobs.job import Job, JobState
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult, result_of
 
@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 CANCELLED, EXPIRED = "batch_cancelled", "batch_expired"
 _TEXTS = {
-    CANCELLED: "This request was not executed: its batch was cancelled.",
+    CANCELLED: "This request was not executed: it was cancelled, or its batch was.",
     EXPIRED: "This request could not be executed before its batch expired.",
 }
 
@@ -95,7 +95,7 @@ class Closing:
             return
         job = None if found is None else found.job
         answered = _Answered(_id_of(batch, line, job), asked.custom_id, None, None)
-        told = await self._told(batch, asked.body, found, tally)
+        told = await self._told(batch, line._replace(content=asked.body), found, tally)
         if isinstance(told, Told):
             request_id = answered.id if job is None else job.request_id
             answered.response = _Response(told.status, request_id, msgspec.Raw(told.body))
@@ -105,12 +105,15 @@ class Closing:
         is_good = isinstance(told, Told) and told.status == _OK
         await tally.count(_encode(answered) + b"\n", is_good=is_good)
 
-    async def _told(self, batch: Batch, body: bytes, found: LineJob | None, tally: _Tally) -> Told | str:
+    async def _told(self, batch: Batch, line: Line, found: LineJob | None, tally: _Tally) -> Told | str:
         """Return what a line is answered, or the code that says why it was not executed."""
-        endpoint, formats = batch.endpoint, self._formats
+        endpoint, formats, body = batch.endpoint, self._formats, line.content
         if found is None:
-            return self._unasked(batch, body)
+            return self._unasked(batch, line)
         job = found.job
+        if job.state in (JobState.QUEUED, JobState.RUNNING):
+            # It goes on since its batch was last looked at.
+            raise CarriedElsewhere
         if job.state is JobState.SUCCEEDED:
             return await self._answered(batch, body, found, tally)
         if job.state is JobState.CANCELLED:
@@ -134,14 +137,16 @@ class Closing:
         tally.tokens = tally.tokens.plus(tokens)
         return told
 
-    def _unasked(self, batch: Batch, body: bytes) -> Told | str:
-        """Return what a line is answered that became no job: it was refused, or was not read any more."""
+    def _unasked(self, batch: Batch, line: Line) -> Told | str:
+        """Return what a line is answered that has no job: it was refused, was not read any more, or its job was deleted."""
         try:
-            self._formats.read(batch.endpoint, body)
+            self._formats.read(batch.endpoint, line.content)
         except PenstockError as error:
             return self._formats.refusal(batch.endpoint, error)
         except Exception as error:  # noqa: BLE001 - as above
             _log.error("batch_line_not_read", batch=batch.id, exc_info=error)
+            return self._formats.refusal(batch.endpoint, InternalError())
+        if line.number <= batch.read_lines:
             return self._formats.refusal(batch.endpoint, InternalError())
         if batch.cancelling_at is not None:
             return CANCELLED

@@ -12,7 +12,7 @@ from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.priority import Priority
-from penstock_common.sealing import Unreadable
+from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import end_one
 from penstock_gateway.adapters.sql.jobs.events import add_events
