@@ -158,7 +158,7 @@ class Closing:
         file = KeptFile(
             id=new_file_id(now),
             tenant=batch.tenant,
-            key_id=batch.key_id,
+            owner=batch.owner,
             purpose=OUTPUT,
             filename=f"{batch.id}_{kind}.jsonl",
             created_at=now,

@@ -26,11 +26,14 @@ _ID = re.compile(f"{_PREFIX}[0-9a-f]{{{_MOMENT_DIGITS}}}{_MARK}[0-9a-f]{{{2 * _R
 
 
 class KeptFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file without its content. ``batch`` made it; empty where it was uploaded. None: it does not expire."""
+    """A file without its content. ``batch`` made it; empty where it was uploaded. None: it does not expire.
+
+    ``owner`` is what rotation keeps of the key that made it.
+    """
 
     id: str
     tenant: str
-    key_id: str
+    owner: str
     purpose: str
     filename: str
     created_at: datetime
@@ -43,7 +46,7 @@ class FileFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which files are listed; empty: of any. They come in the order of their ids, which is that of their creation."""
 
     tenant: str
-    key_id: str = ""
+    owner: str = ""
     purpose: str = ""
     after: str = ""
     descending: bool = True

@@ -29,10 +29,10 @@ class CarriedElsewhere(Exception):
 
 
 class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which batches are listed, the newest first; empty ``key_id``: those of all keys."""
+    """Which batches are listed, the newest first; empty ``owner``: those of all keys."""
 
     tenant: str
-    key_id: str = ""
+    owner: str = ""
     after: str = ""
 
 

@@ -86,8 +86,8 @@ class SqlBatchFiles:
         async with self._database.reading() as connection:
             by_id = by_bytes(_FILE.id, connection.dialect.name)
             conditions = [_FILE.tenant == wanted.tenant, *_there(now)]
-            if wanted.key_id:
-                conditions.append(_FILE.key_id == wanted.key_id)
+            if wanted.owner:
+                conditions.append(_FILE.key_id == wanted.owner)
             if wanted.purpose:
                 conditions.append(_FILE.purpose == wanted.purpose)
             if wanted.after:

@@ -96,8 +96,8 @@ class SqlBatches:
         async with self._database.reading() as connection:
             by_id = by_bytes(_BATCH.id, connection.dialect.name)
             conditions: list[ColumnElement[bool]] = [_BATCH.tenant == wanted.tenant]
-            if wanted.key_id:
-                conditions.append(_BATCH.key_id == wanted.key_id)
+            if wanted.owner:
+                conditions.append(_BATCH.owner == wanted.owner)
             if wanted.after:
                 conditions.append(by_id < wanted.after)
             query = select(batches).where(*conditions).order_by(by_id.desc()).limit(limit)

@@ -43,6 +43,8 @@ batches = Table(
     Column("id", String(64), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("key_id", String(64), nullable=False),
+    # What rotation keeps of the key.
+    Column("owner", String(64), nullable=False, server_default=""),
     Column("job", String(40), nullable=False),
     Column("endpoint", String(64), nullable=False),
     Column("input_file", String(64), nullable=False),
