@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import delete, func, select, update
 
-from penstock_common.errors import ServiceUnavailable
+from penstock_common.errors import InvalidRequest, ServiceUnavailable
 from penstock_common.sql.database import open_database
+from penstock_gateway.adapters.sql.batches.store import SqlBatches
 from penstock_gateway.adapters.sql.batches.tables import batches as batch_rows
 from penstock_gateway.adapters.sql.batches.tables import pieces
 from penstock_gateway.adapters.sql.jobs.tables import contents
 from penstock_gateway.adapters.sql.jobs.tables import jobs as job_rows
-from penstock_gateway.domain.batches.batch import BatchState
+from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
 from penstock_gateway.domain.batches.files import CHUNK_BYTES, pieces_of
-from penstock_gateway.domain.batches.ports import CarryTerms
+from penstock_gateway.domain.batches.ports import CarriedElsewhere, CarryTerms, Conclusion, Submitted
+from penstock_gateway.domain.jobs.job import JobError
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -74,7 +77,7 @@ async def test_an_answer_that_cannot_be_told_takes_no_other_with_it(quick: Batch
         assert b"poison" not in body
         return answer(endpoint, body, *more)
 
-    quick.formats.answer = raising  # pyright: ignore[reportAttributeAccessIssue]
+    quick.formats.answer = raising
     batch = await quick.carry(batch)
     output, errors = await files_of(quick, batch)
     assert output.keys() == {"a", "b"}
@@ -93,7 +96,7 @@ async def test_a_line_that_cannot_be_read_takes_no_other_with_it(quick: BatchesW
         assert b"poison" not in body
         return read(endpoint, body)
 
-    quick.formats.read = raising  # pyright: ignore[reportAttributeAccessIssue]
+    quick.formats.read = raising
     batch = await quick.begin(jsonl(line("a"), line("raises", "poison")))
     await quick.carry(batch)
     await quick.answer(await quick.claim())
@@ -193,6 +196,50 @@ async def test_jobs_of_lines_may_be_deleted_and_go_on_behind_their_batchs_back(q
     assert {name: each["response"]["status_code"] for name, each in errors.items()} == {"deleted": 500, "again": 502}
 
 
+async def test_a_file_that_goes_while_its_batch_begins_is_told_at_once(world: BatchesWorld, monkeypatch: Any):
+    batch = await world.begin(jsonl(line("a")))
+    await world.carry(await world.desk.cancel(caller_of(), batch.id))
+    get = world.files.get
+
+    async def going(tenant: str, file_id: str, *more: Any) -> Any:
+        found = await get(tenant, file_id, *more)
+        await world.files.delete(tenant, file_id)
+        return found
+
+    monkeypatch.setattr(world.files, "get", going)
+    with pytest.raises(InvalidRequest, match="any more"):
+        await world.begin_again(caller_of(), batch.input_file)
+    assert len(await world.desk.list(caller_of(), "", 10)) == 1
+
+
+_NOTHING = Submitted(jobs=(), lines=1, refused=1, read_to=1, read_lines=1)
+_END = Conclusion(state=BatchState.COMPLETED, completed=1, failed=0, tokens=Tokens(), output=None, errors=None)
+Late = Callable[[SqlBatches, Batch, datetime], Awaitable[Any]]
+
+
+@pytest.mark.parametrize(
+    ("state", "late"),
+    [
+        ("in_progress", lambda store, batch, _: store.submit(batch, _NOTHING)),
+        ("in_progress", lambda store, batch, _: store.halt(batch, JobError("X", "x"))),
+        ("in_progress", lambda store, batch, now: store.finalize(replace(batch, state=BatchState.IN_PROGRESS), now)),
+        ("cancelling", lambda store, batch, now: store.end_lines(batch, now, 10)),
+        ("finalizing", lambda store, batch, _: store.clear_files(batch)),
+        ("finalizing", lambda store, batch, now: store.conclude(batch, _END, now)),
+    ],
+)
+async def test_whoever_is_late_changes_nothing_whatever_the_state(quick: BatchesWorld, state: str, late: Late):
+    batch = await quick.begin(jsonl(line("a")))
+    old, new = await quick.store.take(batch.id, 1), await quick.store.take(batch.id, 2)
+    assert old is not None and new is not None
+    async with quick.engine.begin() as connection:
+        await connection.execute(update(batch_rows).where(batch_rows.c.id == batch.id).values(state=state))
+    with pytest.raises(CarriedElsewhere):
+        await late(quick.store, old, datetime.now(UTC))
+    assert (await quick.now(batch)).state == state
+    await late(quick.store, new, datetime.now(UTC))
+
+
 async def test_files_go_a_few_pieces_at_a_time_and_what_was_left_half_goes_later(world: BatchesWorld):
     writer = await world.desk.new_file(caller_of(), "a", None)
     await writer.write((b"a" * (CHUNK_BYTES - 1) + b"\n") * 40)
@@ -209,7 +256,7 @@ async def test_files_go_a_few_pieces_at_a_time_and_what_was_left_half_goes_later
 
     await world.desk.cancel(caller_of(), batch.id)
     assert (await world.carry(batch)).state is BatchState.CANCELLED
-    world.database.writing = writing  # pyright: ignore[reportAttributeAccessIssue]
+    world.database.writing = writing
     with pytest.raises(ServiceUnavailable):
         await world.desk.delete_file(caller_of(), file.id)
     assert 0 < await rows_of(world, file.id) < 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import AsyncIterator
 from typing import NamedTuple
@@ -16,6 +17,8 @@ MAX_MODEL = 256
 """Characters of a model's name that a job can be kept under."""
 MOST_FAULTS = 100
 """Of one file that are told."""
+_DIGEST_BYTES = 16
+_SEVERAL = 2
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -162,7 +165,8 @@ class Inspection:
         self.lines = 0
         self._endpoint = endpoint
         self._most = most_lines
-        self._ids: set[str] = set()
+        # Digests: what clients write may be long, and there are many.
+        self._ids: set[bytes] = set()
         self._models: set[str] = set()
         self._faults: list[LineFault] = []
         self._further = 0
@@ -213,8 +217,10 @@ class Inspection:
         except LineRefused as refused:
             self.note(refused.fault)
             return
-        if asked.custom_id in self._ids:
+        digest = hashlib.blake2b(asked.custom_id.encode(), digest_size=_DIGEST_BYTES).digest()
+        if digest in self._ids:
             text = f"The custom_id '{asked.custom_id[:64]}' is that of an earlier line; each must be its line's own."
             self.note(LineFault(code="duplicate_custom_id", message=text, line=line.number, param="custom_id"))
-        self._ids.add(asked.custom_id)
-        self._models.add(model_in(asked.body))
+        self._ids.add(digest)
+        if len(self._models) < _SEVERAL:
+            self._models.add(model_in(asked.body))

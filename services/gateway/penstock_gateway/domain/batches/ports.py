@@ -82,6 +82,7 @@ class BatchStore(Protocol):
         """Keep a new batch, with the job that carries it on.
 
         Raises:
+            InvalidRequest: if its file is there no more.
             RateLimited: if its tenant has as many that have not ended.
         """
         ...

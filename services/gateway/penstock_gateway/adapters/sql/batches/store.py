@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penstock_common.errors import RateLimited
+from penstock_common.errors import InvalidRequest, RateLimited
 from penstock_gateway.adapters.sql.batches.files import forget, leave, publish
 from penstock_gateway.adapters.sql.batches.lines import (
     counts_of_lines,
@@ -23,6 +23,7 @@ from penstock_gateway.adapters.sql.batches.lines import (
 )
 from penstock_gateway.adapters.sql.batches.rows import (
     BEGUN,
+    KEPT,
     LEFT,
     batch_of,
     batch_values,
@@ -73,6 +74,10 @@ class SqlBatches:
             if count >= most_open:
                 text = f"Your tenant has {count} batches that have not ended, of {most_open} at most."
                 raise RateLimited(text, limit=OPEN_BATCHES, retry_after=_RETRY_AFTER)
+            # Whoever deletes it waits for this row, and so finds the batch.
+            there = select(files.c.id).where(files.c.id == batch.input_file, files.c.state == KEPT).with_for_update()
+            if (await connection.execute(there)).first() is None:
+                raise InvalidRequest(f"There is no file '{batch.input_file}' any more.", field="input_file_id")
             await connection.execute(insert(batches).values(batch_values(batch)))
             await keep_jobs(connection, self._database, (carrier,), orders)
 
