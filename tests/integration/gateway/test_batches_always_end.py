@@ -20,7 +20,7 @@ from penstock_gateway.adapters.sql.batches.tables import pieces
 from penstock_gateway.adapters.sql.jobs.tables import contents
 from penstock_gateway.adapters.sql.jobs.tables import jobs as job_rows
 from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
-from penstock_gateway.domain.batches.files import CHUNK_BYTES, pieces_of
+from penstock_gateway.domain.batches.files import CHUNK_BYTES, KeptFile, pieces_of
 from penstock_gateway.domain.batches.ports import CarriedElsewhere, CarryTerms, Conclusion, Submitted
 from penstock_gateway.domain.jobs.job import JobError
 
@@ -238,6 +238,34 @@ async def test_whoever_is_late_changes_nothing_whatever_the_state(quick: Batches
         await late(quick.store, old, datetime.now(UTC))
     assert (await quick.now(batch)).state == state
     await late(quick.store, new, datetime.now(UTC))
+
+
+async def test_what_was_begun_too_late_goes_with_its_batchs_end(quick: BatchesWorld):
+    batch = await quick.begin(jsonl(line("a")))
+    await quick.carry(batch)
+    await quick.answer(await quick.claim())
+    append, late = (
+        quick.files.append,
+        KeptFile(
+            id="file-late",
+            tenant="acme",
+            owner="k1",
+            purpose="batch_output",
+            filename="a",
+            created_at=batch.created_at,
+            batch=batch.id,
+        ),
+    )
+
+    async def beside(*given: Any) -> None:
+        await append(*given)
+        await quick.files.begin(late)
+        await append(late, 0, b"late")
+
+    quick.files.append = beside
+    output, _ = await files_of(quick, await quick.carry(batch))
+    assert output.keys() == {"a"}
+    assert await rows_of(quick, late.id) == 0
 
 
 async def test_files_go_a_few_pieces_at_a_time_and_what_was_left_half_goes_later(world: BatchesWorld):

@@ -242,8 +242,11 @@ class SqlBatches:
             for written in (end.output, end.errors):
                 if written is not None:
                     await publish(connection, *written)
+            # What an attempt before this one began too late for it to be cleared.
+            left = await leave(connection, (files.c.batch == batch.id, files.c.state == BEGUN))
             await let_results_go(connection, batch.id, now)
             await self._tell_of(connection, batch, end.state, now)
+        await forget(self._database, left)
 
     async def _tell_of(self, connection: AsyncConnection, batch: Batch, end: BatchState, now: datetime) -> None:
         for delivery in self._tell(replace(batch, state=end), now):

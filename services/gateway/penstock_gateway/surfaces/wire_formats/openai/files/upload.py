@@ -126,7 +126,10 @@ class _Taken:
         desk = self._parts.desk
         if self._writer is None:
             self._writer = await desk.new_file(self._call.caller, self._filename, ttl)
-            await self._writer.write(bytes(self._held))
+            whole = bytes(self._held)
+            # What writes it has a copy, too, and two are counted.
+            self._held.clear()
+            await self._writer.write(whole)
         elif ttl is not None:
             check_ttl(ttl, "expires_after.seconds")
             self._writer.expire_after(ttl)
