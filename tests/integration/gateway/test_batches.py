@@ -167,6 +167,11 @@ async def test_what_cannot_be_a_batch_is_refused_at_once(sdk):
         ({"endpoint": "/v1/responses"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),
         ({"output_expires_after": {"anchor": "created_at", "seconds": 60}}, "output_expires_after.seconds"),
+        (
+            {"output_expires_after": {"anchor": "created_at", "seconds": 10**18}},
+            "output_expires_after.seconds",
+        ),
+        ({"input_file_id": file.id[:-1] + "\0"}, "input_file_id"),
         ({"metadata": {"k": "v" * 513}}, "metadata"),
     ):
         with pytest.raises(openai.BadRequestError) as refused:
@@ -241,6 +246,37 @@ async def test_a_form_that_is_wrong_is_told_so_and_leaves_nothing(sdk, suite, fo
     )
     assert (response.status_code, response.json()["error"]["param"]) == (400, param)
     assert [one async for one in sdk.files.list()] == []
+
+
+async def test_what_a_file_expires_after_may_follow_it(sdk, suite):
+    async def sent(seconds: str, *before: Any) -> httpx.Response:
+        rest = ("expires_after[anchor]", (None, "created_at")), ("expires_after[seconds]", (None, seconds))
+        form = [("purpose", (None, "batch")), *before, ("file", ("a.jsonl", b"x" * 100)), *rest[len(before) :]]
+        auth = {"authorization": f"Bearer {suite.KEY}"}
+        return await sdk._client.post("http://penstock/v1/files", headers=auth, files=form)
+
+    for before in ((), (("expires_after[anchor]", (None, "created_at")),)):
+        file = (await sent("7200", *before)).json()
+        assert file["expires_at"] == file["created_at"] + 7200
+        assert (await sdk.files.retrieve(file["id"])).expires_at == file["expires_at"]
+        refused = await sent("5", *before)
+        assert (refused.status_code, refused.json()["error"]["param"]) == (400, "expires_after.seconds")
+    assert len([one async for one in sdk.files.list()]) == 2
+
+
+@pytest.mark.parametrize("name", ["file-abc123", "None", "JOB_01A2", "file-1%00", "%00"])
+async def test_what_nothing_is_called_is_not_there_whatever_it_looks_like(sdk, suite, name):
+    auth = {"authorization": f"Bearer {suite.KEY}"}
+    for method, path in (
+        ("GET", f"/v1/files/{name}"),
+        ("GET", f"/v1/files/{name}/content"),
+        ("DELETE", f"/v1/files/{name}"),
+        ("GET", f"/v1/batches/{name}"),
+        ("POST", f"/v1/batches/{name}/cancel"),
+    ):
+        answered = await suite.request(method, path, headers=auth)
+        assert answered.status == 404, (method, path, answered.body)
+        assert json.loads(answered.body)["error"]["message"].startswith("There is no ")
 
 
 @pytest.mark.parametrize("size", [3_000_001, 4_000_000])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,20 @@ async def test_a_key_sees_its_own_and_with_more_scopes_its_tenants(quick: Batche
     assert (await desk.cancel(admin, batch.id)).state is BatchState.CANCELLING
     with pytest.raises(InvalidRequest, match="There is no file"):
         await quick.begin_again(colleague, batch.input_file)
+
+
+async def test_a_rotated_key_has_what_those_before_it_made(world: BatchesWorld):
+    first = caller_of()
+    second, third = (replace(caller_of("acme", key_id), first_key_id=first.key_id) for key_id in ("k2", "k3"))
+    batch = await done(world, await world.begin(jsonl(*LINES), second))
+    assert (batch.key_id, batch.owner) == ("k2", "k1")
+    for caller in (first, second, third):
+        assert (await world.desk.get(caller, batch.id)).id == batch.id
+        assert [one.id for one in await world.desk.list(caller, "", 10)] == [batch.id]
+        assert len(await world.desk.list_files(caller, FileFilter(tenant="acme"), 10)) == 3
+    await world.desk.delete_file(third, batch.output_file)
+    with pytest.raises(ResourceNotFound):
+        await world.desk.get(caller_of("acme", "k2"), batch.id)
 
 
 @pytest.mark.parametrize(("lines", "told"), [(LINES, "batch.completed"), ([b"{"], "batch.failed")])

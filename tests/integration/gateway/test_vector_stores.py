@@ -402,17 +402,22 @@ async def test_inference_keys_search_and_no_more(world: StoresWorld, sdk: openai
         (narrow.vector_stores.create(name="b"), "admin"),
         (narrow.vector_stores.delete(store), "admin"),
         (narrow.files.create(file=b"x", purpose="assistants"), "admin"),
-        (narrow.files.delete(file), "admin"),
         (narrow.vector_stores.files.create(store, file_id=file), "admin"),
-        (narrow.files.content(file), "admin"),
-        (reader.files.content(file), "admin"),
-        (reader.files.retrieve(file), "admin"),
         (narrow.vector_stores.retrieve(store), "read"),
         (narrow.vector_stores.files.content(file, vector_store_id=store), "read"),
     ):
         with pytest.raises(openai.PermissionDeniedError) as denied:
             await refused
         assert (denied.value.code, scope in denied.value.message) == ("missing_scope", True)
+    for hidden in (
+        narrow.files.delete(file),
+        narrow.files.content(file),
+        reader.files.content(file),
+        reader.files.retrieve(file),
+    ):
+        with pytest.raises(openai.NotFoundError):
+            await hidden
+    assert (await sdk.files.retrieve(file)).id == file
 
 
 async def test_a_tenant_has_its_share_of_files(sdk: openai.AsyncOpenAI) -> None:

@@ -74,12 +74,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     ``model`` is the one that all lines name; empty where they name several. ``job`` carries it on. ``submitted`` lines were
     read, up to the byte ``read_to`` of the file, the last of number ``read_lines``; ``refused`` of them became no job. ``epoch`` is that of the job that may
-    change it. ``halted``: no more lines become jobs, and why.
+    change it. ``owner`` is what rotation keeps of the key that began it. ``halted``: no more lines become jobs, and why.
     """
 
     id: str
     tenant: str
     key_id: str
+    owner: str
     job: str
     endpoint: str
     input_file: str

@@ -14,6 +14,8 @@ from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import structlog
+
 from penstock_common.errors import InvalidCredentials, PenstockError, ScopeMissing
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.asker import Asker
@@ -44,6 +46,8 @@ from penstock_gateway.domain.jobs.job import Job, JobState, NewJob, new_job_id
 from penstock_gateway.domain.jobs.orders import order_bytes
 from penstock_gateway.domain.jobs.retrying import job_error
 
+_log = structlog.get_logger(__name__)
+
 # Others in this process wait no longer than such a piece of work takes.
 _YIELD_BYTES = 256 * 1024
 _YIELD_LINES = 50
@@ -65,6 +69,8 @@ class _Taken:
 
     def __init__(self) -> None:
         self.lines = 0
+        self.bytes = 0
+        """Of what the jobs ask."""
         self._jobs: list[NewJob] = []
         self._last = Place()
 
@@ -74,6 +80,7 @@ class _Taken:
         self._last = Place(line.number, line.end)
         if job is not None:
             self._jobs.append(job)
+            self.bytes += len(job.order)
 
     @property
     def jobs(self) -> int:
@@ -115,14 +122,17 @@ class BatchCarrier:
             PenstockError: what keeps it from being done.
         """
         while True:
+            again: datetime | None = None
             batch = await self._store.take(batch_id, epoch)
             if batch is None or batch.state.is_end:
                 return None
             if batch.state is BatchState.VALIDATING:
                 await self._validate(batch)
             elif batch.state is BatchState.FINALIZING:
-                await self._close(batch)
-            elif (again := await self._go_on(batch, asker)) is not None:
+                again = await self._close(batch)
+            else:
+                again = await self._go_on(batch, asker)
+            if again is not None:
                 return again
 
     async def _go_on(self, batch: Batch, asker: Asker | None) -> datetime | None:
@@ -192,23 +202,29 @@ class BatchCarrier:
     async def _parts(self, batch: Batch, file: KeptFile, room: int, asking: _Asking) -> AsyncGenerator[Submitted]:
         number, within = divmod(batch.read_to, CHUNK_BYTES)
         pieces = _behind(pieces_of(self._files, file, number), within)
-        lines = _paused(lines_in(pieces, self._terms.max_line_bytes, Place(batch.read_lines, batch.read_to)))
+        lines = _paused(lines_in(pieces, start=Place(batch.read_lines, batch.read_to)))
         taken = _Taken()
         async with aclosing(lines):
             async for line in lines:
                 taken.add(line, self._job_of(batch, line, asking))
-                if taken.lines == self._terms.lines_at_once or taken.jobs == room:
+                if self._is_full(taken) or taken.jobs == room:
                     yield taken.part
                     room -= taken.jobs
                     taken = _Taken()
         if taken.lines:
             yield taken.part
 
+    def _is_full(self, taken: _Taken) -> bool:
+        return taken.lines >= self._terms.lines_at_once or taken.bytes >= self._terms.bytes_at_once
+
     def _job_of(self, batch: Batch, line: Line, asking: _Asking) -> NewJob | None:
         """Return the job of a line; None where its endpoint would refuse it, as its answer will say."""
         try:
             asked = self._formats.read(batch.endpoint, asked_in(line, batch.endpoint).body)
         except (PenstockError, LineRefused):
+            return None
+        except Exception as error:  # noqa: BLE001 - it would be raised again at every attempt
+            _log.error("batch_line_not_read", batch=batch.id, line=line.number, exc_info=error)
             return None
         now = datetime.now(UTC)
         names = Names(
@@ -240,12 +256,18 @@ class BatchCarrier:
         )
         return NewJob(job=job, order=order_bytes(order))
 
-    async def _close(self, batch: Batch) -> None:
-        file, now = await self._input(batch), datetime.now(UTC)
+    async def _close(self, batch: Batch) -> datetime | None:
+        """Have the files written; return when to look again where somebody has made jobs of lines go on meanwhile."""
+        now = datetime.now(UTC)
+        counts = await self._store.count(batch)
+        if counts.open:
+            return now + self._poll(counts)
+        file = await self._input(batch)
         pieces = _nothing() if file is None else pieces_of(self._files, file)
-        async with aclosing(_paused(lines_in(pieces, self._terms.max_line_bytes))) as lines:
+        async with aclosing(_paused(lines_in(pieces))) as lines:
             end = await self._closing.written(batch, lines, now)
         await self._store.conclude(batch, end, datetime.now(UTC))
+        return None
 
     async def _input(self, batch: Batch) -> KeptFile | None:
         return await self._store.input_file(batch)

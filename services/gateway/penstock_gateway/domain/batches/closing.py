@@ -7,23 +7,25 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
+import structlog
 
 from penstock_common.errors import InternalError, PenstockError
 from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
 from penstock_gateway.domain.batches.files import OUTPUT, FileStore, FileWriter, KeptFile, new_file_id
 from penstock_gateway.domain.batches.lines import Line, LineRefused, asked_in
-from penstock_gateway.domain.batches.ports import BatchStore, Conclusion, LineFormats, LineJob, Told
+from penstock_gateway.domain.batches.ports import BatchStore, CarriedElsewhere, Conclusion, LineFormats, LineJob, Told
 from penstock_gateway.domain.jobs.job import Job, JobState
-from penstock_gateway.domain.jobs.orders import UnknownForm
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult, result_of
 
 _LINES_AT_ONCE = 50
+_BYTES_AT_ONCE = 4 * 1024 * 1024
 _ID_BYTES = 16
 _OK = 200
+_log = structlog.get_logger(__name__)
 _encode = msgspec.json.Encoder().encode
 CANCELLED, EXPIRED = "batch_cancelled", "batch_expired"
 _TEXTS = {
-    CANCELLED: "This request was not executed: its batch was cancelled.",
+    CANCELLED: "This request was not executed: it was cancelled, or its batch was.",
     EXPIRED: "This request could not be executed before its batch expired.",
 }
 
@@ -59,11 +61,14 @@ class Closing:
         await self._store.clear_files(batch)
         tally = _Tally(batch, self._writer(batch, "output", now), self._writer(batch, "error", now))
         window: list[Line] = []
+        size = 0
         async for line in lines:
             window.append(line)
-            if len(window) == _LINES_AT_ONCE:
+            size += len(line.content)
+            if len(window) == _LINES_AT_ONCE or size >= _BYTES_AT_ONCE:
                 await self._write(batch, window, tally)
                 window.clear()
+                size = 0
         if window:
             await self._write(batch, window, tally)
         return Conclusion(
@@ -84,11 +89,13 @@ class Closing:
         try:
             asked = asked_in(line, batch.endpoint)
         except LineRefused:
-            # It was as expected when the batch began, and its file is what it was.
-            raise InternalError from None
+            # It was cancelled before its lines were looked at: there is no id to answer this one under.
+            return
+        if not tally.is_new(asked.custom_id):
+            return
         job = None if found is None else found.job
         answered = _Answered(_id_of(batch, line, job), asked.custom_id, None, None)
-        told = self._told(batch, asked.body, found, tally)
+        told = await self._told(batch, line._replace(content=asked.body), found, tally)
         if isinstance(told, Told):
             request_id = answered.id if job is None else job.request_id
             answered.response = _Response(told.status, request_id, msgspec.Raw(told.body))
@@ -98,31 +105,49 @@ class Closing:
         is_good = isinstance(told, Told) and told.status == _OK
         await tally.count(_encode(answered) + b"\n", is_good=is_good)
 
-    def _told(self, batch: Batch, body: bytes, found: LineJob | None, tally: _Tally) -> Told | str:
+    async def _told(self, batch: Batch, line: Line, found: LineJob | None, tally: _Tally) -> Told | str:
         """Return what a line is answered, or the code that says why it was not executed."""
-        endpoint, formats = batch.endpoint, self._formats
+        endpoint, formats, body = batch.endpoint, self._formats, line.content
         if found is None:
-            return self._unasked(batch, body)
+            return self._unasked(batch, line)
         job = found.job
-        if job.state is JobState.SUCCEEDED and found.result is not None:
-            try:
-                result = result_of(job.kind, found.result)
-            except UnknownForm:
-                return formats.refusal(endpoint, InternalError())
-            tally.tokens = tally.tokens.plus(tokens_of(result))
-            return Told(_OK, formats.answer(endpoint, body, job, result))
+        if job.state in (JobState.QUEUED, JobState.RUNNING):
+            # It goes on since its batch was last looked at.
+            raise CarriedElsewhere
+        if job.state is JobState.SUCCEEDED:
+            return await self._answered(batch, body, found, tally)
         if job.state is JobState.CANCELLED:
             return CANCELLED
         if job.state is JobState.EXPIRED or job.error is None:
             return EXPIRED
         return formats.refusal(endpoint, formats.error_of(job.error))
 
-    def _unasked(self, batch: Batch, body: bytes) -> Told | str:
-        """Return what a line is answered that became no job: it was refused, or was not read any more."""
+    async def _answered(self, batch: Batch, body: bytes, found: LineJob, tally: _Tally) -> Told:
+        """Return what a line was answered. One that cannot be told keeps none of the others from it."""
+        content = await found.opened()
+        if content is None:
+            return self._formats.refusal(batch.endpoint, InternalError())
         try:
-            self._formats.read(batch.endpoint, body)
+            result = result_of(found.job.kind, content)
+            told = Told(_OK, self._formats.answer(batch.endpoint, body, found.job, result))
+            tokens = tokens_of(result)
+        except Exception as error:  # noqa: BLE001 - it would be raised again at every attempt
+            _log.error("batch_line_not_told", batch=batch.id, line=found.job.line, exc_info=error)
+            return self._formats.refusal(batch.endpoint, InternalError())
+        tally.tokens = tally.tokens.plus(tokens)
+        return told
+
+    def _unasked(self, batch: Batch, line: Line) -> Told | str:
+        """Return what a line is answered that has no job: it was refused, was not read any more, or its job was deleted."""
+        try:
+            self._formats.read(batch.endpoint, line.content)
         except PenstockError as error:
             return self._formats.refusal(batch.endpoint, error)
+        except Exception as error:  # noqa: BLE001 - as above
+            _log.error("batch_line_not_read", batch=batch.id, exc_info=error)
+            return self._formats.refusal(batch.endpoint, InternalError())
+        if line.number <= batch.read_lines:
+            return self._formats.refusal(batch.endpoint, InternalError())
         if batch.cancelling_at is not None:
             return CANCELLED
         if batch.halted is not None:
@@ -133,7 +158,7 @@ class Closing:
         file = KeptFile(
             id=new_file_id(now),
             tenant=batch.tenant,
-            key_id=batch.key_id,
+            owner=batch.owner,
             purpose=OUTPUT,
             filename=f"{batch.id}_{kind}.jsonl",
             created_at=now,
@@ -155,6 +180,15 @@ class _Tally:
         self.is_cut = False
         """Whether some line was not done before the end of the window."""
         self._batch = batch
+        self._ids: set[str] = set()
+
+    def is_new(self, custom_id: str) -> bool:
+        """Return whether that id was not answered before; of a batch that began, each is its line's own."""
+        if self._batch.in_progress_at is not None:
+            return True
+        known = custom_id in self._ids
+        self._ids.add(custom_id)
+        return not known
 
     @property
     def end(self) -> BatchState:

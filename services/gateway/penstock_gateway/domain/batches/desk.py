@@ -18,6 +18,7 @@ from penstock_gateway.domain.batches.files import (
     FileStore,
     FileWriter,
     KeptFile,
+    is_here,
     new_file_id,
 )
 from penstock_gateway.domain.batches.ports import BatchFilter, BatchStore
@@ -95,7 +96,7 @@ class BatchDesk:
         file = KeptFile(
             id=new_file_id(now),
             tenant=caller.tenant.name,
-            key_id=caller.key_id,
+            owner=caller.counted_key_id,
             purpose=INPUT,
             filename=filename,
             created_at=now,
@@ -115,14 +116,14 @@ class BatchDesk:
             ResourceNotFound: if the caller sees none of that id.
         """
         found = await self.files.get(caller.tenant.name, file_id, datetime.now(UTC))
-        if found is None or not sees(caller, found.key_id):
+        if found is None or not sees(caller, found.owner):
             raise ResourceNotFound(f"There is no file '{file_id[:128]}'.", kind="file", name=file_id)
         return found
 
     async def list_files(self, caller: Caller, wanted: FileFilter, limit: int) -> Sequence[KeptFile]:
         """Return those that the caller sees."""
-        own = "" if sees_all(caller) else caller.key_id
-        return await self.files.list(msgspec.structs.replace(wanted, key_id=own), limit, datetime.now(UTC))
+        own = "" if sees_all(caller) else caller.counted_key_id
+        return await self.files.list(msgspec.structs.replace(wanted, owner=own), limit, datetime.now(UTC))
 
     async def delete_file(self, caller: Caller, file_id: str) -> None:
         """Have a file be there no more. A batch that reads it has it until its end.
@@ -131,7 +132,7 @@ class BatchDesk:
             ResourceNotFound: if the caller may not, or sees none of that id.
         """
         found = await self.file(caller, file_id)
-        if not may_change(caller, found.key_id) or not await self.files.delete(caller.tenant.name, file_id):
+        if not may_change(caller, found.owner) or not await self.files.delete(caller.tenant.name, file_id):
             raise ResourceNotFound(f"There is no file '{file_id[:128]}'.", kind="file", name=file_id)
 
     # Batches.
@@ -146,8 +147,10 @@ class BatchDesk:
         """
         self._check_enabled()
         self._check(asked)
-        file = await self.files.get(caller.tenant.name, asked.input_file, datetime.now(UTC))
-        if file is None or not sees(caller, file.key_id):
+        file = None
+        if is_here(asked.input_file):
+            file = await self.files.get(caller.tenant.name, asked.input_file, datetime.now(UTC))
+        if file is None or not sees(caller, file.owner):
             text = f"There is no file '{asked.input_file[:128]}' of purpose '{INPUT}'."
             raise InvalidRequest(text, field="input_file_id")
         if file.purpose != INPUT:
@@ -158,6 +161,7 @@ class BatchDesk:
             id=new_batch_id(now),
             tenant=caller.tenant.name,
             key_id=caller.key_id,
+            owner=caller.counted_key_id,
             job=new_job_id(now),
             endpoint=asked.endpoint,
             input_file=file.id,
@@ -179,14 +183,14 @@ class BatchDesk:
             ResourceNotFound: if the caller sees none of that id.
         """
         found = await self._batches.get(caller.tenant.name, batch_id)
-        if found is None or not sees(caller, found.key_id):
+        if found is None or not sees(caller, found.owner):
             raise _no_batch(batch_id)
         return found
 
     async def list(self, caller: Caller, after: str, limit: int) -> Sequence[Batch]:
         """Return those that the caller sees, the newest first."""
-        own = "" if sees_all(caller) else caller.key_id
-        return await self._batches.list(BatchFilter(tenant=caller.tenant.name, key_id=own, after=after), limit)
+        own = "" if sees_all(caller) else caller.counted_key_id
+        return await self._batches.list(BatchFilter(tenant=caller.tenant.name, owner=own, after=after), limit)
 
     async def cancel(self, caller: Caller, batch_id: str) -> Batch:
         """Have a batch end: what is done stays, what runs is ended, and what waits is not begun.
@@ -196,7 +200,7 @@ class BatchDesk:
             ResourceState: if it has ended.
         """
         found = await self.get(caller, batch_id)
-        if not may_change(caller, found.key_id):
+        if not may_change(caller, found.owner):
             raise _no_batch(batch_id)
         if found.state.is_end:
             raise ResourceState(f"Cannot cancel a batch with status '{found.state}'.")
@@ -224,14 +228,14 @@ def sees_all(caller: Caller) -> bool:
     return not caller.scopes.isdisjoint((KeyScope.READ, KeyScope.ADMIN))
 
 
-def sees(caller: Caller, key_id: str) -> bool:
-    """Return whether a caller sees what that key of its tenant made."""
-    return key_id == caller.key_id or sees_all(caller)
+def sees(caller: Caller, owner: str) -> bool:
+    """Return whether a caller sees what that key of its tenant made, or one that it was rotated from."""
+    return owner == caller.counted_key_id or sees_all(caller)
 
 
-def may_change(caller: Caller, key_id: str) -> bool:
-    """Return whether a caller may delete or cancel what that key of its tenant made."""
-    return key_id == caller.key_id or KeyScope.ADMIN in caller.scopes
+def may_change(caller: Caller, owner: str) -> bool:
+    """Return whether a caller may delete or cancel what that key of its tenant made, or one that it was rotated from."""
+    return owner == caller.counted_key_id or KeyScope.ADMIN in caller.scopes
 
 
 def check_ttl(ttl: timedelta | None, field: str) -> None:

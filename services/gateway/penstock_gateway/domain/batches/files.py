@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
+
+from penstock_common.errors import ServiceUnavailable
 
 CHUNK_BYTES = 1024 * 1024
 """Of every piece of a file but the last."""
@@ -19,14 +22,18 @@ _MOMENT_DIGITS = 16
 # No hexadecimal digit: the ids of the embedding service's files have one here.
 _MARK = "x"
 _RANDOM_BYTES = 12
+_ID = re.compile(f"{_PREFIX}[0-9a-f]{{{_MOMENT_DIGITS}}}{_MARK}[0-9a-f]{{{2 * _RANDOM_BYTES}}}")
 
 
 class KeptFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file without its content. ``batch`` made it; empty where it was uploaded. None: it does not expire."""
+    """A file without its content. ``batch`` made it; empty where it was uploaded. None: it does not expire.
+
+    ``owner`` is what rotation keeps of the key that made it.
+    """
 
     id: str
     tenant: str
-    key_id: str
+    owner: str
     purpose: str
     filename: str
     created_at: datetime
@@ -39,7 +46,7 @@ class FileFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Which files are listed; empty: of any. They come in the order of their ids, which is that of their creation."""
 
     tenant: str
-    key_id: str = ""
+    owner: str = ""
     purpose: str = ""
     after: str = ""
     descending: bool = True
@@ -88,7 +95,10 @@ class FileStore(Protocol):
         ...
 
     async def sweep(self, now: datetime, begun_before: datetime, limit: int) -> int:
-        """Delete the contents of files that are there no more, or were begun before then and never published; return how many."""
+        """Delete the contents of files that are there no more, or were begun before then and never published; return how many.
+
+        What else writes meanwhile does not wait for all of it.
+        """
         ...
 
 
@@ -100,16 +110,20 @@ def new_file_id(now: datetime) -> str:
 
 def is_here(file_id: str) -> bool:
     """Return whether an id is one of those that are made here."""
-    mark = len(_PREFIX) + _MOMENT_DIGITS
-    return file_id[mark : mark + 1] == _MARK
+    return _ID.fullmatch(file_id) is not None
 
 
 async def pieces_of(store: FileStore, file: KeptFile, first: int = 0) -> AsyncGenerator[bytes]:
-    """Yield a file's pieces from that number on."""
-    number = first
-    while (piece := await store.piece(file, number)) is not None:
+    """Yield a file's pieces from that number on.
+
+    Raises:
+        ServiceUnavailable: if the file has become shorter: nobody is to take what came for all of it.
+    """
+    for number in range(first, -(-file.bytes // CHUNK_BYTES)):
+        piece = await store.piece(file, number)
+        if piece is None:
+            raise ServiceUnavailable("The file was deleted while it was read.", service="sql")
         yield piece
-        number += 1
 
 
 class FileWriter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
@@ -11,8 +13,12 @@ from penstock_gateway.domain.batches.batch import LineFault
 
 MAX_CUSTOM_ID = 512
 """Characters."""
+MAX_MODEL = 256
+"""Characters of a model's name that a job can be kept under."""
 MOST_FAULTS = 100
 """Of one file that are told."""
+_DIGEST_BYTES = 16
+_SEVERAL = 2
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -42,8 +48,10 @@ class Place(NamedTuple):
 BEGINNING = Place()
 
 
-async def lines_in(pieces: AsyncIterator[bytes], most_bytes: int, start: Place = BEGINNING) -> AsyncIterator[Line]:
-    """Yield the lines of what begins at ``start``.
+async def lines_in(
+    pieces: AsyncIterator[bytes], most_bytes: int = sys.maxsize, start: Place = BEGINNING
+) -> AsyncIterator[Line]:
+    """Yield the lines of what begins at ``start``. Without a bound: of a file whose lines were looked at before.
 
     Raises:
         LineTooLong: at one that has more bytes.
@@ -145,6 +153,11 @@ def model_in(body: bytes) -> str:
     return model if isinstance(model, str) else ""
 
 
+def may_be_kept(model: str) -> bool:
+    """Return whether every database keeps a model's name as it is."""
+    return len(model) <= MAX_MODEL and "\0" not in model
+
+
 class Inspection:
     """Looks at all lines of a file, one after another."""
 
@@ -152,7 +165,8 @@ class Inspection:
         self.lines = 0
         self._endpoint = endpoint
         self._most = most_lines
-        self._ids: set[str] = set()
+        # Digests: what clients write may be long, and there are many.
+        self._ids: set[bytes] = set()
         self._models: set[str] = set()
         self._faults: list[LineFault] = []
         self._further = 0
@@ -164,8 +178,9 @@ class Inspection:
 
     @property
     def model(self) -> str:
-        """The one model that they name; empty where they name several."""
-        return next(iter(self._models)) if len(self._models) == 1 else ""
+        """The one model that they name; empty where they name several, or one that no database keeps."""
+        (only, *more) = self._models or ("",)
+        return only if not more and may_be_kept(only) else ""
 
     @property
     def faults(self) -> tuple[LineFault, ...]:
@@ -202,8 +217,10 @@ class Inspection:
         except LineRefused as refused:
             self.note(refused.fault)
             return
-        if asked.custom_id in self._ids:
+        digest = hashlib.blake2b(asked.custom_id.encode(), digest_size=_DIGEST_BYTES).digest()
+        if digest in self._ids:
             text = f"The custom_id '{asked.custom_id[:64]}' is that of an earlier line; each must be its line's own."
             self.note(LineFault(code="duplicate_custom_id", message=text, line=line.number, param="custom_id"))
-        self._ids.add(asked.custom_id)
-        self._models.add(model_in(asked.body))
+        self._ids.add(digest)
+        if len(self._models) < _SEVERAL:
+            self._models.add(model_in(asked.body))

@@ -29,10 +29,10 @@ class CarriedElsewhere(Exception):
 
 
 class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which batches are listed, the newest first; empty ``key_id``: those of all keys."""
+    """Which batches are listed, the newest first; empty ``owner``: those of all keys."""
 
     tenant: str
-    key_id: str = ""
+    owner: str = ""
     after: str = ""
 
 
@@ -58,10 +58,10 @@ class LineCounts(NamedTuple):
 
 
 class LineJob(NamedTuple):
-    """A line's job, and what came of it."""
+    """A line's job. ``opened`` returns what came of it; None where that is not there, or cannot be read."""
 
     job: Job
-    result: bytes | None
+    opened: Callable[[], Awaitable[bytes | None]]
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +82,7 @@ class BatchStore(Protocol):
         """Keep a new batch, with the job that carries it on.
 
         Raises:
+            InvalidRequest: if its file is there no more.
             RateLimited: if its tenant has as many that have not ended.
         """
         ...
@@ -223,6 +224,8 @@ class CarryTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Jobs of one batch that have not ended; further lines are read once some have."""
     lines_at_once: int = 500
     """That become jobs in one transaction."""
+    bytes_at_once: int = 8 * 1024 * 1024
+    """Of what they ask; then fewer lines do."""
     max_attempts: int = 5
     """Of each line."""
     poll: timedelta = timedelta(seconds=1)

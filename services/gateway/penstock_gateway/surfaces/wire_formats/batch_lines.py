@@ -10,6 +10,7 @@ from penstock_common.contract.embedding import EmbedRequest
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.types import RequestContext
 from penstock_common.status import error_of_reason
+from penstock_gateway.domain.batches.lines import MAX_MODEL, may_be_kept
 from penstock_gateway.domain.batches.ports import LineOrder, Names, Told
 from penstock_gateway.domain.jobs.job import Job, JobError, JobKind
 from penstock_gateway.domain.jobs.orders import AnyOrder
@@ -38,9 +39,11 @@ class WireLineFormats:
         wire_format = _ENDPOINTS[endpoint]
         if isinstance(wire_format, EmbeddingFormat):
             read = wire_format.parse(body)
+            _check_model(read.input.model)
             order = _embedding_order(wire_format.family, read.input, read.context)
             return LineOrder(JobKind.EMBEDDING, read.input.model, order)
         asked = _read(wire_format, body)
+        _check_model(asked.input.model)
         return LineOrder(JobKind.CHAT, asked.input.model, _chat_order(wire_format.family, asked))
 
     def answer(self, endpoint: str, body: bytes, job: Job, result: AnyResult) -> bytes:
@@ -63,6 +66,12 @@ class WireLineFormats:
     def error_of(self, error: JobError) -> PenstockError:
         """Return what a job failed by; see the port."""
         return error_of_reason(error.reason, error.message)
+
+
+def _check_model(model: str) -> None:
+    if not may_be_kept(model):
+        text = f"'model' must have {MAX_MODEL} characters at most in a batch, and no U+0000."
+        raise InvalidRequest(text, field="model")
 
 
 def _read(wire_format: GenerationFormat, body: bytes) -> ReadRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from penstock_gateway.adapters.sql.batches.rows import (
     BEGUN,
     GONE,
     KEPT,
+    LEFT,
     file_of,
     file_values,
     piece_place,
@@ -25,6 +27,10 @@ from penstock_gateway.adapters.sql.jobs.rows import ms_of
 from penstock_gateway.domain.batches.files import FileFilter, KeptFile
 
 _FILE = files.c
+# Of 1 MiB, in one transaction.
+_PIECES_AT_ONCE = 16
+# Between two of those, in seconds.
+_PAUSE = 0.02
 
 
 class SqlBatchFiles:
@@ -56,8 +62,8 @@ class SqlBatchFiles:
     async def discard(self, file: KeptFile) -> None:
         """Delete a file that was not published; see the port."""
         async with self._database.writing() as connection:
-            begun = select(_FILE.id).where(_FILE.id == file.id, _FILE.state == BEGUN).with_for_update()
-            await forget(connection, (await connection.execute(begun)).scalars().all())
+            left = await leave(connection, (_FILE.id == file.id, _FILE.state == BEGUN))
+        await forget(self._database, left)
 
     async def get(self, tenant: str, file_id: str, now: datetime) -> KeptFile | None:
         """Return a file; see the port."""
@@ -80,8 +86,8 @@ class SqlBatchFiles:
         async with self._database.reading() as connection:
             by_id = by_bytes(_FILE.id, connection.dialect.name)
             conditions = [_FILE.tenant == wanted.tenant, *_there(now)]
-            if wanted.key_id:
-                conditions.append(_FILE.key_id == wanted.key_id)
+            if wanted.owner:
+                conditions.append(_FILE.key_id == wanted.owner)
             if wanted.purpose:
                 conditions.append(_FILE.purpose == wanted.purpose)
             if wanted.after:
@@ -93,15 +99,17 @@ class SqlBatchFiles:
     async def delete(self, tenant: str, file_id: str) -> bool:
         """Have a file be there no more; see the port."""
         which = (_FILE.id == file_id, _FILE.tenant == tenant, _FILE.state == KEPT)
+        left: Sequence[str] = ()
         async with self._database.writing() as connection:
             gone = (await connection.execute(update(files).where(*which).values(state=GONE))).rowcount
-            if gone and not (await connection.execute(select(_is_read(file_id)))).scalar():
-                await forget(connection, (file_id,))
+            if gone:
+                left = await leave(connection, (_FILE.id == file_id, ~_is_read(_FILE.id)))
+        await forget(self._database, left)
         return gone > 0
 
     async def stored_bytes(self, tenant: str) -> int:
         """Return how much a tenant's files take; see the port."""
-        query = select(func.coalesce(func.sum(_FILE.bytes), 0)).where(_FILE.tenant == tenant)
+        query = select(func.coalesce(func.sum(_FILE.bytes), 0)).where(_FILE.tenant == tenant, _FILE.state != LEFT)
         async with self._database.reading() as connection:
             return int((await connection.execute(query)).scalar() or 0)
 
@@ -110,13 +118,16 @@ class SqlBatchFiles:
         old = or_(
             _FILE.state == GONE,
             (_FILE.state == BEGUN) & (_FILE.created_ms < ms_of(begun_before)),
-            _FILE.expires_ms < ms_of(now),
+            (_FILE.state == KEPT) & (_FILE.expires_ms < ms_of(now)),
         )
         async with self._database.writing() as connection:
             query = select(_FILE.id).where(old, ~_is_read(_FILE.id)).limit(limit).with_for_update(skip_locked=True)
             gone = (await connection.execute(query)).scalars().all()
-            await forget(connection, gone)
-        return len(gone)
+            await leave(connection, (_FILE.id.in_(gone),))
+            # Of those that earlier ones, or other processes, did not come to the end of, too.
+            left = (await connection.execute(select(_FILE.id).where(_FILE.state == LEFT).limit(limit))).scalars().all()
+        await forget(self._database, left)
+        return len(left)
 
 
 async def publish(connection: AsyncConnection, file: KeptFile, size_bytes: int) -> KeptFile:
@@ -125,18 +136,33 @@ async def publish(connection: AsyncConnection, file: KeptFile, size_bytes: int) 
     Raises:
         ServiceUnavailable: if it is not any more.
     """
-    kept = update(files).where(_FILE.id == file.id, _FILE.state == BEGUN).values(state=KEPT, bytes=size_bytes)
+    values = {"state": KEPT, "bytes": size_bytes, "expires_ms": ms_of(file.expires_at)}
+    kept = update(files).where(_FILE.id == file.id, _FILE.state == BEGUN).values(values)
     row = (await connection.execute(kept.returning(*_FILE))).first()
     if row is None:
         raise ServiceUnavailable("The file took too long, or is written elsewhere. Try again.", service="sql")
     return file_of(row)
 
 
-async def forget(connection: AsyncConnection, ids: Collection[str]) -> None:
-    """Delete files and their pieces."""
-    if ids:
-        await connection.execute(delete(pieces).where(pieces.c.file.in_(list(ids))))
-        await connection.execute(delete(files).where(_FILE.id.in_(list(ids))))
+async def leave(connection: AsyncConnection, which: Sequence[ColumnElement[bool]]) -> Sequence[str]:
+    """Have nobody read or write files any more, for ``forget``; return their ids."""
+    left = update(files).where(*which).values(state=LEFT).returning(_FILE.id)
+    return (await connection.execute(left)).scalars().all()
+
+
+async def forget(database: JobDatabase, ids: Collection[str]) -> None:
+    """Delete files that are left, a few pieces at a time: whoever else writes waits for no more than those."""
+    for file_id in ids:
+        of_file = pieces.c.file == file_id
+        async with database.reading() as connection:
+            last: int = (await connection.execute(select(func.max(pieces.c.number)).where(of_file))).scalar() or 0
+        for end in range(_PIECES_AT_ONCE, last, _PIECES_AT_ONCE):
+            async with database.writing() as connection:
+                await connection.execute(delete(pieces).where(of_file, pieces.c.number < end))
+            await asyncio.sleep(_PAUSE)
+        async with database.writing() as connection:
+            await connection.execute(delete(pieces).where(of_file))
+            await connection.execute(delete(files).where(_FILE.id == file_id))
 
 
 def _there(now: datetime) -> tuple[ColumnElement[bool], ...]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+import structlog
+from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.priority import Priority
+from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import end_one
 from penstock_gateway.adapters.sql.jobs.events import add_events
@@ -22,16 +25,26 @@ from penstock_gateway.domain.jobs.job import JobEnd, JobState, NewJob
 from penstock_gateway.domain.jobs.lanes import LaneName
 
 _JOB = jobs.c
+# Of a result that is read with those of other lines.
+_SMALL_BYTES = 64 * 1024
+_SMALL = case((func.length(contents.c.sealed) <= _SMALL_BYTES, contents.c.sealed))
+_log = structlog.get_logger(__name__)
 _OPEN = (JobState.QUEUED.value, JobState.RUNNING.value)
 
 
-async def keep_jobs(connection: AsyncConnection, database: JobDatabase, new: Sequence[NewJob]) -> None:
-    """Keep new jobs that wait, with what they ask."""
+def sealed_orders(database: JobDatabase, new: Sequence[NewJob]) -> list[dict[str, Any]]:
+    """Return the rows of what new jobs ask; they are sealed before others wait for the transaction."""
     seal = database.sealer.seal
-    orders = [
+    return [
         {"job": one.job.id, "part": ORDER, "sealed": seal(one.job.tenant, place_of(one.job.id, ORDER), one.order)}
         for one in new
     ]
+
+
+async def keep_jobs(
+    connection: AsyncConnection, database: JobDatabase, new: Sequence[NewJob], orders: Sequence[dict[str, Any]]
+) -> None:
+    """Keep new jobs that wait, with what they ask."""
     await connection.execute(insert(jobs), [values_of(one) for one in new])
     await connection.execute(insert(contents), orders)
     await add_lanes(connection, database, {LaneName(one.job.tenant, one.job.priority, one.job.target) for one in new})
@@ -65,19 +78,31 @@ async def jobs_of_lines(
     connection: AsyncConnection, database: JobDatabase, batch_id: str, lines: tuple[int, int]
 ) -> list[LineJob]:
     """Return the jobs of lines, with what came of them."""
+    """Large results are read when they are asked for, each by itself."""
     of_job = (contents.c.job == _JOB.id) & (contents.c.part == RESULT)
     query = (
-        select(*_JOB, contents.c.sealed)
+        select(*_JOB, _SMALL.label("sealed"), contents.c.sealed.is_not(None).label("is_large"))
         .select_from(jobs.outerjoin(contents, of_job))
         .where(_JOB.batch == batch_id, _JOB.line.between(*lines))
         .order_by(_JOB.line)
     )
     rows: Sequence[Any] = (await connection.execute(query)).all()
-    opened = database.sealer.open
-    return [
-        LineJob(job_of(row), None if row.sealed is None else opened(row.tenant, place_of(row.id, RESULT), row.sealed))
-        for row in rows
-    ]
+    return [LineJob(job_of(row), partial(_opened, database, row)) for row in rows]
+
+
+async def _opened(database: JobDatabase, row: Any) -> bytes | None:
+    sealed: bytes | None = row.sealed
+    if sealed is None and row.is_large:
+        query = select(contents.c.sealed).where(contents.c.job == row.id, contents.c.part == RESULT)
+        async with database.reading() as connection:
+            sealed = (await connection.execute(query)).scalar()
+    if sealed is None:
+        return None
+    try:
+        return database.sealer.open(row.tenant, place_of(row.id, RESULT), sealed)
+    except Unreadable as error:
+        _log.error("batch_result_unreadable", job=row.id, reason=str(error))
+        return None
 
 
 async def let_results_go(connection: AsyncConnection, batch_id: str, now: datetime) -> None:

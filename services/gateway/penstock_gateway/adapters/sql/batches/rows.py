@@ -14,8 +14,8 @@ from penstock_gateway.domain.batches.batch import Batch, BatchState, LineFault, 
 from penstock_gateway.domain.batches.files import KeptFile
 from penstock_gateway.domain.jobs.job import JobError
 
-BEGUN, KEPT, GONE = "begun", "kept", "gone"
-"""The states of files."""
+BEGUN, KEPT, GONE, LEFT = "begun", "kept", "gone", "left"
+"""The states of files. One that is gone may still be read by a batch; of one that is left, pieces may be missing."""
 _MOST_NAME = 256
 _MILLISECOND = timedelta(milliseconds=1)
 _FAULTS = msgspec.msgpack.Decoder(tuple[LineFault, ...])
@@ -27,7 +27,7 @@ def file_of(row: Any) -> KeptFile:
     return KeptFile(
         id=row.id,
         tenant=row.tenant,
-        key_id=row.key_id,
+        owner=row.key_id,
         purpose=row.purpose,
         filename=row.filename,
         created_at=moment_of(row.created_ms),
@@ -42,7 +42,7 @@ def file_values(file: KeptFile) -> dict[str, Any]:
     return {
         "id": file.id,
         "tenant": file.tenant,
-        "key_id": file.key_id,
+        "key_id": file.owner,
         "purpose": file.purpose,
         "filename": file.filename[:_MOST_NAME],
         "bytes": file.bytes,
@@ -60,6 +60,7 @@ def batch_of(row: Any, sealer: JobSealer) -> Batch:
         id=row.id,
         tenant=row.tenant,
         key_id=row.key_id,
+        owner=row.owner,
         job=row.job,
         endpoint=row.endpoint,
         input_file=row.input_file,
@@ -101,6 +102,7 @@ def batch_values(batch: Batch) -> dict[str, Any]:
         "id": batch.id,
         "tenant": batch.tenant,
         "key_id": batch.key_id,
+        "owner": batch.owner,
         "job": batch.job,
         "endpoint": batch.endpoint,
         "input_file": batch.input_file,

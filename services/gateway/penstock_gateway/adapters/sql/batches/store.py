@@ -10,18 +10,21 @@ from msgspec.structs import replace
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penstock_common.errors import RateLimited
-from penstock_gateway.adapters.sql.batches.files import forget, publish
+from penstock_common.errors import InvalidRequest, RateLimited
+from penstock_gateway.adapters.sql.batches.files import forget, leave, publish
 from penstock_gateway.adapters.sql.batches.lines import (
     counts_of_lines,
     end_waiting_lines,
     jobs_of_lines,
     keep_jobs,
     let_results_go,
+    sealed_orders,
     wake,
 )
 from penstock_gateway.adapters.sql.batches.rows import (
     BEGUN,
+    KEPT,
+    LEFT,
     batch_of,
     batch_values,
     errors_place,
@@ -64,14 +67,19 @@ class SqlBatches:
 
     async def create(self, batch: Batch, carrier: NewJob, most_open: int) -> None:
         """Keep a new batch; see the port."""
+        orders = sealed_orders(self._database, (carrier,))
         async with self._database.writing() as connection:
             query = select(func.count()).where(_BATCH.tenant == batch.tenant, _BATCH.is_open)
             count = (await connection.execute(query)).scalar() or 0
             if count >= most_open:
                 text = f"Your tenant has {count} batches that have not ended, of {most_open} at most."
                 raise RateLimited(text, limit=OPEN_BATCHES, retry_after=_RETRY_AFTER)
+            # Whoever deletes it waits for this row, and so finds the batch.
+            there = select(files.c.id).where(files.c.id == batch.input_file, files.c.state == KEPT).with_for_update()
+            if (await connection.execute(there)).first() is None:
+                raise InvalidRequest(f"There is no file '{batch.input_file}' any more.", field="input_file_id")
             await connection.execute(insert(batches).values(batch_values(batch)))
-            await keep_jobs(connection, self._database, (carrier,))
+            await keep_jobs(connection, self._database, (carrier,), orders)
 
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
         """Return a batch; see the port."""
@@ -82,7 +90,8 @@ class SqlBatches:
 
     async def input_file(self, batch: Batch) -> KeptFile | None:
         """Return the file that a batch reads; see the port."""
-        query = select(files).where(files.c.id == batch.input_file, files.c.tenant == batch.tenant)
+        own = (files.c.id == batch.input_file, files.c.tenant == batch.tenant)
+        query = select(files).where(*own, files.c.state != LEFT)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else file_of(row)
@@ -92,8 +101,8 @@ class SqlBatches:
         async with self._database.reading() as connection:
             by_id = by_bytes(_BATCH.id, connection.dialect.name)
             conditions: list[ColumnElement[bool]] = [_BATCH.tenant == wanted.tenant]
-            if wanted.key_id:
-                conditions.append(_BATCH.key_id == wanted.key_id)
+            if wanted.owner:
+                conditions.append(_BATCH.owner == wanted.owner)
             if wanted.after:
                 conditions.append(by_id < wanted.after)
             query = select(batches).where(*conditions).order_by(by_id.desc()).limit(limit)
@@ -156,10 +165,11 @@ class SqlBatches:
             "read_to": part.read_to,
             "read_lines": part.read_lines,
         }
+        orders = sealed_orders(self._database, part.jobs)
         async with self._database.writing() as connection:
             await _change(connection, batch, values, BatchState.IN_PROGRESS)
             if part.jobs:
-                await keep_jobs(connection, self._database, part.jobs)
+                await keep_jobs(connection, self._database, part.jobs, orders)
 
     async def halt(self, batch: Batch, why: JobError) -> None:
         """Have no further lines become jobs; see the port."""
@@ -192,8 +202,8 @@ class SqlBatches:
         """Delete what earlier attempts wrote; see the port."""
         async with self._database.writing() as connection:
             await _change(connection, batch, {}, BatchState.FINALIZING)
-            begun = select(files.c.id).where(files.c.batch == batch.id, files.c.state == BEGUN).with_for_update()
-            await forget(connection, (await connection.execute(begun)).scalars().all())
+            left = await leave(connection, (files.c.batch == batch.id, files.c.state == BEGUN))
+        await forget(self._database, left)
 
     async def jobs(self, batch: Batch, first: int, last: int) -> Sequence[LineJob]:
         """Return the jobs of lines; see the port."""
@@ -232,8 +242,11 @@ class SqlBatches:
             for written in (end.output, end.errors):
                 if written is not None:
                     await publish(connection, *written)
+            # What an attempt before this one began too late for it to be cleared.
+            left = await leave(connection, (files.c.batch == batch.id, files.c.state == BEGUN))
             await let_results_go(connection, batch.id, now)
             await self._tell_of(connection, batch, end.state, now)
+        await forget(self._database, left)
 
     async def _tell_of(self, connection: AsyncConnection, batch: Batch, end: BatchState, now: datetime) -> None:
         for delivery in self._tell(replace(batch, state=end), now):

@@ -20,7 +20,7 @@ files = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger),
-    # "begun", "kept" or "gone": nobody sees the first and the last.
+    # "begun", "kept", "gone" or "left": nobody sees any but the second; of the last, pieces may be missing.
     Column("state", String(8), nullable=False),
     Column("batch", String(64), nullable=False),
     Index("ix_batch_files_tenant", "tenant", "id"),
@@ -43,6 +43,8 @@ batches = Table(
     Column("id", String(64), primary_key=True),
     Column("tenant", String(64), nullable=False),
     Column("key_id", String(64), nullable=False),
+    # What rotation keeps of the key.
+    Column("owner", String(64), nullable=False, server_default=""),
     Column("job", String(40), nullable=False),
     Column("endpoint", String(64), nullable=False),
     Column("input_file", String(64), nullable=False),

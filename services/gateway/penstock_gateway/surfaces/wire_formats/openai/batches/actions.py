@@ -13,10 +13,13 @@ from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
 from penstock_gateway.surfaces.wire_formats.format import KeptCall, KeptParts, StoresAnswer
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.openai.batches import wire
+from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import object_in
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.paging import read_cursor
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.wire import ObjectList
 
 _CREATION = msgspec.json.Decoder(wire.BatchCreation)
+# More than any file may be kept, and no more than a timedelta holds.
+_MOST_SECONDS = 1_000_000_000
 _CHOICES = {"output_expires_after.anchor": "'created_at'"}
 _encode = msgspec.json.Encoder().encode
 
@@ -40,7 +43,7 @@ async def create(parts: KeptParts, call: KeptCall) -> StoresAnswer:
         endpoint=given.endpoint,
         window=given.completion_window,
         metadata=given.metadata or {},
-        output_ttl=None if expires is None else timedelta(seconds=expires.seconds),
+        output_ttl=None if expires is None else timedelta(seconds=min(max(expires.seconds, 0), _MOST_SECONDS)),
         request_id=call.request_id,
         traceparent=call.traceparent,
     )
@@ -49,12 +52,12 @@ async def create(parts: KeptParts, call: KeptCall) -> StoresAnswer:
 
 async def get(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     """Return a batch."""
-    return _answer(await parts.desk.get(call.caller, call.names["batch"]))
+    return _answer(await parts.desk.get(call.caller, object_in(call, "batch", "batch")))
 
 
 async def cancel(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     """Have a batch end."""
-    return _answer(await parts.desk.cancel(call.caller, call.names["batch"]))
+    return _answer(await parts.desk.cancel(call.caller, object_in(call, "batch", "batch")))
 
 
 async def list_all(parts: KeptParts, call: KeptCall) -> StoresAnswer:

@@ -14,7 +14,6 @@ from penstock_gateway.domain.batches.files import FileFilter, KeptFile
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
 from penstock_gateway.surfaces.wire_formats.format import KeptCall, KeptParts, StoresAnswer, StreamedAnswer
 from penstock_gateway.surfaces.wire_formats.openai.files.render import kept_told, upload_told
-from penstock_gateway.surfaces.wire_formats.openai.files.upload import STORES
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import not_there, object_in, tenant_of
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.paging import Cursor, page_of, read_cursor
@@ -46,7 +45,7 @@ async def get(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     file = object_in(call, "file", "file")
     if kept.is_here(file):
         return StoresAnswer(_encode(kept_told(await parts.desk.file(call.caller, file))), JSON_LINE)
-    STORES.require(call.caller.scopes)
+    _check_sight(parts, call, file)
     request = file_calls.GetFileRequest(tenant_of(call), file)
     return StoresAnswer(_encode(upload_told((await parts.stores.files.get(request)).file)), JSON_LINE)
 
@@ -58,7 +57,7 @@ async def content(parts: KeptParts, call: KeptCall) -> StoresAnswer | StreamedAn
         found = await parts.desk.file(call.caller, file)
         named = b'content-disposition: attachment; filename="%b"\r\n' % _harmless(found)
         return StreamedAnswer(kept.pieces_of(parts.desk.files, found), found.bytes, _CONTENT_LINES + named)
-    STORES.require(call.caller.scopes)
+    _check_sight(parts, call, file)
     request = file_calls.GetFileContentRequest(tenant_of(call), file)
     whole = (await parts.stores.files.content(request)).content
     return StoresAnswer(whole, _CONTENT_LINES + _ATTACHED_LINE)
@@ -70,10 +69,20 @@ async def delete(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     if kept.is_here(file):
         await parts.desk.delete_file(call.caller, file)
     else:
-        STORES.require(call.caller.scopes)
+        _check_sight(parts, call, file)
         if not (await parts.stores.files.delete(file_calls.DeleteFileRequest(tenant_of(call), file))).existed:
             raise not_there("file", file)
     return StoresAnswer(_encode(wire.Deleted(id=file, object="file")), JSON_LINE)
+
+
+def _check_sight(parts: KeptParts, call: KeptCall, file: str) -> None:
+    """Check that there are files for vector stores, as far as the caller may know."""
+    if not _sees_stores(parts, call):
+        raise not_there("file", file)
+
+
+def _sees_stores(parts: KeptParts, call: KeptCall) -> bool:
+    return parts.stores.has_files and KeyScope.ADMIN in call.caller.scopes
 
 
 async def _of_batches(
@@ -91,7 +100,7 @@ async def _of_stores(
 ) -> tuple[list[wire.FileObject], bool]:
     """Return a page of the embedding service's files, for those who may see them, where there is such a service."""
     purpose, (after, descending, size) = cursor.others.get("purpose", ""), wanted
-    if purpose in kept.PURPOSES or KeyScope.ADMIN not in call.caller.scopes or not parts.stores.has_files:
+    if purpose in kept.PURPOSES or not _sees_stores(parts, call):
         return [], False
     request = file_calls.ListFilesRequest(
         tenant=tenant_of(call), after=after, page_size=size, descending=descending, purpose=purpose

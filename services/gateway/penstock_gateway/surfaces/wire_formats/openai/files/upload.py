@@ -12,6 +12,7 @@ from penstock_common.contract import file_calls
 from penstock_common.errors import InvalidRequest
 from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.access.policy import Policy
+from penstock_gateway.domain.batches.desk import check_ttl
 from penstock_gateway.domain.batches.files import INPUT, FileWriter, KeptFile
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
@@ -28,6 +29,7 @@ PURPOSES = (INPUT, *_OF_STORES)
 """Others are for what is not here: training, pictures, evaluations."""
 # Of a file whose purpose follows it, or that is for vector stores: the embedding service takes it whole.
 MOST_WHOLE_BYTES = 32 * 1024 * 1024
+_ANCHOR, _SECONDS = "expires_after[anchor]", "expires_after[seconds]"
 _COPIES_OF_A_FORM = 2
 _MOST_DIGITS = 9
 _encode = msgspec.json.Encoder().encode
@@ -75,7 +77,8 @@ class _Taken:
         if purpose is not None:
             _check_purpose(purpose)
         if purpose == INPUT:
-            ttl = _ttl_in(head.fields)
+            # What is not there yet may follow the file.
+            ttl = _ttl_in(head.fields) if head.fields.keys() >= {_ANCHOR, _SECONDS} else None
             self._writer = await self._parts.desk.new_file(self._call.caller, head.filename, ttl)
         elif purpose is not None:
             STORES.require(self._call.caller.scopes)
@@ -104,10 +107,8 @@ class _Taken:
         if purpose == INPUT:
             return kept_told(await self._keep(_ttl_in(fields)))
         STORES.require(self._call.caller.scopes)
-        if "expires_after[anchor]" in fields or "expires_after[seconds]" in fields:
-            raise InvalidRequest(
-                f"'expires_after' is for files of purpose '{INPUT}' alone.", field="expires_after[seconds]"
-            )
+        if _ANCHOR in fields or _SECONDS in fields:
+            raise InvalidRequest(f"'expires_after' is for files of purpose '{INPUT}' alone.", field=_SECONDS)
         request = file_calls.PutFileRequest(
             tenant=self._call.caller.tenant.name,
             filename=self._filename,
@@ -125,8 +126,12 @@ class _Taken:
         desk = self._parts.desk
         if self._writer is None:
             self._writer = await desk.new_file(self._call.caller, self._filename, ttl)
-            await self._writer.write(bytes(self._held))
+            whole = bytes(self._held)
+            # What writes it has a copy, too, and two are counted.
+            self._held.clear()
+            await self._writer.write(whole)
         elif ttl is not None:
+            check_ttl(ttl, "expires_after.seconds")
             self._writer.expire_after(ttl)
         kept, self._writer = await desk.keep(self._writer), None
         return kept
@@ -140,12 +145,11 @@ def _check_purpose(purpose: str) -> None:
 
 
 def _ttl_in(fields: Mapping[str, str]) -> timedelta | None:
-    anchor, seconds = fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]")
+    anchor, seconds = fields.get(_ANCHOR), fields.get(_SECONDS)
     if anchor is None and seconds is None:
         return None
     if anchor != "created_at":
-        raise InvalidRequest("'expires_after[anchor]' must be 'created_at'.", field="expires_after[anchor]")
+        raise InvalidRequest(f"'{_ANCHOR}' must be 'created_at'.", field=_ANCHOR)
     if seconds is None or not (seconds.isascii() and seconds.isdecimal() and len(seconds) <= _MOST_DIGITS):
-        text = "'expires_after[seconds]' must be a whole number of seconds."
-        raise InvalidRequest(text, field="expires_after[seconds]")
+        raise InvalidRequest(f"'{_SECONDS}' must be a whole number of seconds.", field=_SECONDS)
     return timedelta(seconds=int(seconds))
