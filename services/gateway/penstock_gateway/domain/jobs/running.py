@@ -262,6 +262,8 @@ class JobRunner:
             _log.info("job_lost", job=holding.job.id, attempt=holding.job.attempts)
             return False
         told, is_kept = report.untold(), None
+        time = asyncio.get_running_loop().time
+        give_up = time() + self._terms.lease.total_seconds()
         while is_kept is None:
             now = datetime.now(UTC)
             try:
@@ -272,6 +274,9 @@ class JobRunner:
                 else:
                     is_kept = await self._queue.put_back(holding.held, outcome, now, told)
             except ServiceUnavailable:
+                if time() >= give_up:
+                    # Nobody was heard of meanwhile either: it is another's.
+                    return False
                 await asyncio.sleep(_RETRY_SECONDS)
             except Exception as error:  # noqa: BLE001 - the next attempt may do better, once the lease has run out
                 _log.error("job_not_concluded", job=holding.job.id, attempt=holding.job.attempts, exc_info=error)
