@@ -48,7 +48,7 @@ ifdef ARGS
 	$(TOOLS) pytest $(ARGS)
 else
 	@$(BESIDE) --jobs 2 test-edge test-parts
-	@$(BESIDE) --jobs 2 $(STACKS)
+	@$(BESIDE) --jobs 1 $(STACKS)
 endif
 test-edge:
 	cd services/gateway/edge && $(TOOLS) ../../../scripts/tests.sh go ./...
