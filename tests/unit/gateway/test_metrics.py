@@ -16,7 +16,7 @@ from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST_BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-TOKEN_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+TOKEN_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 8.0, 10.0)
 OVERHEAD_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -70,6 +70,11 @@ class Instruments:
         self.overhead = histogram(
             "penstock_overhead_seconds", "Seconds of a request not spent waiting for upstreams.", OVERHEAD_BOUNDS,
             "surface",
+        )  # fmt: skip
+        histogram(
+            "penstock_longest_gap_seconds",
+            "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery.",
+            (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0), "model", "came_from",
         )  # fmt: skip
         gauge = Gauge("penstock_requests_in_flight", "Requests inside this process.", registry=registry)
         gauge.set_function(lambda: 3)
