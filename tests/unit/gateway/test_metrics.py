@@ -46,6 +46,11 @@ class Instruments:
         self.saved_cost = counter("penstock_cache_saved_usd_total", told, "model")
         told = "Tokens of context that compression has left out."
         self.compressed = counter("penstock_compressed_tokens_total", told, "model")
+        histogram(
+            "penstock_longest_gap_seconds",
+            "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery.",
+            (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0), "model", "came_from",
+        )  # fmt: skip
         told = "Dollars that answers of models with routes would have cost at the best one behind: an estimate, by their tokens."
         self.best = counter("penstock_routing_best_usd_total", told, "model")
         told = "Dollars billed for the answers in penstock_routing_best_usd_total."
@@ -70,11 +75,6 @@ class Instruments:
         self.overhead = histogram(
             "penstock_overhead_seconds", "Seconds of a request not spent waiting for upstreams.", OVERHEAD_BOUNDS,
             "surface",
-        )  # fmt: skip
-        histogram(
-            "penstock_longest_gap_seconds",
-            "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery.",
-            (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0), "model", "came_from",
         )  # fmt: skip
         gauge = Gauge("penstock_requests_in_flight", "Requests inside this process.", registry=registry)
         gauge.set_function(lambda: 3)

@@ -53,7 +53,7 @@ class Metrics:
             ("upstream", "model"),
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
-        self.saved = _Saved(registry)
+        self.saved, self.gaps = _Saved(registry), _gaps(registry)
         self.routing, self.retrieval = _Routing(registry), _Retrieval(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
@@ -78,13 +78,6 @@ class Metrics:
             "Seconds of a request not spent waiting for upstreams.",
             ("surface",),
             semconv.OVERHEAD_BUCKETS,
-        )
-        self.gaps = Histograms(
-            registry,
-            semconv.METRIC_LONGEST_GAP,
-            "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery.",
-            ("model", "came_from"),
-            semconv.LONGEST_GAP_BUCKETS,
         )
         gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
         gauge.set_function(in_flight)
@@ -112,6 +105,11 @@ class Metrics:
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
             if row.unit_prices.is_unknown:
                 self.unpriced.add((row.upstream, row.model))
+
+
+def _gaps(registry: CollectorRegistry) -> Histograms:
+    told = "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery."
+    return Histograms(registry, semconv.METRIC_LONGEST_GAP, told, ("model", "came_from"), semconv.LONGEST_GAP_BUCKETS)
 
 
 class _Saved:
