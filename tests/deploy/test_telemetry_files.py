@@ -28,6 +28,7 @@ from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
+from penstock_gateway.app.structured_output import structured_answers
 from penstock_gateway.domain.jobs.observing import DepthWatch
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 from penstock_gateway.domain.limits.sight import BudgetSeen
@@ -62,6 +63,7 @@ def _of_services() -> dict[str, set[str]]:
     registry = CollectorRegistry()
     Metrics(registry, lambda: 0)
     show_ledger(registry, lambda: 0)
+    structured_answers(registry)
     LimitRefusals(registry)
     CallTelemetry(registry)
     BudgetMetrics(registry)

@@ -21,6 +21,7 @@ from penstock_common.prices import Price, Usd
 from penstock_common.priority import Priority, Room
 from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.routes import Policy, Route, RouteRule
+from penstock_common.structured_output import StructuredOutputSettings
 
 ParentSampling = Literal["trusted", "always", "never"]
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
@@ -70,6 +71,8 @@ class PublicModel(Section):
     """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
     knowledge: KnowledgeSettings | None = None
     """Has knowledge bases searched for passages that answer; see [retrieval in chat](retrieval-in-chat.md)."""
+    structured_output: StructuredOutputSettings | None = None
+    """Has answers that are to be JSON checked, and asked for again; see [structured output](structured-output.md)."""
 
     @field_validator("candidates")
     @classmethod

@@ -23,7 +23,7 @@ var exposedHeaders = strings.Join([]string{
 	"x-ratelimit-reset-requests", "x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens",
 	"x-penstock-cache", "x-penstock-model", "x-penstock-upstream", "x-penstock-cost-usd", "x-penstock-overhead-ms",
 	"x-penstock-dropped", "x-penstock-attempts", "x-penstock-degraded", "x-penstock-route", "x-penstock-prompt", "x-penstock-experiment",
-	"x-penstock-compressed", "x-penstock-limit", "x-penstock-budget", "x-penstock-shadow", "retry-after-ms", "age",
+	"x-penstock-compressed", "x-penstock-schema", "x-penstock-limit", "x-penstock-budget", "x-penstock-shadow", "retry-after-ms", "age",
 	"idempotent-replayed", "x-penstock-original-request-id", "x-penstock-queued-reason", "location", "preference-applied",
 }, ", ")
 

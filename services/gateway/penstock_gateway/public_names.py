@@ -11,6 +11,7 @@ from penstock_common.configuration import Section
 from penstock_common.degradation import DegradationStep, OnBudget
 from penstock_common.retrieval import KnowledgeSettings
 from penstock_common.sections import DEFAULT_EMBEDDING_MODEL
+from penstock_common.structured_output import StructuredOutputSettings
 
 
 class PublicName(Section):
@@ -25,6 +26,7 @@ class PublicName(Section):
     on_budget: OnBudget | None = None
     compression: CompressionSettings | None = None
     knowledge: KnowledgeSettings | None = None
+    structured_output: StructuredOutputSettings | None = None
 
 
 class FurtherEmbeddingName(Section):

@@ -125,6 +125,7 @@ METRIC_ROUTER_DRIFT = "penstock_router_drift"
 METRIC_ROUTING_BEST = "penstock_routing_best_usd_total"
 METRIC_ROUTING_COST = "penstock_routing_usd_total"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
+METRIC_STRUCTURED_ANSWERS = "penstock_structured_answers_total"
 METRIC_LONGEST_GAP = "penstock_longest_gap_seconds"
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 

@@ -32,6 +32,7 @@ from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
 from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
+from penstock_gateway.app.structured_output import schema_terms_by_name
 from penstock_gateway.app.tokens import tokens_of
 from penstock_gateway.domain.access.authentication import Authenticator
 from penstock_gateway.domain.access.holders import Holders
@@ -213,6 +214,7 @@ def _life_parts(
         prompts=parts.prompts,
         experiments=parts.experiments.experiments,
         shadows=parts.experiments.shadows,
+        structured=parts.structured,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
 
@@ -288,7 +290,7 @@ def _reception(
         take_experiments_over = await parts.experiments.prepare(changed)
         note_prices = parts.book.prepare(changed, parts.in_background)
         take_budgets_over = parts.limits.budgets.prepare(changed)
-        compressed = terms_by_name(changed)
+        compressed, schema_terms = terms_by_name(changed), schema_terms_by_name(changed)
         rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
 
         def commit() -> None:
@@ -300,6 +302,7 @@ def _reception(
             take_budgets_over()
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
+            parts.structured.take_over(schema_terms)
             retrieval.take_over(searched)
 
         return commit

@@ -26,6 +26,7 @@ from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
+from penstock_gateway.app.structured_output import structured_output_for
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -35,6 +36,7 @@ from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary
 from penstock_gateway.domain.retention import Kept, Retention, RetentionRule
 from penstock_gateway.domain.status.traffic import TrafficWindow
+from penstock_gateway.domain.structured.terms import StructuredOutput
 from penstock_gateway.settings import Settings
 
 _SERVICE_NAME = "penstock-gateway"
@@ -65,6 +67,7 @@ class Parts:
     """The ledger as operators have it."""
     jobs: JobParts
     idempotency: IdempotencyParts
+    structured: StructuredOutput
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -114,6 +117,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
         idempotency=await opened(open_idempotency(settings, engine)),
+        structured=structured_output_for(settings, registry),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

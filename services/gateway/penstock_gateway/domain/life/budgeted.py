@@ -10,7 +10,7 @@ from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import PenstockError, QuotaExhausted
 from penstock_common.llm.estimate import estimated_tokens
-from penstock_common.llm.types import Batch, Degradation, GenerationInput, Plan
+from penstock_common.llm.types import Batch, Degradation, GenerationInput, JsonSchema, Plan
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge_use.query import query_of
 from penstock_gateway.domain.life.admission import BudgetReserved, given_back
@@ -28,6 +28,8 @@ from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
 from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.limits.meter import OutOfMoney
 from penstock_gateway.domain.limits.needs import Asked, dearest
+from penstock_gateway.domain.structured.checked import Checked
+from penstock_gateway.domain.structured.terms import Told
 
 
 class BudgetedChat(Exchange[ChatOrder]):
@@ -45,6 +47,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         self._stream: AnswerStream | None = None
         self.is_metered = False
         """Whether a hard limit of dollars binds it."""
+        self.checked: Checked | None = None
+        """What holds the answer to its schema; None where nothing does."""
         self._spending: Spending | None = None
         self._refused: Refused | None = None
         self._spend_shadowed: list[Standing] = []  # of money, by what was demanded at first
@@ -102,7 +106,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             self._spending = Spending(visits.limiter, visits.needs, reserved, self.standings, self._refused)
             self._spending.note_verdict = visits.note_verdict
 
-    async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> Generation | Degraded:
+    async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> AnswerSource:
         """Return the source of an answer that is generated now, by another model where budgets have no room for this one.
 
         Raises:
@@ -113,7 +117,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         if self._is_estimated:
             self._note_prices(plan)
         if self._spending is None:
-            return Generation(generator, asked.request, ladder)
+            generation = Generation(generator, asked.request, ladder)
+            return generation if effective.response_format is None else self._held_to_schema(generation, effective)
         self._note_spent()
         try:
             asked = await self._spending.afford(asked.request, effective.model)
@@ -124,7 +129,22 @@ class BudgetedChat(Exchange[ChatOrder]):
                 raise
             self.degraded = Degradation.BUDGET
             return Degraded(Generation(generator, instead.request, ladder, instead.meter), Degradation.BUDGET, 0)
-        return Generation(generator, asked.request, ladder, asked.meter)
+        generation = Generation(generator, asked.request, ladder, asked.meter)
+        return generation if effective.response_format is None else self._held_to_schema(generation, effective)
+
+    def _held_to_schema(self, generation: Generation, effective: GenerationInput) -> AnswerSource:
+        """Return the source of an answer that is checked against its schema, where the model's answers are."""
+        structured, wanted, model = self._parts.structured, effective.response_format, self.call.order.input.model
+        terms = None if structured is None else structured.by_name.get(model)
+        if structured is None or terms is None or wanted is None or (effective.sampling.choices or 1) > 1:
+            return generation
+        schema = structured.make(wanted)
+        if schema is None:
+            structured.note(model, Told.UNCHECKED)
+            return generation
+        schema_json = wanted.schema_json if isinstance(wanted, JsonSchema) else ""
+        self.checked = Checked(generation, schema, schema_json, terms, lambda told: structured.note(model, told))
+        return self.checked
 
     async def _instead(self, effective: GenerationInput, spending: Spending) -> Afforded | None:
         """Return what the model is asked that the configuration names for this; None where there is none that can be paid."""

@@ -23,6 +23,7 @@ from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
 from penstock_gateway.domain.life.retrieval import NO_RETRIEVAL, Retrieval
 from penstock_gateway.domain.life.shadows import Shadows, shadow_of
 from penstock_gateway.domain.prompts.library import PromptLibrary
+from penstock_gateway.domain.structured.terms import StructuredOutput
 
 
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +34,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     ``forks``: the public models that leave a choice to the router. ``flights``: equal requests share a generation; None: each
     has its own. ``pace`` is that of kept answers. ``prompts``: where those are found that requests name; None: there are none.
     ``retrieval``: what is searched for requests before they are answered. ``experiments``: those that run; ``shadows`` answers beside what callers are given, None where nothing does.
+    ``structured``: what answers that are to be JSON are checked with.
     """
 
     visits: VisitParts
@@ -52,6 +54,7 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     retrieval: Retrieval = NO_RETRIEVAL
     experiments: Experiments = NO_EXPERIMENTS
     shadows: Shadows | None = None
+    structured: StructuredOutput | None = None
 
     async def route(self, call: Call[ChatOrder], effective: GenerationInput, step: Step) -> Plan:
         """Return the plan of a request, or raise the domain error that says why there is none."""

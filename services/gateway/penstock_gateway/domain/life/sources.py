@@ -21,6 +21,7 @@ from penstock_common.llm.types import (
     FinishReason,
     GenerationEvent,
     GenerationInput,
+    Message,
     Plan,
     Started,
     TextDelta,
@@ -107,6 +108,24 @@ class Generation:
         if self._meter is not None:
             # It is read as well.
             self._meter.is_near(given)
+        return Generation(self._generator, request, self._below, self._meter)
+
+    @property
+    def asked(self) -> GenerationInput:
+        """What the model is asked."""
+        return self._request.input
+
+    def asking_otherwise(self, more: tuple[Message, ...], turn: int) -> Generation:
+        """Return the generation of another answer: with more said, and asking first whoever stands ``turn`` places further."""
+        request, plan = self._request, self._request.plan
+        asked = msgspec.structs.replace(request.input, messages=(*request.input.messages, *more))
+        turn %= len(plan.candidates)
+        plan = msgspec.structs.replace(
+            plan,
+            candidates=(*plan.candidates[turn:], *plan.candidates[:turn]),
+            prices=(*plan.prices[turn:], *plan.prices[:turn]),
+        )
+        request = msgspec.structs.replace(request, input=asked, plan=plan)
         return Generation(self._generator, request, self._below, self._meter)
 
     def open(self, steps: list[Step]) -> AnswerStream:

@@ -172,6 +172,11 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         *((("x-penstock-route", str(exchange.decision)),) if exchange.decision is not None else ()),
         *(((KNOWLEDGE_HEADER, str(exchange.grounds.retrieved)),) if exchange.grounds is not None else ()),
         *((("x-penstock-compressed", str(exchange.compressed)),) if exchange.compressed is not None else ()),
+        *(
+            (("x-penstock-schema", str(exchange.checked)),)
+            if exchange.checked is not None and exchange.checked.told
+            else ()
+        ),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *(((BUDGET_HEADER, exchange.budget_told),) if exchange.is_metered and exchange.budget_told else ()),
         *limit_headers(exchange.standings, exchange.shadowed),

@@ -46,9 +46,15 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_dropped_line(started.dropped) if started and started.dropped else ''}"
         f"{_prompt_line(prompt) if prompt is not None and prompt.is_found else ''}"
         f"{_compressed_line(exchange) if exchange.compressed is not None else ''}"
+        f"{_schema_line(exchange) if exchange.checked is not None else ''}"
         f"{_knowledge_line(exchange.grounds) if exchange.grounds is not None else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
+
+
+def _schema_line(exchange: ChatExchange) -> str:
+    told = str(exchange.checked)
+    return f"x-penstock-schema: {told}\r\n" if told else ""
 
 
 def bill_lines(cost_nano_usd: int | None, overhead_ms: float) -> bytes:

@@ -1,0 +1,99 @@
+"""JSON Schema by the library ``jsonschema-rs``: nothing is fetched, and patterns run in linear time."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any, cast
+
+import jsonschema_rs
+import pydantic_core
+
+from penstock_common.llm.types import JsonSchema, ResponseFormat
+from penstock_gateway.domain.structured.burden import MOST_WORK, TooMuch, steps_of
+from penstock_gateway.domain.structured.schema import Problem, Schema
+
+_ANY_OBJECT = '{"type":"object"}'
+_KEPT = 256
+_LONGEST_FAULT = 300
+_PATTERN_BYTES = 1 << 20
+# What is said of members; what the whole must have, an answer may not have yet.
+_OF_MEMBERS = ("$schema", "$id", "$defs", "definitions", "properties", "patternProperties", "additionalProperties")
+
+
+def schema_of(wanted: ResponseFormat) -> Schema | None:
+    """Return the schema of a format, ready; None where there is none that can be checked."""
+    text = wanted.schema_json or _ANY_OBJECT if isinstance(wanted, JsonSchema) else _ANY_OBJECT
+    return _compiled(text)
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(text: str) -> RustSchema | None:
+    try:
+        return RustSchema(json.loads(text))
+    except (ValueError, RecursionError):
+        # ``jsonschema_rs.ValidationError`` is a ValueError, and so is a text that is no JSON.
+        return None
+
+
+class RustSchema:
+    """One schema."""
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        """Raises ValueError if it is no schema, refers to anything outside itself, or is too much to apply."""
+        self._steps = steps_of(schema)
+        self._validator = _validator(schema)
+        kind = schema.get("type")
+        self._begins = {"object": "{", "array": "["}.get(kind) if isinstance(kind, str) else None
+        members = {name: schema[name] for name in _OF_MEMBERS if name in schema}
+        self._of_members = _validator(members) if "properties" in members and self._begins == "{" else None
+
+    def problem(self, text: str) -> Problem | None:
+        """Return what is wrong with a whole text, the first of it; None: nothing.
+
+        Raises:
+            TooMuch: if it would take too long to say.
+        """
+        try:
+            value = pydantic_core.from_json(text, allow_inf_nan=False)
+        except ValueError as error:
+            return Problem(is_json=False, told=f"it is not JSON ({error}).")
+        if self._is_too_much(text):
+            raise TooMuch("the schema is too large for a text of so many values")
+        try:
+            self._validator.validate(value)
+        except jsonschema_rs.ValidationError as fault:
+            where = "/".join(map(str, fault.instance_path))
+            return Problem(is_json=True, told=f"at {where or 'the top'}: {fault.message}"[:_LONGEST_FAULT])
+        return None
+
+    def is_lost(self, beginning: str) -> bool:
+        """Return whether no text that begins so can be accepted: it is no JSON, or a member that is complete has a fault.
+
+        A fence of Markdown around it is none of its faults yet.
+        """
+        begun = beginning.lstrip()
+        if not begun or begun.startswith("`"):
+            return False
+        if self._begins is not None and not begun.startswith(self._begins):
+            return True
+        try:
+            value = pydantic_core.from_json(begun, allow_partial=True, allow_inf_nan=False)
+        except ValueError:
+            return True
+        if self._of_members is None or not isinstance(value, dict) or not value or self._is_too_much(begun):
+            return False
+        members = cast("dict[str, Any]", value)
+        # The last one may go on.
+        members.popitem()
+        return not self._of_members.is_valid(members)
+
+    def _is_too_much(self, text: str) -> bool:
+        # Each value but the first has a comma or a bracket before it.
+        return self._steps * (1 + text.count(",") + text.count("{") + text.count("[")) > MOST_WORK
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    return jsonschema_rs.validator_for(
+        schema, offline=True, pattern_options=jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES)
+    )

@@ -1,0 +1,249 @@
+"""A source whose answer the schema accepts: held until it is whole, and asked for again, within bounds, where it is not valid.
+
+All that was asked is in the answer's usage and cost, each attempt in its steps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from penstock_common.errors import PenstockError
+from penstock_common.llm.owed import Owed, is_owing, owed_in
+from penstock_common.llm.types import (
+    Batch,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    Message,
+    Plan,
+    Role,
+    Started,
+    Text,
+    TextDelta,
+    ToolCallDelta,
+    UnitPrices,
+    Usage,
+)
+from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.progress import owed_for
+from penstock_gateway.domain.life.sources import AnswerStream, Generation, Saved
+from penstock_gateway.domain.structured.burden import TooMuch
+from penstock_gateway.domain.structured.schema import Problem, Schema, unfenced
+from penstock_gateway.domain.structured.terms import Terms, Told, asked_again
+
+# A text is looked at again once it has grown by so much, or by a quarter: all looks together cost little more than one.
+_FIRST_LOOK = 32
+_GROWTH = 1.25
+_CUT = (FinishReason.LENGTH, FinishReason.CONTENT_FILTER)
+_LOST = Problem(is_json=False, told="it is no JSON of the kind that was asked for.")
+# A longer one is checked beside the loop.
+_LONG = 32_768
+
+
+class Checked:
+    """The answer of ``generation``, checked; ``told`` says what became of it, once it has been given."""
+
+    def __init__(
+        self, generation: Generation, schema: Schema, schema_json: str, terms: Terms, note: Callable[[Told], None]
+    ) -> None:
+        self.generation, self.schema, self.schema_json, self.terms = generation, schema, schema_json, terms
+        self.note = note
+        self.plan: Plan | None = generation.plan
+        self.saved: Saved | None = None
+        self.told: Told | None = None
+        self.repairs = 0
+
+    def __str__(self) -> str:
+        """What became of it, as headers say it: ``repaired; again=1``; empty as long as nobody knows."""
+        again = f"; again={self.repairs}" if self.repairs else ""
+        return f"{self.told.value}{again}" if self.told is not None else ""
+
+    def open(self, steps: list[Step]) -> AnswerStream:
+        """Return the answer, in one batch."""
+        return _CheckedAnswer(self, steps)
+
+
+class _Tried(NamedTuple):
+    """One answer: its events, what is wrong with it, and its text in the place of theirs where a fence was taken off."""
+
+    events: list[GenerationEvent]
+    as_told: Told
+    problem: Problem | None = None
+    text: str | None = None
+
+
+class _Rejected(NamedTuple):
+    """What was paid for an answer that the caller is not given, and how many attempts it took."""
+
+    owed: Owed
+    attempts: int
+
+
+class _CheckedAnswer:
+    def __init__(self, source: Checked, steps: list[Step]) -> None:
+        self._source = source
+        self._steps = steps
+        self._asking = source.generation
+        self._stream: AnswerStream | None = None
+        self._rejected: list[_Rejected] = []
+        self._is_over = False
+
+    def __aiter__(self) -> _CheckedAnswer:
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._is_over:
+            raise StopAsyncIteration
+        tried = await self._try()
+        while tried.problem is not None and self._source.repairs < self._source.terms.repairs:
+            self._reject(tried)
+            self._ask_again(tried)
+            before = len(self._steps)
+            try:
+                tried = await self._try()
+            except PenstockError:
+                if not isinstance(tried.events[-1], Finished):
+                    raise
+                # It is paid for, and whoever can read it may.
+                self._rejected.pop()
+                failed = [step.attributes for step in self._steps[before:] if is_owing(step.attributes)]
+                self._rejected += [_Rejected(owed_in(told), 1) for told in failed]
+                break
+        self._is_over = True
+        return self._given(tried)
+
+    async def aclose(self) -> None:
+        """End it."""
+        self._is_over = True
+        if self._stream is not None:
+            await self._stream.aclose()
+
+    async def _try(self) -> _Tried:
+        """Read one answer, to its end or to where it cannot become valid any more."""
+        stream = self._stream = self._asking.open(self._steps)
+        events: list[GenerationEvent] = []
+        text, seen, look = "", 0, float(_FIRST_LOOK)
+        async for batch in stream:
+            events += batch
+            text += "".join([event.text for event in batch if type(event) is TextDelta])
+            seen = len(text)
+            if seen >= look and not isinstance(batch[-1], Finished):
+                look = seen * _GROWTH
+                if self._source.schema.is_lost(text) and not any(type(event) is ToolCallDelta for event in events):
+                    await stream.aclose()
+                    return _Tried(events, Told.INVALID, _LOST)
+        await stream.aclose()
+        return await self._judged(events)
+
+    async def _judged(self, events: list[GenerationEvent]) -> _Tried:
+        finished = events[-1]
+        assert isinstance(finished, Finished), "the answer has ended"
+        if finished.reason is not FinishReason.STOP or any(_is_something_else(event) for event in events):
+            return _Tried(events, Told.CUT if finished.reason in _CUT else Told.OTHER)
+        text = "".join([event.text for event in events if type(event) is TextDelta])
+        try:
+            problem = await self._problem(text)
+            if problem is None:
+                return _Tried(events, as_told=Told.VALID)
+            bare = unfenced(text)
+            if bare is not text and await self._problem(bare) is None:
+                return _Tried(events, as_told=Told.MENDED, text=bare)
+        except TooMuch:
+            return _Tried(events, as_told=Told.UNCHECKED)
+        return _Tried(events, as_told=Told.INVALID, problem=problem)
+
+    async def _problem(self, text: str) -> Problem | None:
+        check = self._source.schema.problem
+        return check(text) if len(text) < _LONG else await asyncio.to_thread(check, text)
+
+    def _reject(self, tried: _Tried) -> None:
+        """Note what an answer has cost that the caller is not given, in its attempt's step too: the bill is in there."""
+        events, problem = tried.events, tried.problem
+        assert problem is not None, "it is rejected for something"
+        finished, step, attempts = events[-1], self._steps[-1] if self._steps else None, 1
+        if isinstance(finished, Finished):
+            usage = next((event for event in reversed(events) if isinstance(event, Usage)), Usage())
+            owed, attempts = Owed(usage, finished.unit_prices), finished.attempts
+        elif step is not None and is_owing(step.attributes) and "rejected" not in step.attributes:
+            owed = owed_in(step.attributes)
+        else:
+            # Inference in another process tells nothing of what it was told to end.
+            bill = owed_for(tuple(events), self._asking.asked)
+            owed, step = Owed(bill.usage, bill.unit_prices), None
+        if step is None:
+            step = _step_of(events)
+            self._steps.append(step)
+        step.attributes = {**step.attributes, **owed.told(), "rejected": problem.kind}
+        self._rejected.append(_Rejected(owed, attempts))
+
+    def _ask_again(self, tried: _Tried) -> None:
+        """Ask for the answer again: with what was wrong with it, and from the second time on of another candidate first."""
+        source, problem = self._source, tried.problem
+        assert problem is not None, "it is asked again for something"
+        source.repairs += 1
+        text = "".join([event.text for event in tried.events if type(event) is TextDelta])
+        said = (Message(Role.ASSISTANT, (Text(text),)),) if text else ()
+        asked = Message(Role.USER, (Text(asked_again(problem, source.schema_json)),))
+        turn = source.repairs - 1
+        self._asking = source.generation.asking_otherwise((*said, asked), turn)
+
+    def _given(self, tried: _Tried) -> Batch:
+        source = self._source
+        is_repaired = source.repairs and tried.as_told in (Told.VALID, Told.MENDED)
+        source.told = Told.REPAIRED if is_repaired else tried.as_told
+        source.note(source.told)
+        events = tried.events if tried.text is None else _with_text(tried.events, tried.text)
+        return tuple([_with_more(event, self._rejected) for event in events] if self._rejected else events)
+
+
+def _step_of(events: Sequence[GenerationEvent]) -> Step:
+    """Return the step of an attempt that was ended, of which nobody else told."""
+    now_ns, first = time.time_ns(), events[0] if events else None
+    step = Step("attempt", now_ns, now_ns, "cancelled", {"outcome": "cancelled"})
+    if isinstance(first, Started):
+        step.attributes |= {"upstream": first.answered_by.upstream, "model": first.answered_by.model}
+    return step
+
+
+def _is_something_else(event: GenerationEvent) -> bool:
+    """Return whether it makes the answer one that no schema is for: a call of a tool, or a refusal."""
+    return type(event) is ToolCallDelta or (type(event) is TextDelta and event.is_refusal)
+
+
+def _with_text(events: Sequence[GenerationEvent], text: str) -> list[GenerationEvent]:
+    told: list[GenerationEvent] = []
+    is_told = False
+    for event in events:
+        if type(event) is not TextDelta:
+            told.append(event)
+        elif not is_told:
+            told.append(TextDelta(text=text))
+            is_told = True
+    return told
+
+
+def _with_more(event: GenerationEvent, rejected: Sequence[_Rejected]) -> GenerationEvent:
+    """Return the event with what was paid for others before the answer."""
+    if isinstance(event, Usage):
+        usages = [event, *(each.owed.usage for each in rejected)]
+        return Usage(
+            input_tokens=sum(usage.input_tokens for usage in usages),
+            output_tokens=sum(usage.output_tokens for usage in usages),
+            cached_input_tokens=sum(usage.cached_input_tokens for usage in usages),
+            cache_write_input_tokens=sum(usage.cache_write_input_tokens for usage in usages),
+            reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+            estimated=any(usage.estimated for usage in usages),
+            cache_write_1h_input_tokens=sum(usage.cache_write_1h_input_tokens for usage in usages),
+        )
+    if isinstance(event, Finished):
+        cost = event.cost_nano_usd + sum(each.owed.cost_nano_usd for each in rejected)
+        is_unknown = event.unit_prices.is_unknown or any(each.owed.unit_prices.is_unknown for each in rejected)
+        prices: UnitPrices = msgspec.structs.replace(event.unit_prices, is_unknown=is_unknown)
+        attempts = event.attempts + sum(each.attempts for each in rejected)
+        return msgspec.structs.replace(event, cost_nano_usd=cost, unit_prices=prices, attempts=attempts)
+    return event
