@@ -14,10 +14,11 @@ from penstock.gateway.v1 import job_service_pb2 as pb
 from penstock.gateway.v1.job_service_pb2_grpc import JobServiceStub
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.testing.openai_upstream import Answer, Failure
+from penstock_gateway.adapters.sql.jobs.tables import jobs
 
 sys.path.insert(0, str(Path(__file__).parent))
 from administrator import Administrator, refused  # noqa: E402
-from jobs_desk import QUICK  # noqa: E402
+from jobs_desk import QUICK, JobsDesk  # noqa: E402
 
 Code = grpc.StatusCode
 VECTORS = embedding_service_pb2.EmbedRequest(model="none", inputs=["a"])
@@ -38,9 +39,11 @@ class Caller:
 
         return call
 
-    async def submitted(self, text="Hi", model="fast", **options):
-        """Return an accepted chat."""
-        return (await self.SubmitJob(chat=asked(text, model), options=pb.JobOptions(**options))).job
+    async def submitted(self, text="Hi", model="fast", under="", **options):
+        """Return an accepted chat: ``under`` an idempotency key, or none."""
+        request = pb.SubmitJobRequest(chat=asked(text, model), options=pb.JobOptions(**options))
+        metadata = (*self._metadata, *([("idempotency-key", under)] if under else []))
+        return (await self._stub.SubmitJob(request, metadata=metadata, timeout=30)).job
 
     async def watched(self, job_id, after=0):
         """Return all that a watcher is told until the job ends."""
@@ -219,3 +222,22 @@ async def test_who_asks_for_an_event_that_is_not_there_is_told(caller, upstream)
     assert (await refused(caller.watched(job.id, after=last.number + 1)))[1] == "INVALID_REQUEST"
     (stands,) = await caller.watched(job.id, after=last.number)
     assert (stands.number, stands.job.state) == (0, pb.JOB_STATE_SUCCEEDED)
+
+
+async def test_a_key_is_one_jobs_for_a_day_and_then_free(caller, tmp_path):
+    first, again = [await caller.submitted(under="k1") for _ in range(2)]
+    assert first.id == again.id
+    async with JobsDesk.at(tmp_path) as desk, desk.engine.begin() as connection:
+        await connection.execute(jobs.update().values(created_ms=jobs.c.created_ms - 24 * 3600 * 1000 - 1))
+    later, again = [await caller.submitted(under="k1") for _ in range(2)]
+    assert first.id != later.id == again.id
+
+
+async def test_a_result_that_has_expired_is_gone_before_anybody_tidies(caller, tmp_path):
+    job = await caller.submitted()
+    await caller.watched(job.id)
+    assert (await caller.GetJobResult(id=job.id)).job.id == job.id
+    async with JobsDesk.at(tmp_path) as desk, desk.engine.begin() as connection:
+        await connection.execute(jobs.update().values(result_expires_ms=1))
+    code, reason, _ = await refused(caller.GetJobResult(id=job.id))
+    assert (code, reason) == (Code.NOT_FOUND, "RESOURCE_NOT_FOUND")

@@ -15,7 +15,7 @@ from penstock_common.configuration import Configuration
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.app.administration import open_administration
@@ -23,7 +23,7 @@ from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.jobs.job import JobEnd, JobError, JobState
 from penstock_gateway.domain.jobs.lanes import Bounds, Turns
 from penstock_gateway.domain.jobs.ports import Held
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.settings import Settings
 from penstock_suite.adapters.admin_client import administration_over, method_of
 from penstock_suite.surfaces.cli.jobs import jobs
@@ -39,7 +39,7 @@ async def fill(settings):
     """Keep a dead job with its error, and one that waits; return the dead one's id."""
     database = open_current_database(settings.sql, settings.gateway.database_limits, *SCHEMAS, upgrades_schema=True)
     async with database as engine:
-        over = JobDatabase(engine, JobSealer(b"p" * 32), ended_messages)
+        over = JobDatabase(engine, TenantSealer(b"p" * 32), telling(lambda _tenant, _event: ()))
         store, queue = SqlJobStore(over), SqlJobQueue(over)
         dead, _ = await store.accept([new_job(tenant="demo"), new_job(tenant="demo", due_at=NOW + LEASE)])
         (claimed,) = await queue.claim("w", Turns(Bounds()), ROOM, NOW, NOW + LEASE)

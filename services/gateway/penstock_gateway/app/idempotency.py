@@ -14,7 +14,7 @@ from penstock_common.key_material import read_key_material
 from penstock_common.sealing import derived_key
 from penstock_common.status import error_of_reason
 from penstock_gateway.adapters.sql.idempotency.store import SqlCallStore
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.domain.idempotency.calls import KeptCalls
 from penstock_gateway.domain.idempotency.following import Sources
@@ -54,7 +54,7 @@ async def open_idempotency(settings: Settings, engine: AsyncEngine) -> AsyncGene
         ConfigurationError: if the secret cannot be read that answers are sealed by.
     """
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    calls = KeptCalls(SqlCallStore(engine, JobSealer(secret)), settings.idempotency.terms)
+    calls = KeptCalls(SqlCallStore(engine, TenantSealer(secret)), settings.idempotency.terms)
     forgetting = calls.forget(settings.idempotency.forget_every)
     task = asyncio.get_running_loop().create_task(forgetting, name="idempotency retention")
     try:

@@ -20,9 +20,9 @@ from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.app.batches import BatchParts, batch_execution, batch_parts
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
@@ -76,7 +76,7 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, re
     """
     observer = JobMetrics(registry)
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    database, bell = JobDatabase(engine, JobSealer(secret), telling(webhooks.wanting)), Bell()
+    database, bell = JobDatabase(engine, TenantSealer(secret), telling(webhooks.wanting)), Bell()
     store = SqlJobStore(database)
     submitter = Submitter(
         store, bell, settings.jobs.usual, lambda: webhooks.endpoints, is_enabled=settings.jobs.enabled

@@ -127,7 +127,8 @@ class JobDesk:
         job = await self.get(viewer, tenant, job_id)
         if job.state is not JobState.SUCCEEDED:
             raise _without_result(job)
-        result = await self._store.result(job)
+        has_expired = job.result_expires_at is not None and job.result_expires_at < self._now()
+        result = None if has_expired else await self._store.result(job)
         if result is None:
             raise ResourceNotFound("The job's result has expired.", kind="job result", name=job.id)
         return job, result

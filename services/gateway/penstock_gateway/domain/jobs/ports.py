@@ -166,8 +166,8 @@ class JobQueue(Protocol):
         """Take those that are due, as ``turns`` says; each is nobody else's until then."""
         ...
 
-    async def beat(self, held: Collection[Held], done: Mapping[Held, tuple[int, int]], until: datetime) -> Beat:
-        """Hold them for longer, and note the progress of some; return what is lost, and what is to end."""
+    async def beat(self, held: Collection[Held], until: datetime) -> Beat:
+        """Hold them for longer; return what is lost, and what is to end."""
         ...
 
     async def append(

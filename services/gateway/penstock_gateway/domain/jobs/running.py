@@ -90,7 +90,7 @@ class JobRunner:
         """Return until when a job is this process' own that is from ``now`` on."""
         return now + self._terms.lease
 
-    def begin_owned(self, claimed: Claimed, owner: Owner | None = None) -> None:
+    def begin_owned(self, claimed: Claimed, owner: Owner) -> None:
         """Run a job that was accepted as this process' own, whether its ``owner`` stays to listen or not.
 
         What fails its attempt ends it as failed: its owner is there to say so. Another worker runs it where this
@@ -325,7 +325,7 @@ class JobRunner:
         held = [each.held for each in self._holdings.values()]
         if not held:
             return
-        beat = await self._queue.beat(held, {}, self.lease_from(datetime.now(UTC)))
+        beat = await self._queue.beat(held, self.lease_from(datetime.now(UTC)))
         for gone, why in ((beat.lost, Why.LOST), (beat.cancelled, Why.CANCELLED)):
             for each in gone:
                 if (holding := self._holdings.get(each)) is not None:

@@ -1,0 +1,94 @@
+"""What is of one job does not hold up, outlive or come back in another; on each engine."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from penstock_common.llm.types import TextDelta
+from penstock_common.priority import Priority
+from penstock_common.sql.database import open_database
+from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs, lanes
+from penstock_gateway.domain.jobs.events import Generated, PutBack, Redriven
+from penstock_gateway.domain.jobs.job import JobEnd, JobError, JobState
+from penstock_gateway.domain.jobs.ports import Held, JobFilter
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from jobs_world import LEASE, NOW, JobsWorld, new_job  # noqa: E402
+
+DONE = JobEnd(state=JobState.SUCCEEDED, result=b"answer")
+DEAD = JobEnd(state=JobState.DEAD, error=JobError("X", "x"))
+LATER = NOW + LEASE + timedelta(seconds=1)
+LIMIT = 30
+"""Seconds in which what waits for nobody is done by far."""
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[JobsWorld]:
+    async with open_database(database_url) as engine:
+        yield await JobsWorld.over(engine)
+
+
+async def _count(world: JobsWorld, table) -> int:
+    async with world.engine.connect() as connection:
+        return (await connection.execute(select(func.count()).select_from(table))).scalar() or 0
+
+
+async def test_a_job_that_somebody_is_changing_holds_no_other_up(world: JobsWorld):
+    if world.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite locks no rows: its writers come one after the other")
+    busy, free = await world.accept(new_job(), new_job())
+    async with world.engine.begin() as other:
+        await other.execute(select(jobs).where(jobs.c.id == busy.id).with_for_update())
+        async with asyncio.timeout(LIMIT):
+            assert [one.job.id for one in await world.claim()] == [free.id]
+
+
+async def test_a_deleted_job_leaves_nothing(world: JobsWorld):
+    gone, stays = await world.accept(new_job(), new_job())
+    for one in await world.claim():
+        held = Held(one.job.id, one.job.epoch)
+        assert await world.queue.append(held, (Generated((TextDelta("so"),)),), NOW) == 1
+        assert await world.queue.commit(held, DONE, NOW)
+    assert await world.store.delete("acme", gone.id)
+    assert (await _count(world, jobs), await _count(world, contents), await _count(world, events)) == (1, 2, 2)
+    assert (await world.store.result(stays), len(await world.store.events(stays, 0, 9))) == (b"answer", 2)
+
+
+async def test_who_was_asked_to_end_and_failed_first_begins_anew_asked_by_nobody(world: JobsWorld):
+    (job,) = await world.accept(new_job())
+    (claimed,) = await world.claim()
+    assert (await world.store.cancel("acme", job.id, NOW)).cancels
+    assert await world.queue.commit(Held(job.id, claimed.job.epoch), DEAD, NOW)
+    assert await world.store.redrive(JobFilter(tenant="acme"), NOW, LEASE, 10) == 1
+    (again,) = await world.claim()
+    assert (await world.queue.beat([Held(job.id, again.job.epoch)], LATER)).cancelled == frozenset()
+
+
+async def test_many_of_several_lanes_wait_again_each_in_its_own_and_each_is_told_of_it(world: JobsWorld):
+    """Whether their workers are gone or somebody has them begin anew."""
+    names = [("acme", "a"), ("acme", "b"), ("other", "a")]
+    made = await world.accept(*[new_job(tenant=tenant, target=target) for tenant, target in names * 3])
+    assert len(await world.claim()) == len(made)
+    async with world.engine.begin() as connection:
+        # As of a process that ran them from birth.
+        await connection.execute(lanes.delete())
+    assert len(await world.queue.reclaim(LATER, LATER, 100)) == len(made)
+    claimed = await world.claim(now=LATER)
+    assert {one.job.id for one in claimed} == {job.id for job in made}
+    for one in claimed:
+        assert await world.queue.commit(Held(one.job.id, one.job.epoch), DEAD, LATER)
+    assert await world.store.redrive(JobFilter(), LATER, LEASE, 100) == len(made)
+    for job in made:
+        now = await world.store.get("", job.id)
+        assert now is not None
+        told = await world.store.events(now, 0, 9)
+        assert ([type(each.event) for each in told][::2], told[-1].number) == ([PutBack, Redriven], now.last_event)
+        assert (now.state, now.attempts, now.priority) == (JobState.QUEUED, 0, Priority.DEFAULT)
