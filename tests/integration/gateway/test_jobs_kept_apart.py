@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 
 from penstock_common.llm.types import TextDelta
 from penstock_common.priority import Priority
@@ -36,7 +36,7 @@ async def world(database_url: str) -> AsyncIterator[JobsWorld]:
         yield await JobsWorld.over(engine)
 
 
-async def _count(world: JobsWorld, table) -> int:
+async def _count(world: JobsWorld, table: Table) -> int:
     async with world.engine.connect() as connection:
         return (await connection.execute(select(func.count()).select_from(table))).scalar() or 0
 
@@ -65,7 +65,9 @@ async def test_a_deleted_job_leaves_nothing(world: JobsWorld):
 async def test_who_was_asked_to_end_and_failed_first_begins_anew_asked_by_nobody(world: JobsWorld):
     (job,) = await world.accept(new_job())
     (claimed,) = await world.claim()
-    assert (await world.store.cancel("acme", job.id, NOW)).cancels
+    asked = await world.store.cancel("acme", job.id, NOW)
+    assert asked is not None
+    assert asked.cancels
     assert await world.queue.commit(Held(job.id, claimed.job.epoch), DEAD, NOW)
     assert await world.store.redrive(JobFilter(tenant="acme"), NOW, LEASE, 10) == 1
     (again,) = await world.claim()
