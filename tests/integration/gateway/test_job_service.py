@@ -241,3 +241,41 @@ async def test_a_result_that_has_expired_is_gone_before_anybody_tidies(caller, t
         await connection.execute(jobs.update().values(result_expires_ms=1))
     code, reason, _ = await refused(caller.GetJobResult(id=job.id))
     assert (code, reason) == (Code.NOT_FOUND, "RESOURCE_NOT_FOUND")
+
+
+async def test_a_rotated_key_has_the_jobs_of_the_one_before_and_no_others(suite, keys, caller):
+    ask = Administrator(suite.channel, suite.OPERATOR_KEY)
+    first = await ask.CreateKey(tenant="demo", scopes=[admin_service_pb2.KEY_SCOPE_INFERENCE])
+    job = await Caller(suite.channel, first.secret).submitted()
+    others = await caller.submitted()
+    rotated = Caller(suite.channel, (await ask.RotateKey(id=first.key.id)).secret)
+    assert (await rotated.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert [one.id for one in (await rotated.ListJobs()).jobs] == [job.id]
+    assert [one.id for one in (await rotated.ListJobs(key_id=first.key.id)).jobs] == [job.id]
+    for of_others in (rotated.GetJob(id=others.id), keys["colleague"].GetJob(id=job.id)):
+        code, _, _ = await refused(of_others)
+        assert code is Code.NOT_FOUND
+    assert not (await rotated.ListJobs(key_id=others.key_id)).jobs
+    await rotated.DeleteJob(id=job.id)
+    audit = await ask.ListAuditEntries(tenant="demo")
+    assert not [entry for entry in audit.entries if entry.action.startswith("job.")]
+
+
+async def test_a_key_watches_so_many_jobs_at_once(document, serve, upstream, hold):
+    document["jobs"]["watchers"] = 1
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=["Hi"], hold={0: hold}))
+    caller, other = Caller(suite.channel, suite.KEY), Caller(suite.channel, suite.OTHER_KEY)
+    job = await caller.submitted()
+    stub, head = JobServiceStub(suite.channel), (("authorization", f"Bearer {suite.KEY}"),)
+    watching = aiter(stub.WatchJob(pb.WatchJobRequest(id=job.id), metadata=head, timeout=30))
+    await anext(watching)
+    code, reason, error = await refused(caller.watched(job.id))
+    assert (code, reason) == (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    assert "GetJob" in error.details()
+    assert (await caller.GetJob(id=job.id)).job.id == job.id
+    theirs = await other.submitted("Other")
+    hold.set()
+    assert (await other.watched(theirs.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert [told async for told in watching][-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert (await caller.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED

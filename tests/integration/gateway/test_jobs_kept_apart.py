@@ -7,17 +7,28 @@ import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, func, select, update
 
 from penstock_common.llm.types import TextDelta
 from penstock_common.priority import Priority
 from penstock_common.sql.database import open_database
+from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, forget_lanes
+from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs, lanes
+from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
+from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.schema import GATEWAY
+from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.jobs.bell import Bell
+from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk, Redrive
 from penstock_gateway.domain.jobs.events import Generated, PutBack, Redriven
 from penstock_gateway.domain.jobs.job import JobEnd, JobError, JobState
+from penstock_gateway.domain.jobs.lanes import LaneName
 from penstock_gateway.domain.jobs.ports import Held, JobFilter
+from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -94,3 +105,71 @@ async def test_many_of_several_lanes_wait_again_each_in_its_own_and_each_is_told
         told = await world.store.events(now, 0, 9)
         assert ([type(each.event) for each in told][::2], told[-1].number) == ([PutBack, Redriven], now.last_event)
         assert (now.state, now.attempts, now.priority) == (JobState.QUEUED, 0, Priority.DEFAULT)
+
+
+async def test_lanes_are_forgotten_once_nothing_waits_in_them_and_nobody_was_served_for_a_while(world: JobsWorld):
+    await world.accept(new_job(target="served"), new_job(target="cancelled"), new_job(target="waits"))
+    (cancelled,) = await world.store.list(JobFilter(target="cancelled"), 9)
+    await world.store.cancel("", cancelled.id, NOW)
+    async with world.engine.begin() as connection:
+        await connection.execute(update(jobs).where(jobs.c.target == "waits").values(due_ms=10**15))
+    (served,) = await world.claim()
+    assert served.job.target == "served"
+    assert await world.queue.forget_lanes(NOW, 1) == 1
+    assert await world.queue.forget_lanes(NOW, 9) == 0
+    assert await world.queue.forget_lanes(LATER, 9) == 1
+    async with world.engine.connect() as connection:
+        assert (await connection.execute(select(lanes.c.target))).scalars().all() == ["waits"]
+    # Whoever comes later has theirs again.
+    (job,) = await world.accept(new_job(target="served"))
+    assert [one.job.id for one in await world.claim()] == [job.id]
+
+
+async def test_a_lane_that_somebody_adds_to_is_not_forgotten_under_their_hands(world: JobsWorld):
+    if world.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has one writer: nothing happens meanwhile")
+    (first,) = await world.accept(new_job())
+    await world.store.cancel("", first.id, NOW)
+    async with asyncio.timeout(LIMIT):
+        async with world.store._database.writing() as adding:
+            await add_lanes(adding, world.store._database, {LaneName("acme", Priority.DEFAULT, "small")})
+            assert await world.queue.forget_lanes(LATER, 9) == 0
+        async with world.store._database.writing() as forgetting:
+            assert await forget_lanes(forgetting, LATER, 9) == 1
+            accepting = asyncio.create_task(world.accept(new_job()))
+            await asyncio.wait((accepting,), timeout=0.2)
+        (second,) = await accepting
+    assert [one.job.id for one in await world.claim()] == [second.id]
+
+
+class CountedStore(SqlJobStore):
+    """Says how many it was to have begin anew at once."""
+
+    def __init__(self, world: JobsWorld) -> None:
+        super().__init__(world.store._database)
+        self.limits: list[int] = []
+
+    async def redrive(self, *asked: Any) -> int:
+        self.limits.append(asked[-1])
+        return await super().redrive(*asked)
+
+
+async def test_many_begin_anew_a_part_of_them_at_once(world: JobsWorld):
+    await world.accept(*[new_job(line=line) for line in range(450)])
+    async with world.engine.begin() as connection:
+        await connection.run_sync(GATEWAY.upgrade_to)
+        await connection.execute(update(jobs).values(state="dead"))
+    store = CountedStore(world)
+    desk = JobDesk(DeskParts(store, Bell(), SqlWorkers(store._database)), SqlRegistry(world.engine), DeskTerms())
+    actor = Actor.at_the_command_line("root")
+    assert await desk.redrive(actor, Redrive(tenant="acme", limit=420)) == 420
+    assert store.limits == [200, 200, 20]
+    assert await desk.redrive(actor, Redrive(tenant="acme")) == 30
+    assert (await world.store.depths())[0].jobs == 450
+
+
+async def test_who_tidies_forgets_lanes_too(world: JobsWorld):
+    (job,) = await world.accept(new_job())
+    await world.store.cancel("", job.id, NOW)
+    await Tidying(world.queue, Bell(), cast("Any", None), TidyingTerms()).look()
+    assert await _count(world, lanes) == 0

@@ -120,7 +120,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             budgets.servicer(keyring.directory, actor_of),
             JobDeskServicer(
                 desk_over(settings, engine, job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())),
-                lambda _call: Viewer(actor, sees_tenant=True),
+                lambda _call: Viewer(actor, actor.key_id, sees_tenant=True),
             ),
             budgets.webhooks.servicer(actor_of),
         )

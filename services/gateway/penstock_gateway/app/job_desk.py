@@ -38,5 +38,5 @@ def job_servicer(
 def desk_over(settings: Settings, engine: AsyncEngine, jobs: JobParts) -> JobDesk:
     """Return where jobs are asked for."""
     own = settings.jobs
-    terms = DeskTerms(poll=own.poll, deadline=own.deadline, lease=own.lease)
+    terms = DeskTerms(poll=own.poll, deadline=own.deadline, lease=own.lease, watchers=own.watchers)
     return JobDesk(DeskParts(jobs.store, jobs.bell, jobs.workers), SqlRegistry(engine), terms)

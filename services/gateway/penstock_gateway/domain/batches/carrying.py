@@ -237,6 +237,7 @@ class BatchCarrier:
         )
         order = asked.order(names)
         job = Job(
+            owner=batch.owner,
             id=new_job_id(now),
             tenant=batch.tenant,
             key_id=batch.key_id,

@@ -16,7 +16,7 @@ from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import end_one, requeue
 from penstock_gateway.adapters.sql.jobs.events import add_events
-from penstock_gateway.adapters.sql.jobs.lanes import due_lanes, once, running_jobs, take
+from penstock_gateway.adapters.sql.jobs.lanes import due_lanes, forget_lanes, once, running_jobs, take
 from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
 from penstock_gateway.domain.jobs.events import JobEvent, PutBack
@@ -189,6 +189,11 @@ class SqlJobQueue:
                 await connection.execute(delete(contents).where(contents.c.job.in_(both)))
                 await connection.execute(delete(events).where(events.c.job.in_(both)))
         return len(both)
+
+    async def forget_lanes(self, idle_since: datetime, limit: int) -> int:
+        """Delete lanes that nobody needs; see the port."""
+        async with self._database.writing() as connection:
+            return await forget_lanes(connection, idle_since, limit)
 
 
 def _held(held: Held) -> tuple[Any, ...]:

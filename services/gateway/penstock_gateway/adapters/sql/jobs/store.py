@@ -217,6 +217,8 @@ def _all(wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(_JOB.kind.in_(sorted(kind.value for kind in wanted.kinds)))
     if wanted.key_id:
         conditions.append(_JOB.key_id == wanted.key_id)
+    if wanted.owner:
+        conditions.append(_JOB.owner == wanted.owner)
     if wanted.target:
         conditions.append(_JOB.target == wanted.target)
     if wanted.ids:

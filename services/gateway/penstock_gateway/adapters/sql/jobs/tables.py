@@ -61,6 +61,8 @@ jobs = Table(
     Column("unlisted", Boolean, nullable=False),
     Column("idempotency", String(64), unique=True),
     Column("fingerprint", String(64), nullable=False),
+    # What rotation keeps of the key.
+    Column("owner", String(64), nullable=False, server_default=""),
     # The heads of lanes, and what runs: small beside all that has ended.
     Index(
         "ix_jobs_queued",
