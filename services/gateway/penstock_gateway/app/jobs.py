@@ -94,7 +94,7 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, re
         submitter=submitter,
         runner=runner,
         workers=workers,
-        batches=batch_parts(settings, database, bell, webhooks.wanting),
+        batches=batch_parts(settings, database, bell, webhooks.wanting, registry),
         depths=depths,
     )
 

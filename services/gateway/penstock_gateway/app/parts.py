@@ -113,7 +113,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
-        idempotency=await opened(open_idempotency(settings, engine)),
+        idempotency=await opened(open_idempotency(settings, engine, registry)),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))
