@@ -7,13 +7,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.app.parts import Parts
+from penstock_gateway.domain.batches.sight import BatchSight
 from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.grpc.admin import actors_of
+from penstock_gateway.surfaces.grpc.batches import BatchServicer
 from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
-from penstock_gateway.surfaces.grpc.job_desk import viewers_of
+from penstock_gateway.surfaces.grpc.job_desk import ViewerOf, viewers_of
 from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
 
 
@@ -33,6 +35,11 @@ def job_servicer(
             attempt_timeout=own.attempt_timeout,
         ),
     )
+
+
+def batch_servicer(engine: AsyncEngine, jobs: JobParts, viewer_of: ViewerOf) -> BatchServicer:
+    """Return what serves batches, to whoever does not begin them."""
+    return BatchServicer(BatchSight(jobs.batches.store, jobs.bell, SqlRegistry(engine)), viewer_of)
 
 
 def desk_over(settings: Settings, engine: AsyncEngine, jobs: JobParts) -> JobDesk:

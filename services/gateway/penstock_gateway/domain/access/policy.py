@@ -168,6 +168,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             RedriveJobs=_CHANGE,
             GetJobDepths=_SEE_JOBS,
         ),
+        **_rpcs("BatchService", GetBatch=_SEE_JOBS, ListBatches=_SEE_JOBS, CancelBatch=_END_JOBS),
         **_rpcs("UsageService", QueryUsage=_LOOK, ListRequests=_LOOK),
         **_rpcs(
             "KnowledgeService",
