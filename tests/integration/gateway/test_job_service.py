@@ -279,3 +279,32 @@ async def test_a_key_watches_so_many_jobs_at_once(document, serve, upstream, hol
     assert (await other.watched(theirs.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
     assert [told async for told in watching][-1].job.state == pb.JOB_STATE_SUCCEEDED
     assert (await caller.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+
+
+async def test_an_administrator_pauses_their_tenants_jobs_and_an_operator_anybodys(suite, keys, caller, operator):
+    paused = (await keys["admin"].PauseJobs(target="fast", reason="it is down")).pause
+    assert (paused.tenant, paused.target, paused.reason) == ("demo", "fast", "it is down")
+    job = await caller.submitted()
+    theirs = await keys["strange_asker"].submitted()
+    assert (await keys["strange_asker"].watched(theirs.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert (await caller.GetJob(id=job.id)).job.state == pb.JOB_STATE_QUEUED
+    await operator.PauseJobs(reason="all")
+    assert [each.reason for each in (await caller.ListJobPauses()).pauses] == ["all", "it is down"]
+    assert [each.reason for each in (await keys["stranger"].ListJobPauses()).pauses] == ["all"]
+    await operator.ResumeJobs()
+    for call, code in (
+        (caller.PauseJobs(), Code.PERMISSION_DENIED),
+        (keys["admin"].PauseJobs(tenant="other"), Code.PERMISSION_DENIED),
+        (keys["admin"].PauseJobs(reason="x" * 201), Code.INVALID_ARGUMENT),
+        (keys["admin"].PauseJobs(target="\x00"), Code.INVALID_ARGUMENT),
+        (keys["stranger"].ResumeJobs(target="fast"), Code.NOT_FOUND),
+        (keys["admin"].ResumeJobs(target="\x00"), Code.NOT_FOUND),
+    ):
+        assert (await refused(call))[0] is code
+    await keys["admin"].ResumeJobs(target="fast")
+    assert (await caller.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    entries = (await Administrator(suite.channel, suite.OPERATOR_KEY).ListAuditEntries(tenant="demo")).entries
+    assert [entry.action for entry in entries if "." in entry.action and entry.action.startswith("job.")] == [
+        "job.resume",
+        "job.pause",
+    ]

@@ -16,6 +16,7 @@ from penstock_common.llm.types import TextDelta
 from penstock_common.priority import Priority
 from penstock_common.sql.database import open_database
 from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, forget_lanes
+from penstock_gateway.adapters.sql.jobs.pauses import SqlPauses
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs, lanes
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
@@ -27,7 +28,8 @@ from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk, Red
 from penstock_gateway.domain.jobs.events import Generated, PutBack, Redriven
 from penstock_gateway.domain.jobs.job import JobEnd, JobError, JobState
 from penstock_gateway.domain.jobs.lanes import LaneName
-from penstock_gateway.domain.jobs.ports import Held, JobFilter
+from penstock_gateway.domain.jobs.pausing import Pause
+from penstock_gateway.domain.jobs.ports import Held, JobFilter, Requeued
 from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -173,3 +175,31 @@ async def test_who_tidies_forgets_lanes_too(world: JobsWorld):
     await world.store.cancel("", job.id, NOW)
     await Tidying(world.queue, Bell(), cast("Any", None), TidyingTerms()).look()
     assert await _count(world, lanes) == 0
+
+
+async def test_what_is_paused_does_not_begin_and_nobody_else_waits(world: JobsWorld):
+    names = [("acme", "a"), ("acme", "b"), ("other", "a"), ("other", "b")]
+    await world.accept(*[new_job(tenant=tenant, target=target) for tenant, target in names])
+    pauses = SqlPauses(world.store._database)
+
+    async def begun() -> set[tuple[str, str]]:
+        claimed = await world.claim()
+        for one in claimed:
+            again = Requeued(due_at=NOW, error=JobError("X", "x"), counts=False)
+            assert await world.queue.put_back(Held(one.job.id, one.job.epoch), again, NOW)
+        return {(one.job.tenant, one.job.target) for one in claimed}
+
+    for tenant, target, free in (
+        ("acme", "a", set(names[1:])),
+        ("", "a", {names[1], names[3]}),
+        ("acme", "", {names[2], names[3]}),
+        ("", "", set()),
+    ):
+        await pauses.put(Pause(tenant, target, "once", NOW))
+        await pauses.put(Pause(tenant, target, "why", NOW))
+        assert [each.reason for each in await pauses.all("")] == ["why"]
+        assert len(await pauses.all("third")) == (not tenant)
+        assert await begun() == free
+        assert await pauses.end(tenant, target)
+        assert not await pauses.end(tenant, target)
+    assert await begun() == set(names)

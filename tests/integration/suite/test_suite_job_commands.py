@@ -144,3 +144,15 @@ def test_batches_are_listed_shown_and_ended(world, tmp_path):
     assert "validating" in run(batches, "show", made, *DEMO)[1]
     assert f"{made} is cancelling" in run(batches, "cancel", made, *DEMO)[2]
     assert json.loads(run(batches, "show", made, *DEMO, "--json")[1])["state"] == "cancelling"
+
+
+def test_jobs_are_paused_and_resumed(world):
+    run, _ = world
+    assert run(jobs, "pause")[0] == 2
+    assert "Jobs of demo for small do not begin" in run(jobs, "pause", *DEMO, "--for", "small", "--reason", "[b]x")[2]
+    assert "[b]x" in run(jobs, "paused")[1]
+    (found,) = json.loads(run(jobs, "paused", "--json")[1])
+    assert (found["tenant"], found["target"], found["reason"]) == ("demo", "small", "[b]x")
+    assert run(jobs, "resume", "--for", "small")[0] != 0
+    assert "They begin again" in run(jobs, "resume", *DEMO, "--for", "small")[2]
+    assert "Nothing is paused" in run(jobs, "paused")[2]

@@ -22,7 +22,7 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.budgets import budgeting
-from penstock_gateway.app.job_desk import batch_servicer, desk_over
+from penstock_gateway.app.job_desk import batch_servicer, desk_over, pauses_over
 from penstock_gateway.app.jobs import job_parts
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
@@ -124,7 +124,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
-            JobDeskServicer(desk_over(settings, engine, jobs), viewer_of),
+            JobDeskServicer(desk_over(settings, engine, jobs), pauses_over(engine, jobs), viewer_of),
             batch_servicer(engine, jobs, viewer_of),
             budgets.webhooks.servicer(actor_of),
         )

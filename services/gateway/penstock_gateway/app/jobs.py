@@ -19,6 +19,7 @@ from penstock_common.key_material import read_key_material
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
+from penstock_gateway.adapters.sql.jobs.pauses import SqlPauses
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
@@ -65,6 +66,7 @@ class JobParts:
     runner: JobRunner
     batches: BatchParts
     workers: SqlWorkers
+    pauses: SqlPauses
     depths: DepthWatch
 
 
@@ -94,6 +96,7 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, re
         submitter=submitter,
         runner=runner,
         workers=workers,
+        pauses=SqlPauses(database),
         batches=batch_parts(settings, database, bell, webhooks.wanting, registry),
         depths=depths,
     )

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penstock_common.priority import Priority
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
-from penstock_gateway.adapters.sql.jobs.tables import jobs, lanes
+from penstock_gateway.adapters.sql.jobs.tables import jobs, lanes, pauses
 from penstock_gateway.domain.jobs.job import JobState
 from penstock_gateway.domain.jobs.lanes import Lane, LaneName, Running
 
@@ -52,10 +52,11 @@ async def forget_lanes(connection: AsyncConnection, idle_since: datetime, limit:
 
 
 async def due_lanes(connection: AsyncConnection, now: datetime) -> list[Lane]:
-    """Return the lanes with something that is due: one look into the index for each that there is."""
+    """Return the lanes with something that is due, and that nobody has paused: one look into the index for each that there is."""
     of_lane = (_JOB.tenant == lanes.c.tenant, _JOB.priority == lanes.c.priority, _JOB.target == lanes.c.target)
     first = select(func.min(_JOB.due_ms)).where(*of_lane, _JOB.state == JobState.QUEUED.value).scalar_subquery()
-    rows = (await connection.execute(select(*lanes.c, first.label("due_ms")))).all()
+    stands = exists().where(pauses.c.tenant.in_(("", lanes.c.tenant)), pauses.c.target.in_(("", lanes.c.target)))
+    rows = (await connection.execute(select(*lanes.c, first.label("due_ms")).where(~stands))).all()
     now_ms = ms_of(now)
     return [
         Lane(

@@ -91,6 +91,16 @@ lanes = Table(
     Column("served_ms", BigInteger),
 )
 
+pauses = Table(
+    "job_pauses",
+    metadata,
+    # Empty: of all.
+    Column("tenant", String(64), primary_key=True),
+    Column("target", String(256), primary_key=True),
+    Column("reason", String(200), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
 contents = Table(
     "job_contents",
     metadata,
