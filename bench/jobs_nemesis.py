@@ -43,9 +43,9 @@ from penstock_common.testing.postgres_server import PostgresServer
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.tables import jobs as jobs_table
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 from penstock_gateway.adapters.sql.webhooks.tables import deliveries
 from penstock_gateway.domain.jobs.bell import Bell
@@ -57,7 +57,7 @@ from penstock_gateway.domain.jobs.lost import LostAttempts
 from penstock_gateway.domain.jobs.orders import order_bytes
 from penstock_gateway.domain.jobs.results import ChatResult, result_of
 from penstock_gateway.domain.jobs.running import JobRunner, RunnerTerms
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
 from penstock_gateway.domain.life.order import ChatOrder
 
@@ -182,7 +182,7 @@ class _Unbilled(LostAttempts):
 async def accept(url: str, nemesis: Nemesis, jobs: int) -> None:
     """Accept the jobs of all marks, in pages; those that are there already are found to be."""
     async with open_database(url) as engine:
-        database = JobDatabase(engine, JobSealer(b"s" * 32), ended_messages)
+        database = JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ()))
         store = SqlJobStore(database)
         nemesis.haunt(store, database, "accept")
         for first in range(0, jobs, IN_ONE):
@@ -218,7 +218,7 @@ def _job(number: int) -> NewJob:
 async def work(url: str, nemesis: Nemesis, asked: Path) -> None:
     """Run jobs until killed."""
     async with open_database(url) as engine:
-        database = JobDatabase(engine, JobSealer(b"s" * 32), ended_messages)
+        database = JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ()))
         queue, bell = SqlJobQueue(database), Bell()
         nemesis.haunt(queue, database, "claim", "append", "commit", "put_back", "reclaim")
         runner = JobRunner(queue, bell, Turns(Bounds()), TERMS, f"w{os.getpid()}")
@@ -332,7 +332,7 @@ async def _upgrade(url: str) -> None:
 
 async def _ended(url: str) -> int:
     async with open_database(url) as engine:
-        database = JobDatabase(engine, JobSealer(b"s" * 32), ended_messages)
+        database = JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ()))
         over = select(func.count()).where(jobs_table.c.state.not_in(("queued", "running")))
         async with database.reading() as connection:
             return (await connection.execute(over)).scalar() or 0
@@ -341,7 +341,7 @@ async def _ended(url: str) -> int:
 async def _compared(url: str, expected: int) -> dict[str, int]:
     """Return how many jobs were lost, ended or told twice, and have a result or events that are not theirs."""
     async with open_database(url) as engine:
-        store = SqlJobStore(JobDatabase(engine, JobSealer(b"s" * 32), ended_messages))
+        store = SqlJobStore(JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ())))
         async with engine.connect() as connection:
             ids = [row.id for row in await connection.execute(select(jobs_table.c.id))]
             told = Counter((await connection.execute(select(deliveries.c.id))).scalars())

@@ -26,6 +26,7 @@ from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
+from penstock_gateway.adapters.kept_metrics import BatchEndMetrics, IdempotencyMetrics
 from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.app.structured_output import structured_answers
@@ -68,6 +69,8 @@ def _of_services() -> dict[str, set[str]]:
     CallTelemetry(registry)
     BudgetMetrics(registry)
     JobMetrics(registry)
+    IdempotencyMetrics(registry)
+    BatchEndMetrics(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
     for collector in (

@@ -160,6 +160,7 @@ async def test_reflection_lists_what_is_public_and_nothing_else(stack):
     names = {service.name async for answer in call for service in answer.list_services_response.service}
     assert names == {
         "penstock.gateway.v1.AdminService",
+        "penstock.gateway.v1.BatchService",
         "penstock.gateway.v1.BudgetService",
         "penstock.gateway.v1.ChatService",
         "penstock.gateway.v1.EmbeddingService",

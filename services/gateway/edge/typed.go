@@ -85,6 +85,9 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterJobServiceHandlerClient(ctx, mux, gatewayv1.NewJobServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterBatchServiceHandlerClient(ctx, mux, gatewayv1.NewBatchServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	if err := gatewayv1.RegisterWebhookServiceHandlerClient(ctx, mux, gatewayv1.NewWebhookServiceClient(gateway)); err != nil {
 		return nil, err
 	}

@@ -54,6 +54,8 @@ class JobSettings(Section):
     priority: Annotated[str, Field(pattern=f"^({'|'.join(PRIORITIES)})$")] = Priority.SHEDDABLE.word
     """Of a job that says none: `critical`, `default` or `sheddable`."""
     patience: JobPatience = JobPatience()
+    watchers: Annotated[int, Field(ge=1)] = 100
+    """Jobs that one key watches at once, in each process; then `WatchJob` is refused, and `GetJob` still answers."""
     max_attempts: Annotated[int, Field(ge=1, le=MAX_ATTEMPTS)] = 5
     """Of a job that says nothing; waiting for an allowance is none."""
     first_retry: Duration = timedelta(seconds=5)

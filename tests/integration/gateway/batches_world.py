@@ -21,9 +21,9 @@ from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.rows import ms_of
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.tables import jobs as job_rows
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 from penstock_gateway.domain.access.identity import Caller, KeyScope, Tenant, Tier
 from penstock_gateway.domain.batches.batch import Batch
@@ -37,7 +37,7 @@ from penstock_gateway.domain.jobs.lanes import Bounds, Turns
 from penstock_gateway.domain.jobs.orders import order_of
 from penstock_gateway.domain.jobs.ports import Held
 from penstock_gateway.domain.jobs.results import ChatResult, result_bytes
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.surfaces.wire_formats.batch_lines import WireLineFormats
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 
@@ -69,7 +69,7 @@ class BatchesWorld:
 
     def __init__(self, engine: AsyncEngine, carry: CarryTerms, desk: DeskTerms) -> None:
         self.engine = engine
-        self.database = JobDatabase(engine, JobSealer(b"s" * 32), ended_messages)
+        self.database = JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ()))
         self.jobs, self.queue = SqlJobStore(self.database), SqlJobQueue(self.database)
         self.files, self.store = SqlBatchFiles(self.database), SqlBatches(self.database)
         self.formats, self.bell, self.terms = WireLineFormats(BodyBounds()), Bell(), carry

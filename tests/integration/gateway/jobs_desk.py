@@ -19,14 +19,14 @@ from penstock_common.priority import Priority
 from penstock_common.sql.database import open_database
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.jobs.events import JobEvent
 from penstock_gateway.domain.jobs.job import Job, JobKind, JobState, NewJob, new_job_id
 from penstock_gateway.domain.jobs.orders import IngestOrder, order_bytes
 from penstock_gateway.domain.jobs.results import AnyResult, result_of
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
 
 QUICK = {
@@ -95,7 +95,7 @@ class JobsDesk:
 
     def __init__(self, engine: AsyncEngine, pepper: bytes) -> None:
         self.engine = engine
-        database = JobDatabase(engine, JobSealer(pepper), ended_messages)
+        database = JobDatabase(engine, TenantSealer(pepper), telling(lambda _tenant, _event: ()))
         self.store, self.queue, self.workers = SqlJobStore(database), SqlJobQueue(database), SqlWorkers(database)
 
     @classmethod

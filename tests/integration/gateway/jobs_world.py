@@ -13,12 +13,12 @@ from penstock_common.priority import Priority
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 from penstock_gateway.domain.jobs.job import Claimed, Job, JobKind, JobState, NewJob, new_job_id
 from penstock_gateway.domain.jobs.lanes import Bounds, Turns
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 LEASE = timedelta(seconds=30)
@@ -50,7 +50,7 @@ class JobsWorld:
     """The store, and the queue of a worker, over one database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        database = JobDatabase(engine, JobSealer(b"s" * 32), ended_messages)
+        database = JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ()))
         self.engine = engine
         self.store, self.queue = SqlJobStore(database), SqlJobQueue(database)
         self.turns = Turns(Bounds())

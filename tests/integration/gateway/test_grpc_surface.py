@@ -315,6 +315,7 @@ async def test_public_port_serves_the_public_services_and_nothing_else(suite):
         names = {service.name for service in reply.list_services_response.service}
     assert names == {
         "penstock.gateway.v1.AdminService",
+        "penstock.gateway.v1.BatchService",
         "penstock.gateway.v1.BudgetService",
         "penstock.gateway.v1.ChatService",
         "penstock.gateway.v1.EmbeddingService",

@@ -21,7 +21,7 @@ from penstock_common.errors import IdempotencyInProgress, IdempotencyKeyReused, 
 from penstock_gateway.adapters.sql.idempotency.schema import IDEMPOTENCY
 from penstock_gateway.adapters.sql.idempotency.store import SqlCallStore
 from penstock_gateway.adapters.sql.idempotency.tables import calls
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.idempotency.calls import AskedCall, CallTerms, KeptCalls
 from penstock_gateway.domain.idempotency.keys import Marked, WhenBusy
 from penstock_gateway.domain.idempotency.ports import Claim
@@ -38,7 +38,7 @@ GENEROUS = timedelta(seconds=30)
 async def store(engine):
     async with engine.begin() as connection:
         await connection.run_sync(IDEMPOTENCY.upgrade_to)
-    return SqlCallStore(engine, JobSealer(b"s" * 32))
+    return SqlCallStore(engine, TenantSealer(b"s" * 32))
 
 
 @pytest.fixture

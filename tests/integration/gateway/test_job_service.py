@@ -14,10 +14,11 @@ from penstock.gateway.v1 import job_service_pb2 as pb
 from penstock.gateway.v1.job_service_pb2_grpc import JobServiceStub
 from penstock.llm.v1 import generation_pb2, message_pb2
 from penstock_common.testing.openai_upstream import Answer, Failure
+from penstock_gateway.adapters.sql.jobs.tables import jobs
 
 sys.path.insert(0, str(Path(__file__).parent))
 from administrator import Administrator, refused  # noqa: E402
-from jobs_desk import QUICK  # noqa: E402
+from jobs_desk import QUICK, JobsDesk  # noqa: E402
 
 Code = grpc.StatusCode
 VECTORS = embedding_service_pb2.EmbedRequest(model="none", inputs=["a"])
@@ -38,9 +39,11 @@ class Caller:
 
         return call
 
-    async def submitted(self, text="Hi", model="fast", **options):
-        """Return an accepted chat."""
-        return (await self.SubmitJob(chat=asked(text, model), options=pb.JobOptions(**options))).job
+    async def submitted(self, text="Hi", model="fast", under="", **options):
+        """Return an accepted chat: ``under`` an idempotency key, or none."""
+        request = pb.SubmitJobRequest(chat=asked(text, model), options=pb.JobOptions(**options))
+        metadata = (*self._metadata, *([("idempotency-key", under)] if under else []))
+        return (await self._stub.SubmitJob(request, metadata=metadata, timeout=30)).job
 
     async def watched(self, job_id, after=0):
         """Return all that a watcher is told until the job ends."""
@@ -219,3 +222,89 @@ async def test_who_asks_for_an_event_that_is_not_there_is_told(caller, upstream)
     assert (await refused(caller.watched(job.id, after=last.number + 1)))[1] == "INVALID_REQUEST"
     (stands,) = await caller.watched(job.id, after=last.number)
     assert (stands.number, stands.job.state) == (0, pb.JOB_STATE_SUCCEEDED)
+
+
+async def test_a_key_is_one_jobs_for_a_day_and_then_free(caller, tmp_path):
+    first, again = [await caller.submitted(under="k1") for _ in range(2)]
+    assert first.id == again.id
+    async with JobsDesk.at(tmp_path) as desk, desk.engine.begin() as connection:
+        await connection.execute(jobs.update().values(created_ms=jobs.c.created_ms - 24 * 3600 * 1000 - 1))
+    later, again = [await caller.submitted(under="k1") for _ in range(2)]
+    assert first.id != later.id == again.id
+
+
+async def test_a_result_that_has_expired_is_gone_before_anybody_tidies(caller, tmp_path):
+    job = await caller.submitted()
+    await caller.watched(job.id)
+    assert (await caller.GetJobResult(id=job.id)).job.id == job.id
+    async with JobsDesk.at(tmp_path) as desk, desk.engine.begin() as connection:
+        await connection.execute(jobs.update().values(result_expires_ms=1))
+    code, reason, _ = await refused(caller.GetJobResult(id=job.id))
+    assert (code, reason) == (Code.NOT_FOUND, "RESOURCE_NOT_FOUND")
+
+
+async def test_a_rotated_key_has_the_jobs_of_the_one_before_and_no_others(suite, keys, caller):
+    ask = Administrator(suite.channel, suite.OPERATOR_KEY)
+    first = await ask.CreateKey(tenant="demo", scopes=[admin_service_pb2.KEY_SCOPE_INFERENCE])
+    job = await Caller(suite.channel, first.secret).submitted()
+    others = await caller.submitted()
+    rotated = Caller(suite.channel, (await ask.RotateKey(id=first.key.id)).secret)
+    assert (await rotated.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert [one.id for one in (await rotated.ListJobs()).jobs] == [job.id]
+    assert [one.id for one in (await rotated.ListJobs(key_id=first.key.id)).jobs] == [job.id]
+    for of_others in (rotated.GetJob(id=others.id), keys["colleague"].GetJob(id=job.id)):
+        code, _, _ = await refused(of_others)
+        assert code is Code.NOT_FOUND
+    assert not (await rotated.ListJobs(key_id=others.key_id)).jobs
+    await rotated.DeleteJob(id=job.id)
+    audit = await ask.ListAuditEntries(tenant="demo")
+    assert not [entry for entry in audit.entries if entry.action.startswith("job.")]
+
+
+async def test_a_key_watches_so_many_jobs_at_once(document, serve, upstream, hold):
+    document["jobs"]["watchers"] = 1
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=["Hi"], hold={0: hold}))
+    caller, other = Caller(suite.channel, suite.KEY), Caller(suite.channel, suite.OTHER_KEY)
+    job = await caller.submitted()
+    stub, head = JobServiceStub(suite.channel), (("authorization", f"Bearer {suite.KEY}"),)
+    watching = aiter(stub.WatchJob(pb.WatchJobRequest(id=job.id), metadata=head, timeout=30))
+    await anext(watching)
+    code, reason, error = await refused(caller.watched(job.id))
+    assert (code, reason) == (Code.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    assert "GetJob" in error.details()
+    assert (await caller.GetJob(id=job.id)).job.id == job.id
+    theirs = await other.submitted("Other")
+    hold.set()
+    assert (await other.watched(theirs.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert [told async for told in watching][-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert (await caller.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+
+
+async def test_an_administrator_pauses_their_tenants_jobs_and_an_operator_anybodys(suite, keys, caller, operator):
+    paused = (await keys["admin"].PauseJobs(target="fast", reason="it is down")).pause
+    assert (paused.tenant, paused.target, paused.reason) == ("demo", "fast", "it is down")
+    job = await caller.submitted()
+    theirs = await keys["strange_asker"].submitted()
+    assert (await keys["strange_asker"].watched(theirs.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    assert (await caller.GetJob(id=job.id)).job.state == pb.JOB_STATE_QUEUED
+    await operator.PauseJobs(reason="all")
+    assert [each.reason for each in (await caller.ListJobPauses()).pauses] == ["all", "it is down"]
+    assert [each.reason for each in (await keys["stranger"].ListJobPauses()).pauses] == ["all"]
+    await operator.ResumeJobs()
+    for call, code in (
+        (caller.PauseJobs(), Code.PERMISSION_DENIED),
+        (keys["admin"].PauseJobs(tenant="other"), Code.PERMISSION_DENIED),
+        (keys["admin"].PauseJobs(reason="x" * 201), Code.INVALID_ARGUMENT),
+        (keys["admin"].PauseJobs(target="\x00"), Code.INVALID_ARGUMENT),
+        (keys["stranger"].ResumeJobs(target="fast"), Code.NOT_FOUND),
+        (keys["admin"].ResumeJobs(target="\x00"), Code.NOT_FOUND),
+    ):
+        assert (await refused(call))[0] is code
+    await keys["admin"].ResumeJobs(target="fast")
+    assert (await caller.watched(job.id))[-1].job.state == pb.JOB_STATE_SUCCEEDED
+    entries = (await Administrator(suite.channel, suite.OPERATOR_KEY).ListAuditEntries(tenant="demo")).entries
+    assert [entry.action for entry in entries if "." in entry.action and entry.action.startswith("job.")] == [
+        "job.resume",
+        "job.pause",
+    ]

@@ -86,7 +86,7 @@ async def test_an_attempt_whose_worker_died_is_billed_once_and_the_next_one_begi
     given = (Started(generation_id="g", answered_by=FIRST, unit_prices=PRICES), TextDelta("Hal"))
     held = Held(job.id, claimed.job.epoch)
     assert await desk.queue.append(held, (AttemptStarted(1), Generated(given)), now()) == 2
-    await desk.queue.beat([held], {}, now() - timedelta(seconds=1))
+    await desk.queue.beat([held], now() - timedelta(seconds=1))
     upstream.enqueue(Answer(tokens=["Whole"]))
     ended = await desk.ended(job)
     assert (ended.state, ended.attempts, ended.epoch) == (JobState.SUCCEEDED, 2, 2)

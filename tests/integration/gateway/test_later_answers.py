@@ -132,3 +132,26 @@ async def test_what_never_fits_is_refused_for_good(document, serve):
     suite = await serve()
     refused = await suite.ask("word " * 500, key=suite.FREE_KEY, headers=QUEUE)
     assert refused.status == 400, refused.body
+
+
+async def test_what_costs_more_than_a_whole_budget_is_refused_for_good(document, serve, tmp_path, upstream):
+    for each in document["upstreams"]:
+        each["models"][0]["price"] = {"input": 0, "output": 10}
+    (limited,) = [tenant for tenant in document["tenants"] if tenant["name"] == "free"]
+    limited["tier"] = {"spend_per_day": "0.001"}
+    suite = await serve()
+    for head in (QUEUE, {**QUEUE, "idempotency-key": "k1"}):
+        refused = await suite.ask("Hi", key=suite.FREE_KEY, headers=head, max_tokens=10_000)
+        assert (refused.status, refused.error["code"]) == (429, "budget_exceeded"), refused.body
+        assert "never has room for it" in refused.error["message"]
+    # As a job it is tried, and told so at once.
+    async with JobsDesk.at(tmp_path) as desk:
+        told = await suite.ask("Hi", key=suite.FREE_KEY, headers=ASYNC, max_tokens=10_000)
+        job = await ended(desk, told, "free")
+    assert (job.state, job.error.reason) == (JobState.FAILED, "QUOTA_EXHAUSTED")
+    assert upstream.requests == []
+    # What fits in, once the budget has begun anew, waits for that.
+    upstream.enqueue(Answer(tokens=["word "] * 90))
+    assert (await suite.ask("Hi", key=suite.FREE_KEY, headers=QUEUE, max_tokens=95)).status == 200
+    waits = await suite.ask("Hi", key=suite.FREE_KEY, headers=QUEUE, max_tokens=94)
+    assert waits.status == 202, waits.body

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from penstock_common.testing.openai_upstream import Answer, Failure
+from penstock_gateway.adapters.sql.jobs.tables import jobs
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from jobs_desk import QUICK  # noqa: E402
+from jobs_desk import QUICK, JobsDesk  # noqa: E402
 
 KEY = {"idempotency-key": "k1"}
 REPEATS = 60
@@ -155,3 +156,17 @@ async def test_anthropic_messages_are_kept_too(suite, upstream):
             assert first.body == again.body
     refused = await suite.request("POST", "/v1/messages", data=json.dumps(body).encode(), headers=head)
     assert (refused.status, refused.json["error"]["type"]) == (422, "invalid_request_error")
+
+
+async def test_answer_that_has_expired_is_asked_for_anew(suite, upstream, tmp_path):
+    upstream.enqueue(Answer(tokens=["Old"]))
+    upstream.enqueue(Answer(tokens=["New"]))
+    head = {**KEY, "x-penstock-cache": "no-store"}
+    assert (await suite.ask(headers=head)).status == 200
+    async with JobsDesk.at(tmp_path) as desk, desk.engine.begin() as connection:
+        # It is still there: nobody has tidied since.
+        assert (await connection.execute(jobs.update().values(result_expires_ms=1))).rowcount == 1
+    again = await suite.ask(headers=head)
+    assert (again.status, again.json["choices"][0]["message"]["content"]) == (200, "New")
+    assert "idempotent-replayed" not in again.header
+    assert len(upstream.requests) == 2

@@ -290,3 +290,9 @@ async def test_an_empty_ledger_has_an_empty_report(reading):
     assert await lines(reading, "day", "model") == []
     report = await reading.query(OPERATOR, Query(filter=Filter(), step=Step.MONTH), Page.of(5, ""))
     assert (report.lines, report.next_token) == ([], "")
+
+
+async def test_what_was_run_as_a_job_is_told_apart(database, reading):
+    await written(database, [row(1), row(2, job="job_a", attempt=1), row(3, job="job_a", attempt=2)])
+    told = await lines(reading, "run_as")
+    assert [(names, sums.requests) for names, sums in told] == [((None, "job"), 2), ((None, "request"), 1)]

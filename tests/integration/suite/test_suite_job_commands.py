@@ -12,24 +12,29 @@ import pytest
 from typer.testing import CliRunner
 
 from penstock_common.configuration import Configuration
+from penstock_common.sql.database import open_database
 from penstock_common.sql.schema import open_current_database
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.schema import SCHEMAS
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.app.administration import open_administration
 from penstock_gateway.domain.administration.actor import Actor
+from penstock_gateway.domain.batches.carrying import CarryTerms
+from penstock_gateway.domain.batches.desk import DeskTerms
 from penstock_gateway.domain.jobs.job import JobEnd, JobError, JobState
 from penstock_gateway.domain.jobs.lanes import Bounds, Turns
 from penstock_gateway.domain.jobs.ports import Held
-from penstock_gateway.domain.jobs.telling import ended_messages
+from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.settings import Settings
 from penstock_suite.adapters.admin_client import administration_over, method_of
+from penstock_suite.surfaces.cli.batches import batches
 from penstock_suite.surfaces.cli.jobs import jobs
 from penstock_suite.surfaces.cli.webhooks import webhooks
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
+from batches_world import BatchesWorld, caller_of, jsonl, line  # noqa: E402
 from jobs_world import LEASE, NOW, ROOM, new_job  # noqa: E402
 
 DEMO = ("--tenant", "demo")
@@ -39,13 +44,20 @@ async def fill(settings):
     """Keep a dead job with its error, and one that waits; return the dead one's id."""
     database = open_current_database(settings.sql, settings.gateway.database_limits, *SCHEMAS, upgrades_schema=True)
     async with database as engine:
-        over = JobDatabase(engine, JobSealer(b"p" * 32), ended_messages)
+        over = JobDatabase(engine, TenantSealer(b"p" * 32), telling(lambda _tenant, _event: ()))
         store, queue = SqlJobStore(over), SqlJobQueue(over)
         dead, _ = await store.accept([new_job(tenant="demo"), new_job(tenant="demo", due_at=NOW + LEASE)])
         (claimed,) = await queue.claim("w", Turns(Bounds()), ROOM, NOW, NOW + LEASE)
         error = JobError("UPSTREAM_FAILED", "first: [bold]500[/]")
         await queue.commit(Held(claimed.job.id, claimed.job.epoch), JobEnd(state=JobState.DEAD, error=error), NOW)
         return dead.job.id
+
+
+async def begin(folder):
+    """Begin a batch; return its id."""
+    async with open_database(f"sqlite:///{folder}/penstock.db") as engine:
+        over = BatchesWorld(engine, CarryTerms(), DeskTerms())
+        return (await over.begin(jsonl(line("a")), caller_of("demo"))).id
 
 
 @pytest.fixture
@@ -118,3 +130,29 @@ def test_webhooks_are_made_rotated_and_taken_away(world):
     assert run(webhooks, "delete", "ops", *DEMO)[0] == 0
     assert "No webhooks yet" in run(webhooks, "list", *DEMO)[2]
     assert run(webhooks, "create", "ops", "--url", "http://ops.example.com/", *DEMO)[0] != 0
+
+
+def test_batches_are_listed_shown_and_ended(world, tmp_path):
+    run, _ = world
+    assert "There are none" in run(batches, "list", *DEMO)[2]
+    assert run(batches, "list")[0] != 0
+    made = asyncio.run(begin(tmp_path))
+    assert made in run(batches, "list", *DEMO)[1]
+    (found,) = json.loads(run(batches, "list", *DEMO, "--json")[1])
+    assert (found["id"], found["state"], found["endpoint"]) == (made, "validating", "/v1/chat/completions")
+    assert "batch_none" in run(batches, "show", "batch_none", *DEMO)[2]
+    assert "validating" in run(batches, "show", made, *DEMO)[1]
+    assert f"{made} is cancelling" in run(batches, "cancel", made, *DEMO)[2]
+    assert json.loads(run(batches, "show", made, *DEMO, "--json")[1])["state"] == "cancelling"
+
+
+def test_jobs_are_paused_and_resumed(world):
+    run, _ = world
+    assert run(jobs, "pause")[0] == 2
+    assert "Jobs of demo for small do not begin" in run(jobs, "pause", *DEMO, "--for", "small", "--reason", "[b]x")[2]
+    assert "[b]x" in run(jobs, "paused")[1]
+    (found,) = json.loads(run(jobs, "paused", "--json")[1])
+    assert (found["tenant"], found["target"], found["reason"]) == ("demo", "small", "[b]x")
+    assert run(jobs, "resume", "--for", "small")[0] != 0
+    assert "They begin again" in run(jobs, "resume", *DEMO, "--for", "small")[2]
+    assert "Nothing is paused" in run(jobs, "paused")[2]

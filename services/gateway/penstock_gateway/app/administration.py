@@ -22,7 +22,7 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.budgets import budgeting
-from penstock_gateway.app.job_desk import desk_over
+from penstock_gateway.app.job_desk import batch_servicer, desk_over, pauses_over
 from penstock_gateway.app.jobs import job_parts
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
@@ -42,6 +42,7 @@ from penstock_gateway.domain.prompts.administration import PromptAdministration
 from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.batches import BatchServicer
 from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
@@ -68,6 +69,7 @@ class CommandLineServicers(NamedTuple):
     usage: UsageServicer
     budgets: BudgetServicer
     jobs: JobDeskServicer
+    batches: BatchServicer
     webhooks: WebhookServicer
 
 
@@ -109,6 +111,10 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         def actor_of(_context: object) -> Actor:
             return actor
 
+        def viewer_of(_context: object) -> Viewer:
+            return Viewer(actor, actor.key_id, sees_tenant=True)
+
+        jobs = job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         yield CommandLineServicers(
             AdminServicer(administration, actor_of),
             PromptServicer(prompts, actor_of),
@@ -118,10 +124,8 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
-            JobDeskServicer(
-                desk_over(settings, engine, job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())),
-                lambda _call: Viewer(actor, sees_tenant=True),
-            ),
+            JobDeskServicer(desk_over(settings, engine, jobs), pauses_over(engine, jobs), viewer_of),
+            batch_servicer(engine, jobs, viewer_of),
             budgets.webhooks.servicer(actor_of),
         )
 

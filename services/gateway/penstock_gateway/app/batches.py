@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prometheus_client import CollectorRegistry
+
+from penstock_gateway.adapters.kept_metrics import BatchEndMetrics
 from penstock_gateway.adapters.sql.batches.files import SqlBatchFiles
 from penstock_gateway.adapters.sql.batches.store import SqlBatches
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
@@ -28,18 +31,25 @@ class BatchParts:
     formats: WireLineFormats
     desk: BatchDesk
     sweeper: Sweeper
+    observer: BatchEndMetrics
 
 
-def batch_parts(settings: Settings, database: JobDatabase, bell: Bell, wanting: Wanting) -> BatchParts:
+def batch_parts(
+    settings: Settings, database: JobDatabase, bell: Bell, wanting: Wanting, registry: CollectorRegistry
+) -> BatchParts:
     """Return the parts, with which nothing happens yet; webhooks are told of ends that are ``wanting`` it."""
     files, store, own = SqlBatchFiles(database), SqlBatches(database, telling_batches(wanting)), settings.batches
     formats = WireLineFormats(settings.gateway.body_bounds)
     desk = BatchDesk(files, store, bell, own.desk(enabled=settings.jobs.enabled), formats.endpoints)
     sweeper = Sweeper(files, store, own.sweep_every)
-    return BatchParts(files=files, store=store, formats=formats, desk=desk, sweeper=sweeper)
+    return BatchParts(
+        files=files, store=store, formats=formats, desk=desk, sweeper=sweeper, observer=BatchEndMetrics(registry)
+    )
 
 
 def batch_execution(parts: BatchParts, settings: Settings, holders: Holders, bell: Bell) -> BatchExecution:
     """Return what carries batches on."""
     terms = settings.batches.carrying(settings.gateway.max_body_bytes, settings.jobs.max_attempts)
-    return BatchExecution(BatchCarrier(parts.store, parts.files, parts.formats, finding(holders), (terms, bell)))
+    carrier = BatchCarrier(parts.store, parts.files, parts.formats, finding(holders), (terms, bell))
+    carrier.observer = parts.observer
+    return BatchExecution(carrier)

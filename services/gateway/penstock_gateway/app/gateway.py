@@ -25,7 +25,7 @@ from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.idempotency import deferring_parts
-from penstock_gateway.app.job_desk import job_servicer
+from penstock_gateway.app.job_desk import batch_servicer, job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
@@ -64,6 +64,7 @@ from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
+from penstock_gateway.surfaces.grpc.job_desk import viewers_of
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -137,6 +138,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
         jobs=job_servicer(settings, parts, reception, gate, repeated),
+        batches=batch_servicer(parts.engine, parts.jobs, viewers_of(actors_of(reception))),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=_wire_formats(own, (parts, deferring), reception, served),

@@ -7,13 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.app.parts import Parts
+from penstock_gateway.domain.batches.sight import BatchSight
 from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
+from penstock_gateway.domain.jobs.pausing import PauseDesk
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.grpc.admin import actors_of
+from penstock_gateway.surfaces.grpc.batches import BatchServicer
 from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
-from penstock_gateway.surfaces.grpc.job_desk import viewers_of
+from penstock_gateway.surfaces.grpc.job_desk import ViewerOf, viewers_of
 from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
 
 
@@ -24,6 +27,7 @@ def job_servicer(
     own, jobs = settings.jobs, parts.jobs
     return JobServicer(
         desk_over(settings, parts.engine, jobs),
+        pauses_over(parts.engine, jobs),
         viewers_of(actors_of(reception)),
         JobServicerParts(
             reception=reception,
@@ -35,8 +39,18 @@ def job_servicer(
     )
 
 
+def batch_servicer(engine: AsyncEngine, jobs: JobParts, viewer_of: ViewerOf) -> BatchServicer:
+    """Return what serves batches, to whoever does not begin them."""
+    return BatchServicer(BatchSight(jobs.batches.store, jobs.bell, SqlRegistry(engine)), viewer_of)
+
+
+def pauses_over(engine: AsyncEngine, jobs: JobParts) -> PauseDesk:
+    """Return where jobs are paused."""
+    return PauseDesk(jobs.pauses, jobs.bell, SqlRegistry(engine))
+
+
 def desk_over(settings: Settings, engine: AsyncEngine, jobs: JobParts) -> JobDesk:
     """Return where jobs are asked for."""
     own = settings.jobs
-    terms = DeskTerms(poll=own.poll, deadline=own.deadline, lease=own.lease)
+    terms = DeskTerms(poll=own.poll, deadline=own.deadline, lease=own.lease, watchers=own.watchers)
     return JobDesk(DeskParts(jobs.store, jobs.bell, jobs.workers), SqlRegistry(engine), terms)

@@ -19,10 +19,11 @@ from penstock_common.key_material import read_key_material
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
+from penstock_gateway.adapters.sql.jobs.pauses import SqlPauses
 from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.app.batches import BatchParts, batch_execution, batch_parts
 from penstock_gateway.domain.access.holders import Holders
 from penstock_gateway.domain.jobs.bell import Bell
@@ -65,6 +66,7 @@ class JobParts:
     runner: JobRunner
     batches: BatchParts
     workers: SqlWorkers
+    pauses: SqlPauses
     depths: DepthWatch
 
 
@@ -76,7 +78,7 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, re
     """
     observer = JobMetrics(registry)
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    database, bell = JobDatabase(engine, JobSealer(secret), telling(webhooks.wanting)), Bell()
+    database, bell = JobDatabase(engine, TenantSealer(secret), telling(webhooks.wanting)), Bell()
     store = SqlJobStore(database)
     submitter = Submitter(
         store, bell, settings.jobs.usual, lambda: webhooks.endpoints, is_enabled=settings.jobs.enabled
@@ -94,7 +96,8 @@ def job_parts(settings: Settings, engine: AsyncEngine, webhooks: WebhookBook, re
         submitter=submitter,
         runner=runner,
         workers=workers,
-        batches=batch_parts(settings, database, bell, webhooks.wanting),
+        pauses=SqlPauses(database),
+        batches=batch_parts(settings, database, bell, webhooks.wanting, registry),
         depths=depths,
     )
 

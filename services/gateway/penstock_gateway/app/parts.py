@@ -116,7 +116,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
-        idempotency=await opened(open_idempotency(settings, engine)),
+        idempotency=await opened(open_idempotency(settings, engine, registry)),
         structured=structured_output_for(settings, registry),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

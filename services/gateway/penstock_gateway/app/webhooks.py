@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.background import running
 from penstock_common.key_material import read_key_material
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.registry import SqlRegistry
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.webhooks.registered import SqlWebhooks
 from penstock_gateway.adapters.sql.webhooks.store import SqlDeliveries
 from penstock_gateway.budget_settings import WebhookDeliverySettings
@@ -46,7 +46,7 @@ def webhook_parts(settings: Settings, engine: AsyncEngine, observer: CourierObse
         ConfigurationError: if the secret cannot be read that addresses are sealed by.
     """
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    store = SqlWebhooks(engine, JobSealer(secret))
+    store = SqlWebhooks(engine, TenantSealer(secret))
     book = WebhookBook(store, settings.endpoints())
     sends = CourierParts(SqlDeliveries(engine), _Sender(settings.webhook_delivery), observer)
     courier = Courier(sends, lambda: book.endpoints)

@@ -22,6 +22,7 @@ from penstock_common.rpc.server import GrpcLimits, GrpcListener, ServerOptions, 
 from penstock_common.service import Prepare, Service, nothing_to_prepare
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
+from penstock_gateway.surfaces.grpc.batches import BatchServicer
 from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.chat import ChatServicer
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
@@ -65,6 +66,7 @@ class Surfaces:
     status: StatusServicer
     budgets: BudgetServicer
     jobs: JobServicer
+    batches: BatchServicer
     webhooks: WebhookServicer
     for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
@@ -89,6 +91,7 @@ class Surfaces:
             self.status,
             self.budgets,
             self.jobs,
+            self.batches,
             self.webhooks,
             *self.for_operators,
         )

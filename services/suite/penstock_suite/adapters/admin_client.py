@@ -13,6 +13,7 @@ from google.protobuf import duration_pb2, field_mask_pb2
 from penstock.gateway.v1 import admin_service_pb2 as pb
 from penstock.gateway.v1 import (
     admin_service_pb2_grpc,
+    batch_service_pb2_grpc,
     budget_service_pb2_grpc,
     experiment_service_pb2_grpc,
     feedback_service_pb2_grpc,
@@ -45,6 +46,7 @@ from penstock_suite.adapters.admin_rows import (
     tenant_row,
     user_row,
 )
+from penstock_suite.adapters.batch_client import BatchClient
 from penstock_suite.adapters.budget_client import BudgetClient
 from penstock_suite.adapters.cache_admin_client import CacheAdminClient
 from penstock_suite.adapters.experiment_client import ExperimentClient
@@ -146,6 +148,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         usage_service_pb2_grpc.UsageServiceStub(channel),
         budget_service_pb2_grpc.BudgetServiceStub(channel),
         job_service_pb2_grpc.JobServiceStub(channel),
+        batch_service_pb2_grpc.BatchServiceStub(channel),
         webhook_service_pb2_grpc.WebhookServiceStub(channel),
     )
 
@@ -189,6 +192,7 @@ class _AdminClient(
     UsageClient,
     BudgetClient,
     JobClient,
+    BatchClient,
     WebhookClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from penstock.gateway.v1 import job_service_pb2 as pb
 from penstock.llm.v1 import generation_pb2 as gen
-from penstock_suite.domain.jobs import DepthRow, JobEventRow, JobRow, JobsWanted, QueueRow, RedriveWanted
+from penstock_suite.domain.jobs import DepthRow, JobEventRow, JobRow, JobsWanted, PauseRow, QueueRow, RedriveWanted
 
 _PAGE_SIZE = 500
 _STATE, _KIND, _PRIORITY = "JOB_STATE_", "JOB_KIND_", "PRIORITY_"
@@ -91,6 +91,25 @@ class JobClient:
             for depth in told.depths
         )
         return QueueRow(depths=depths, workers=told.workers)
+
+    async def pause_jobs(self, tenant: str, target: str, reason: str) -> PauseRow:
+        """Return the pause."""
+        request = pb.PauseJobsRequest(tenant=tenant, target=target, reason=reason)
+        return _pause((await self._ask("PauseJobs", request)).pause)
+
+    async def resume_jobs(self, tenant: str, target: str) -> None:
+        """End a pause."""
+        await self._ask("ResumeJobs", pb.ResumeJobsRequest(tenant=tenant, target=target))
+
+    async def job_pauses(self, tenant: str) -> list[PauseRow]:
+        """Return what is paused."""
+        told = await self._ask("ListJobPauses", pb.ListJobPausesRequest(tenant=tenant))
+        return [_pause(pause) for pause in told.pauses]
+
+
+def _pause(pause: pb.JobPause) -> PauseRow:
+    since = pause.since.ToDatetime(tzinfo=UTC)
+    return PauseRow(tenant=pause.tenant, target=pause.target, reason=pause.reason, since=since)
 
 
 def _row(job: pb.Job) -> JobRow:

@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from penstock_suite.domain.answers import UpstreamRow
+from penstock_suite.domain.batches import Batches
 from penstock_suite.domain.budgets import Budgets
 from penstock_suite.domain.cache_entries import CacheCounts, CacheEntries
 from penstock_suite.domain.experiments import Experiments
@@ -167,6 +168,7 @@ class Administration(
     UsageLines,
     Budgets,
     Jobs,
+    Batches,
     Webhooks,
     Protocol,
 ):

@@ -95,6 +95,15 @@ class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
 
 
+class PauseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """That jobs do not begin: of a tenant, for a model or knowledge base; empty: of every one."""
+
+    tenant: str
+    target: str
+    reason: str
+    since: datetime
+
+
 class Jobs(Protocol):
     """Jobs, as operators have them. What it refuses is a ``SuiteFailure``."""
 
@@ -126,4 +135,16 @@ class Jobs(Protocol):
 
     async def job_depths(self, tenant: str) -> QueueRow:
         """Return how many wait and run, and how many processes run them."""
+        ...
+
+    async def pause_jobs(self, tenant: str, target: str, reason: str) -> PauseRow:
+        """Have no more jobs begin; return the pause."""
+        ...
+
+    async def resume_jobs(self, tenant: str, target: str) -> None:
+        """End a pause."""
+        ...
+
+    async def job_pauses(self, tenant: str) -> list[PauseRow]:
+        """Return what is paused."""
         ...

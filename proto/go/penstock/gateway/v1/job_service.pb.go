@@ -213,6 +213,365 @@ func (x *JobError) GetMessage() string {
 	return ""
 }
 
+// That jobs do not begin.
+type JobPause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose; empty: everybody's.
+	Tenant string `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	// For which model or knowledge base; empty: for any.
+	Target string `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// Why, in whoever's words.
+	Reason        string                 `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	Since         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *JobPause) Reset() {
+	*x = JobPause{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *JobPause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*JobPause) ProtoMessage() {}
+
+func (x *JobPause) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use JobPause.ProtoReflect.Descriptor instead.
+func (*JobPause) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *JobPause) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *JobPause) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *JobPause) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *JobPause) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+// See PauseJobs.
+type PauseJobsRequest struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Tenant string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Target string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	// 200 characters at most.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseJobsRequest) Reset() {
+	*x = PauseJobsRequest{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseJobsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseJobsRequest) ProtoMessage() {}
+
+func (x *PauseJobsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseJobsRequest.ProtoReflect.Descriptor instead.
+func (*PauseJobsRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *PauseJobsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *PauseJobsRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *PauseJobsRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// See PauseJobs.
+type PauseJobsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pause         *JobPause              `protobuf:"bytes,1,opt,name=pause,proto3" json:"pause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseJobsResponse) Reset() {
+	*x = PauseJobsResponse{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseJobsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseJobsResponse) ProtoMessage() {}
+
+func (x *PauseJobsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseJobsResponse.ProtoReflect.Descriptor instead.
+func (*PauseJobsResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PauseJobsResponse) GetPause() *JobPause {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+// See ResumeJobs.
+type ResumeJobsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	Target        string                 `protobuf:"bytes,2,opt,name=target,proto3" json:"target,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeJobsRequest) Reset() {
+	*x = ResumeJobsRequest{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeJobsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeJobsRequest) ProtoMessage() {}
+
+func (x *ResumeJobsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeJobsRequest.ProtoReflect.Descriptor instead.
+func (*ResumeJobsRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ResumeJobsRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+func (x *ResumeJobsRequest) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+// See ResumeJobs.
+type ResumeJobsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeJobsResponse) Reset() {
+	*x = ResumeJobsResponse{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeJobsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeJobsResponse) ProtoMessage() {}
+
+func (x *ResumeJobsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeJobsResponse.ProtoReflect.Descriptor instead.
+func (*ResumeJobsResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{5}
+}
+
+// See ListJobPauses.
+type ListJobPausesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Tenant        string                 `protobuf:"bytes,1,opt,name=tenant,proto3" json:"tenant,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJobPausesRequest) Reset() {
+	*x = ListJobPausesRequest{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJobPausesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJobPausesRequest) ProtoMessage() {}
+
+func (x *ListJobPausesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJobPausesRequest.ProtoReflect.Descriptor instead.
+func (*ListJobPausesRequest) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ListJobPausesRequest) GetTenant() string {
+	if x != nil {
+		return x.Tenant
+	}
+	return ""
+}
+
+// See ListJobPauses.
+type ListJobPausesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Pauses        []*JobPause            `protobuf:"bytes,1,rep,name=pauses,proto3" json:"pauses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListJobPausesResponse) Reset() {
+	*x = ListJobPausesResponse{}
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListJobPausesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListJobPausesResponse) ProtoMessage() {}
+
+func (x *ListJobPausesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListJobPausesResponse.ProtoReflect.Descriptor instead.
+func (*ListJobPausesResponse) Descriptor() ([]byte, []int) {
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListJobPausesResponse) GetPauses() []*JobPause {
+	if x != nil {
+		return x.Pauses
+	}
+	return nil
+}
+
 // A job without what it asks and what came of it.
 type Job struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -260,7 +619,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[1]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -272,7 +631,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[1]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -285,7 +644,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{1}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Job) GetId() string {
@@ -486,7 +845,7 @@ type JobOptions struct {
 
 func (x *JobOptions) Reset() {
 	*x = JobOptions{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +857,7 @@ func (x *JobOptions) String() string {
 func (*JobOptions) ProtoMessage() {}
 
 func (x *JobOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[2]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +870,7 @@ func (x *JobOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobOptions.ProtoReflect.Descriptor instead.
 func (*JobOptions) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{2}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *JobOptions) GetPriority() v1.Priority {
@@ -581,7 +940,7 @@ type SubmitJobRequest struct {
 
 func (x *SubmitJobRequest) Reset() {
 	*x = SubmitJobRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +952,7 @@ func (x *SubmitJobRequest) String() string {
 func (*SubmitJobRequest) ProtoMessage() {}
 
 func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[3]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +965,7 @@ func (x *SubmitJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobRequest.ProtoReflect.Descriptor instead.
 func (*SubmitJobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{3}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SubmitJobRequest) GetRequest() isSubmitJobRequest_Request {
@@ -682,7 +1041,7 @@ type SubmitJobResponse struct {
 
 func (x *SubmitJobResponse) Reset() {
 	*x = SubmitJobResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -694,7 +1053,7 @@ func (x *SubmitJobResponse) String() string {
 func (*SubmitJobResponse) ProtoMessage() {}
 
 func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[4]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -707,7 +1066,7 @@ func (x *SubmitJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SubmitJobResponse.ProtoReflect.Descriptor instead.
 func (*SubmitJobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{4}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SubmitJobResponse) GetJob() *Job {
@@ -729,7 +1088,7 @@ type GetJobRequest struct {
 
 func (x *GetJobRequest) Reset() {
 	*x = GetJobRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1100,7 @@ func (x *GetJobRequest) String() string {
 func (*GetJobRequest) ProtoMessage() {}
 
 func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[5]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1113,7 @@ func (x *GetJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobRequest.ProtoReflect.Descriptor instead.
 func (*GetJobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{5}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetJobRequest) GetId() string {
@@ -781,7 +1140,7 @@ type GetJobResponse struct {
 
 func (x *GetJobResponse) Reset() {
 	*x = GetJobResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[6]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -793,7 +1152,7 @@ func (x *GetJobResponse) String() string {
 func (*GetJobResponse) ProtoMessage() {}
 
 func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[6]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -806,7 +1165,7 @@ func (x *GetJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{6}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetJobResponse) GetJob() *Job {
@@ -838,7 +1197,7 @@ type ListJobsRequest struct {
 
 func (x *ListJobsRequest) Reset() {
 	*x = ListJobsRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[7]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1209,7 @@ func (x *ListJobsRequest) String() string {
 func (*ListJobsRequest) ProtoMessage() {}
 
 func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[7]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1222,7 @@ func (x *ListJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsRequest.ProtoReflect.Descriptor instead.
 func (*ListJobsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{7}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListJobsRequest) GetTenant() string {
@@ -927,7 +1286,7 @@ type ListJobsResponse struct {
 
 func (x *ListJobsResponse) Reset() {
 	*x = ListJobsResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[8]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -939,7 +1298,7 @@ func (x *ListJobsResponse) String() string {
 func (*ListJobsResponse) ProtoMessage() {}
 
 func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[8]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -952,7 +1311,7 @@ func (x *ListJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListJobsResponse.ProtoReflect.Descriptor instead.
 func (*ListJobsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{8}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListJobsResponse) GetJobs() []*Job {
@@ -983,7 +1342,7 @@ type WatchJobRequest struct {
 
 func (x *WatchJobRequest) Reset() {
 	*x = WatchJobRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[9]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -995,7 +1354,7 @@ func (x *WatchJobRequest) String() string {
 func (*WatchJobRequest) ProtoMessage() {}
 
 func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[9]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1008,7 +1367,7 @@ func (x *WatchJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobRequest.ProtoReflect.Descriptor instead.
 func (*WatchJobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{9}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchJobRequest) GetId() string {
@@ -1045,7 +1404,7 @@ type JobAttemptStarted struct {
 
 func (x *JobAttemptStarted) Reset() {
 	*x = JobAttemptStarted{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[10]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1416,7 @@ func (x *JobAttemptStarted) String() string {
 func (*JobAttemptStarted) ProtoMessage() {}
 
 func (x *JobAttemptStarted) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[10]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1429,7 @@ func (x *JobAttemptStarted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobAttemptStarted.ProtoReflect.Descriptor instead.
 func (*JobAttemptStarted) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{10}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *JobAttemptStarted) GetAttempt() uint32 {
@@ -1098,7 +1457,7 @@ type JobPutBack struct {
 
 func (x *JobPutBack) Reset() {
 	*x = JobPutBack{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[11]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1469,7 @@ func (x *JobPutBack) String() string {
 func (*JobPutBack) ProtoMessage() {}
 
 func (x *JobPutBack) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[11]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1482,7 @@ func (x *JobPutBack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobPutBack.ProtoReflect.Descriptor instead.
 func (*JobPutBack) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{11}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *JobPutBack) GetUntil() *timestamppb.Timestamp {
@@ -1150,7 +1509,7 @@ type JobGenerated struct {
 
 func (x *JobGenerated) Reset() {
 	*x = JobGenerated{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[12]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1521,7 @@ func (x *JobGenerated) String() string {
 func (*JobGenerated) ProtoMessage() {}
 
 func (x *JobGenerated) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[12]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1534,7 @@ func (x *JobGenerated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobGenerated.ProtoReflect.Descriptor instead.
 func (*JobGenerated) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{12}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *JobGenerated) GetEvents() []*v1.GenerationEvent {
@@ -1207,7 +1566,7 @@ type WatchJobResponse struct {
 
 func (x *WatchJobResponse) Reset() {
 	*x = WatchJobResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[13]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1578,7 @@ func (x *WatchJobResponse) String() string {
 func (*WatchJobResponse) ProtoMessage() {}
 
 func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[13]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1591,7 @@ func (x *WatchJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchJobResponse.ProtoReflect.Descriptor instead.
 func (*WatchJobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{13}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchJobResponse) GetNumber() uint32 {
@@ -1356,7 +1715,7 @@ type GetJobResultRequest struct {
 
 func (x *GetJobResultRequest) Reset() {
 	*x = GetJobResultRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[14]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1368,7 +1727,7 @@ func (x *GetJobResultRequest) String() string {
 func (*GetJobResultRequest) ProtoMessage() {}
 
 func (x *GetJobResultRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[14]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1381,7 +1740,7 @@ func (x *GetJobResultRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResultRequest.ProtoReflect.Descriptor instead.
 func (*GetJobResultRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{14}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetJobResultRequest) GetId() string {
@@ -1414,7 +1773,7 @@ type GetJobResultResponse struct {
 
 func (x *GetJobResultResponse) Reset() {
 	*x = GetJobResultResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[15]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1426,7 +1785,7 @@ func (x *GetJobResultResponse) String() string {
 func (*GetJobResultResponse) ProtoMessage() {}
 
 func (x *GetJobResultResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[15]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1439,7 +1798,7 @@ func (x *GetJobResultResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobResultResponse.ProtoReflect.Descriptor instead.
 func (*GetJobResultResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{15}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetJobResultResponse) GetJob() *Job {
@@ -1517,7 +1876,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[16]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1529,7 +1888,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[16]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1542,7 +1901,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{16}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CancelJobRequest) GetId() string {
@@ -1570,7 +1929,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[17]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1582,7 +1941,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[17]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1595,7 +1954,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{17}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CancelJobResponse) GetJob() *Job {
@@ -1617,7 +1976,7 @@ type DeleteJobRequest struct {
 
 func (x *DeleteJobRequest) Reset() {
 	*x = DeleteJobRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[18]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1629,7 +1988,7 @@ func (x *DeleteJobRequest) String() string {
 func (*DeleteJobRequest) ProtoMessage() {}
 
 func (x *DeleteJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[18]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1642,7 +2001,7 @@ func (x *DeleteJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteJobRequest.ProtoReflect.Descriptor instead.
 func (*DeleteJobRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{18}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteJobRequest) GetId() string {
@@ -1668,7 +2027,7 @@ type DeleteJobResponse struct {
 
 func (x *DeleteJobResponse) Reset() {
 	*x = DeleteJobResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[19]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1680,7 +2039,7 @@ func (x *DeleteJobResponse) String() string {
 func (*DeleteJobResponse) ProtoMessage() {}
 
 func (x *DeleteJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[19]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1693,7 +2052,7 @@ func (x *DeleteJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteJobResponse.ProtoReflect.Descriptor instead.
 func (*DeleteJobResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{19}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{26}
 }
 
 // Request of RedriveJobs.
@@ -1717,7 +2076,7 @@ type RedriveJobsRequest struct {
 
 func (x *RedriveJobsRequest) Reset() {
 	*x = RedriveJobsRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[20]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1729,7 +2088,7 @@ func (x *RedriveJobsRequest) String() string {
 func (*RedriveJobsRequest) ProtoMessage() {}
 
 func (x *RedriveJobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[20]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1742,7 +2101,7 @@ func (x *RedriveJobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedriveJobsRequest.ProtoReflect.Descriptor instead.
 func (*RedriveJobsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{20}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *RedriveJobsRequest) GetId() string {
@@ -1799,7 +2158,7 @@ type RedriveJobsResponse struct {
 
 func (x *RedriveJobsResponse) Reset() {
 	*x = RedriveJobsResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[21]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2170,7 @@ func (x *RedriveJobsResponse) String() string {
 func (*RedriveJobsResponse) ProtoMessage() {}
 
 func (x *RedriveJobsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[21]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2183,7 @@ func (x *RedriveJobsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RedriveJobsResponse.ProtoReflect.Descriptor instead.
 func (*RedriveJobsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{21}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *RedriveJobsResponse) GetRedriven() uint32 {
@@ -1852,7 +2211,7 @@ type GetJobDepthsRequest struct {
 
 func (x *GetJobDepthsRequest) Reset() {
 	*x = GetJobDepthsRequest{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[22]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1864,7 +2223,7 @@ func (x *GetJobDepthsRequest) String() string {
 func (*GetJobDepthsRequest) ProtoMessage() {}
 
 func (x *GetJobDepthsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[22]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1877,7 +2236,7 @@ func (x *GetJobDepthsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobDepthsRequest.ProtoReflect.Descriptor instead.
 func (*GetJobDepthsRequest) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{22}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetJobDepthsRequest) GetTenant() string {
@@ -1901,7 +2260,7 @@ type JobDepth struct {
 
 func (x *JobDepth) Reset() {
 	*x = JobDepth{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[23]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2272,7 @@ func (x *JobDepth) String() string {
 func (*JobDepth) ProtoMessage() {}
 
 func (x *JobDepth) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[23]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2285,7 @@ func (x *JobDepth) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use JobDepth.ProtoReflect.Descriptor instead.
 func (*JobDepth) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{23}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *JobDepth) GetPriority() v1.Priority {
@@ -1969,7 +2328,7 @@ type GetJobDepthsResponse struct {
 
 func (x *GetJobDepthsResponse) Reset() {
 	*x = GetJobDepthsResponse{}
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[24]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1981,7 +2340,7 @@ func (x *GetJobDepthsResponse) String() string {
 func (*GetJobDepthsResponse) ProtoMessage() {}
 
 func (x *GetJobDepthsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[24]
+	mi := &file_penstock_gateway_v1_job_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1994,7 +2353,7 @@ func (x *GetJobDepthsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetJobDepthsResponse.ProtoReflect.Descriptor instead.
 func (*GetJobDepthsResponse) Descriptor() ([]byte, []int) {
-	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{24}
+	return file_penstock_gateway_v1_job_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetJobDepthsResponse) GetDepths() []*JobDepth {
@@ -2018,7 +2377,26 @@ const file_penstock_gateway_v1_job_service_proto_rawDesc = "" +
 	"%penstock/gateway/v1/job_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&penstock/gateway/v1/chat_service.proto\x1a+penstock/gateway/v1/embedding_service.proto\x1a+penstock/gateway/v1/knowledge_service.proto\x1a penstock/llm/v1/generation.proto\"<\n" +
 	"\bJobError\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"\x9a\b\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x84\x01\n" +
+	"\bJobPause\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"Z\n" +
+	"\x10PauseJobsRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"H\n" +
+	"\x11PauseJobsResponse\x123\n" +
+	"\x05pause\x18\x01 \x01(\v2\x1d.penstock.gateway.v1.JobPauseR\x05pause\"C\n" +
+	"\x11ResumeJobsRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\x12\x16\n" +
+	"\x06target\x18\x02 \x01(\tR\x06target\"\x14\n" +
+	"\x12ResumeJobsResponse\".\n" +
+	"\x14ListJobPausesRequest\x12\x16\n" +
+	"\x06tenant\x18\x01 \x01(\tR\x06tenant\"N\n" +
+	"\x15ListJobPausesResponse\x125\n" +
+	"\x06pauses\x18\x01 \x03(\v2\x1d.penstock.gateway.v1.JobPauseR\x06pauses\"\x9a\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x120\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1c.penstock.gateway.v1.JobKindR\x04kind\x123\n" +
@@ -2169,7 +2547,7 @@ const file_penstock_gateway_v1_job_service_proto_rawDesc = "" +
 	"\x10JOB_STATE_FAILED\x10\x04\x12\x12\n" +
 	"\x0eJOB_STATE_DEAD\x10\x05\x12\x17\n" +
 	"\x13JOB_STATE_CANCELLED\x10\x06\x12\x15\n" +
-	"\x11JOB_STATE_EXPIRED\x10\a2\xe1\b\n" +
+	"\x11JOB_STATE_EXPIRED\x10\a2\xe1\v\n" +
 	"\n" +
 	"JobService\x12s\n" +
 	"\tSubmitJob\x12%.penstock.gateway.v1.SubmitJobRequest\x1a&.penstock.gateway.v1.SubmitJobResponse\"\x17\x82\xd3\xe4\x93\x02\x11:\x01*\"\f/api/v1/jobs\x12l\n" +
@@ -2180,7 +2558,11 @@ const file_penstock_gateway_v1_job_service_proto_rawDesc = "" +
 	"\tCancelJob\x12%.penstock.gateway.v1.CancelJobRequest\x1a&.penstock.gateway.v1.CancelJobResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/api/v1/jobs/{id}:cancel\x12u\n" +
 	"\tDeleteJob\x12%.penstock.gateway.v1.DeleteJobRequest\x1a&.penstock.gateway.v1.DeleteJobResponse\"\x19\x82\xd3\xe4\x93\x02\x13*\x11/api/v1/jobs/{id}\x12\x81\x01\n" +
 	"\vRedriveJobs\x12'.penstock.gateway.v1.RedriveJobsRequest\x1a(.penstock.gateway.v1.RedriveJobsResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/api/v1/jobs:redrive\x12\x80\x01\n" +
-	"\fGetJobDepths\x12(.penstock.gateway.v1.GetJobDepthsRequest\x1a).penstock.gateway.v1.GetJobDepthsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/jobs:depthsB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
+	"\fGetJobDepths\x12(.penstock.gateway.v1.GetJobDepthsRequest\x1a).penstock.gateway.v1.GetJobDepthsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/jobs:depths\x12y\n" +
+	"\tPauseJobs\x12%.penstock.gateway.v1.PauseJobsRequest\x1a&.penstock.gateway.v1.PauseJobsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/v1/jobs:pause\x12}\n" +
+	"\n" +
+	"ResumeJobs\x12&.penstock.gateway.v1.ResumeJobsRequest\x1a'.penstock.gateway.v1.ResumeJobsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/jobs:resume\x12\x83\x01\n" +
+	"\rListJobPauses\x12).penstock.gateway.v1.ListJobPausesRequest\x1a*.penstock.gateway.v1.ListJobPausesResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/jobs:pausesB2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3"
 
 var (
 	file_penstock_gateway_v1_job_service_proto_rawDescOnce sync.Once
@@ -2195,115 +2577,131 @@ func file_penstock_gateway_v1_job_service_proto_rawDescGZIP() []byte {
 }
 
 var file_penstock_gateway_v1_job_service_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_penstock_gateway_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_penstock_gateway_v1_job_service_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_penstock_gateway_v1_job_service_proto_goTypes = []any{
 	(JobKind)(0),                  // 0: penstock.gateway.v1.JobKind
 	(JobState)(0),                 // 1: penstock.gateway.v1.JobState
 	(*JobError)(nil),              // 2: penstock.gateway.v1.JobError
-	(*Job)(nil),                   // 3: penstock.gateway.v1.Job
-	(*JobOptions)(nil),            // 4: penstock.gateway.v1.JobOptions
-	(*SubmitJobRequest)(nil),      // 5: penstock.gateway.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),     // 6: penstock.gateway.v1.SubmitJobResponse
-	(*GetJobRequest)(nil),         // 7: penstock.gateway.v1.GetJobRequest
-	(*GetJobResponse)(nil),        // 8: penstock.gateway.v1.GetJobResponse
-	(*ListJobsRequest)(nil),       // 9: penstock.gateway.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),      // 10: penstock.gateway.v1.ListJobsResponse
-	(*WatchJobRequest)(nil),       // 11: penstock.gateway.v1.WatchJobRequest
-	(*JobAttemptStarted)(nil),     // 12: penstock.gateway.v1.JobAttemptStarted
-	(*JobPutBack)(nil),            // 13: penstock.gateway.v1.JobPutBack
-	(*JobGenerated)(nil),          // 14: penstock.gateway.v1.JobGenerated
-	(*WatchJobResponse)(nil),      // 15: penstock.gateway.v1.WatchJobResponse
-	(*GetJobResultRequest)(nil),   // 16: penstock.gateway.v1.GetJobResultRequest
-	(*GetJobResultResponse)(nil),  // 17: penstock.gateway.v1.GetJobResultResponse
-	(*CancelJobRequest)(nil),      // 18: penstock.gateway.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),     // 19: penstock.gateway.v1.CancelJobResponse
-	(*DeleteJobRequest)(nil),      // 20: penstock.gateway.v1.DeleteJobRequest
-	(*DeleteJobResponse)(nil),     // 21: penstock.gateway.v1.DeleteJobResponse
-	(*RedriveJobsRequest)(nil),    // 22: penstock.gateway.v1.RedriveJobsRequest
-	(*RedriveJobsResponse)(nil),   // 23: penstock.gateway.v1.RedriveJobsResponse
-	(*GetJobDepthsRequest)(nil),   // 24: penstock.gateway.v1.GetJobDepthsRequest
-	(*JobDepth)(nil),              // 25: penstock.gateway.v1.JobDepth
-	(*GetJobDepthsResponse)(nil),  // 26: penstock.gateway.v1.GetJobDepthsResponse
-	nil,                           // 27: penstock.gateway.v1.Job.MetadataEntry
-	nil,                           // 28: penstock.gateway.v1.JobOptions.MetadataEntry
-	(v1.Priority)(0),              // 29: penstock.llm.v1.Priority
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*ChatRequest)(nil),           // 32: penstock.gateway.v1.ChatRequest
-	(*EmbedRequest)(nil),          // 33: penstock.gateway.v1.EmbedRequest
-	(*PutDocumentRequest)(nil),    // 34: penstock.gateway.v1.PutDocumentRequest
-	(*v1.GenerationEvent)(nil),    // 35: penstock.llm.v1.GenerationEvent
-	(*ChatResponse)(nil),          // 36: penstock.gateway.v1.ChatResponse
-	(*EmbedResponse)(nil),         // 37: penstock.gateway.v1.EmbedResponse
-	(*PutDocumentResponse)(nil),   // 38: penstock.gateway.v1.PutDocumentResponse
+	(*JobPause)(nil),              // 3: penstock.gateway.v1.JobPause
+	(*PauseJobsRequest)(nil),      // 4: penstock.gateway.v1.PauseJobsRequest
+	(*PauseJobsResponse)(nil),     // 5: penstock.gateway.v1.PauseJobsResponse
+	(*ResumeJobsRequest)(nil),     // 6: penstock.gateway.v1.ResumeJobsRequest
+	(*ResumeJobsResponse)(nil),    // 7: penstock.gateway.v1.ResumeJobsResponse
+	(*ListJobPausesRequest)(nil),  // 8: penstock.gateway.v1.ListJobPausesRequest
+	(*ListJobPausesResponse)(nil), // 9: penstock.gateway.v1.ListJobPausesResponse
+	(*Job)(nil),                   // 10: penstock.gateway.v1.Job
+	(*JobOptions)(nil),            // 11: penstock.gateway.v1.JobOptions
+	(*SubmitJobRequest)(nil),      // 12: penstock.gateway.v1.SubmitJobRequest
+	(*SubmitJobResponse)(nil),     // 13: penstock.gateway.v1.SubmitJobResponse
+	(*GetJobRequest)(nil),         // 14: penstock.gateway.v1.GetJobRequest
+	(*GetJobResponse)(nil),        // 15: penstock.gateway.v1.GetJobResponse
+	(*ListJobsRequest)(nil),       // 16: penstock.gateway.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),      // 17: penstock.gateway.v1.ListJobsResponse
+	(*WatchJobRequest)(nil),       // 18: penstock.gateway.v1.WatchJobRequest
+	(*JobAttemptStarted)(nil),     // 19: penstock.gateway.v1.JobAttemptStarted
+	(*JobPutBack)(nil),            // 20: penstock.gateway.v1.JobPutBack
+	(*JobGenerated)(nil),          // 21: penstock.gateway.v1.JobGenerated
+	(*WatchJobResponse)(nil),      // 22: penstock.gateway.v1.WatchJobResponse
+	(*GetJobResultRequest)(nil),   // 23: penstock.gateway.v1.GetJobResultRequest
+	(*GetJobResultResponse)(nil),  // 24: penstock.gateway.v1.GetJobResultResponse
+	(*CancelJobRequest)(nil),      // 25: penstock.gateway.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),     // 26: penstock.gateway.v1.CancelJobResponse
+	(*DeleteJobRequest)(nil),      // 27: penstock.gateway.v1.DeleteJobRequest
+	(*DeleteJobResponse)(nil),     // 28: penstock.gateway.v1.DeleteJobResponse
+	(*RedriveJobsRequest)(nil),    // 29: penstock.gateway.v1.RedriveJobsRequest
+	(*RedriveJobsResponse)(nil),   // 30: penstock.gateway.v1.RedriveJobsResponse
+	(*GetJobDepthsRequest)(nil),   // 31: penstock.gateway.v1.GetJobDepthsRequest
+	(*JobDepth)(nil),              // 32: penstock.gateway.v1.JobDepth
+	(*GetJobDepthsResponse)(nil),  // 33: penstock.gateway.v1.GetJobDepthsResponse
+	nil,                           // 34: penstock.gateway.v1.Job.MetadataEntry
+	nil,                           // 35: penstock.gateway.v1.JobOptions.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(v1.Priority)(0),              // 37: penstock.llm.v1.Priority
+	(*durationpb.Duration)(nil),   // 38: google.protobuf.Duration
+	(*ChatRequest)(nil),           // 39: penstock.gateway.v1.ChatRequest
+	(*EmbedRequest)(nil),          // 40: penstock.gateway.v1.EmbedRequest
+	(*PutDocumentRequest)(nil),    // 41: penstock.gateway.v1.PutDocumentRequest
+	(*v1.GenerationEvent)(nil),    // 42: penstock.llm.v1.GenerationEvent
+	(*ChatResponse)(nil),          // 43: penstock.gateway.v1.ChatResponse
+	(*EmbedResponse)(nil),         // 44: penstock.gateway.v1.EmbedResponse
+	(*PutDocumentResponse)(nil),   // 45: penstock.gateway.v1.PutDocumentResponse
 }
 var file_penstock_gateway_v1_job_service_proto_depIdxs = []int32{
-	0,  // 0: penstock.gateway.v1.Job.kind:type_name -> penstock.gateway.v1.JobKind
-	1,  // 1: penstock.gateway.v1.Job.state:type_name -> penstock.gateway.v1.JobState
-	29, // 2: penstock.gateway.v1.Job.priority:type_name -> penstock.llm.v1.Priority
-	30, // 3: penstock.gateway.v1.Job.created_at:type_name -> google.protobuf.Timestamp
-	30, // 4: penstock.gateway.v1.Job.due_at:type_name -> google.protobuf.Timestamp
-	30, // 5: penstock.gateway.v1.Job.deadline_at:type_name -> google.protobuf.Timestamp
-	30, // 6: penstock.gateway.v1.Job.started_at:type_name -> google.protobuf.Timestamp
-	30, // 7: penstock.gateway.v1.Job.ended_at:type_name -> google.protobuf.Timestamp
-	30, // 8: penstock.gateway.v1.Job.result_expires_at:type_name -> google.protobuf.Timestamp
-	2,  // 9: penstock.gateway.v1.Job.error:type_name -> penstock.gateway.v1.JobError
-	27, // 10: penstock.gateway.v1.Job.metadata:type_name -> penstock.gateway.v1.Job.MetadataEntry
-	29, // 11: penstock.gateway.v1.JobOptions.priority:type_name -> penstock.llm.v1.Priority
-	30, // 12: penstock.gateway.v1.JobOptions.due_at:type_name -> google.protobuf.Timestamp
-	31, // 13: penstock.gateway.v1.JobOptions.deadline:type_name -> google.protobuf.Duration
-	31, // 14: penstock.gateway.v1.JobOptions.result_ttl:type_name -> google.protobuf.Duration
-	28, // 15: penstock.gateway.v1.JobOptions.metadata:type_name -> penstock.gateway.v1.JobOptions.MetadataEntry
-	32, // 16: penstock.gateway.v1.SubmitJobRequest.chat:type_name -> penstock.gateway.v1.ChatRequest
-	33, // 17: penstock.gateway.v1.SubmitJobRequest.embedding:type_name -> penstock.gateway.v1.EmbedRequest
-	34, // 18: penstock.gateway.v1.SubmitJobRequest.ingest:type_name -> penstock.gateway.v1.PutDocumentRequest
-	4,  // 19: penstock.gateway.v1.SubmitJobRequest.options:type_name -> penstock.gateway.v1.JobOptions
-	3,  // 20: penstock.gateway.v1.SubmitJobResponse.job:type_name -> penstock.gateway.v1.Job
-	3,  // 21: penstock.gateway.v1.GetJobResponse.job:type_name -> penstock.gateway.v1.Job
-	1,  // 22: penstock.gateway.v1.ListJobsRequest.states:type_name -> penstock.gateway.v1.JobState
-	0,  // 23: penstock.gateway.v1.ListJobsRequest.kinds:type_name -> penstock.gateway.v1.JobKind
-	3,  // 24: penstock.gateway.v1.ListJobsResponse.jobs:type_name -> penstock.gateway.v1.Job
-	30, // 25: penstock.gateway.v1.JobPutBack.until:type_name -> google.protobuf.Timestamp
-	2,  // 26: penstock.gateway.v1.JobPutBack.error:type_name -> penstock.gateway.v1.JobError
-	35, // 27: penstock.gateway.v1.JobGenerated.events:type_name -> penstock.llm.v1.GenerationEvent
-	30, // 28: penstock.gateway.v1.WatchJobResponse.at:type_name -> google.protobuf.Timestamp
-	12, // 29: penstock.gateway.v1.WatchJobResponse.started:type_name -> penstock.gateway.v1.JobAttemptStarted
-	14, // 30: penstock.gateway.v1.WatchJobResponse.generated:type_name -> penstock.gateway.v1.JobGenerated
-	13, // 31: penstock.gateway.v1.WatchJobResponse.put_back:type_name -> penstock.gateway.v1.JobPutBack
-	1,  // 32: penstock.gateway.v1.WatchJobResponse.ended:type_name -> penstock.gateway.v1.JobState
-	3,  // 33: penstock.gateway.v1.WatchJobResponse.job:type_name -> penstock.gateway.v1.Job
-	3,  // 34: penstock.gateway.v1.GetJobResultResponse.job:type_name -> penstock.gateway.v1.Job
-	36, // 35: penstock.gateway.v1.GetJobResultResponse.chat:type_name -> penstock.gateway.v1.ChatResponse
-	37, // 36: penstock.gateway.v1.GetJobResultResponse.embedding:type_name -> penstock.gateway.v1.EmbedResponse
-	38, // 37: penstock.gateway.v1.GetJobResultResponse.ingest:type_name -> penstock.gateway.v1.PutDocumentResponse
-	3,  // 38: penstock.gateway.v1.CancelJobResponse.job:type_name -> penstock.gateway.v1.Job
-	1,  // 39: penstock.gateway.v1.RedriveJobsRequest.states:type_name -> penstock.gateway.v1.JobState
-	29, // 40: penstock.gateway.v1.JobDepth.priority:type_name -> penstock.llm.v1.Priority
-	31, // 41: penstock.gateway.v1.JobDepth.oldest_wait:type_name -> google.protobuf.Duration
-	25, // 42: penstock.gateway.v1.GetJobDepthsResponse.depths:type_name -> penstock.gateway.v1.JobDepth
-	5,  // 43: penstock.gateway.v1.JobService.SubmitJob:input_type -> penstock.gateway.v1.SubmitJobRequest
-	7,  // 44: penstock.gateway.v1.JobService.GetJob:input_type -> penstock.gateway.v1.GetJobRequest
-	9,  // 45: penstock.gateway.v1.JobService.ListJobs:input_type -> penstock.gateway.v1.ListJobsRequest
-	11, // 46: penstock.gateway.v1.JobService.WatchJob:input_type -> penstock.gateway.v1.WatchJobRequest
-	16, // 47: penstock.gateway.v1.JobService.GetJobResult:input_type -> penstock.gateway.v1.GetJobResultRequest
-	18, // 48: penstock.gateway.v1.JobService.CancelJob:input_type -> penstock.gateway.v1.CancelJobRequest
-	20, // 49: penstock.gateway.v1.JobService.DeleteJob:input_type -> penstock.gateway.v1.DeleteJobRequest
-	22, // 50: penstock.gateway.v1.JobService.RedriveJobs:input_type -> penstock.gateway.v1.RedriveJobsRequest
-	24, // 51: penstock.gateway.v1.JobService.GetJobDepths:input_type -> penstock.gateway.v1.GetJobDepthsRequest
-	6,  // 52: penstock.gateway.v1.JobService.SubmitJob:output_type -> penstock.gateway.v1.SubmitJobResponse
-	8,  // 53: penstock.gateway.v1.JobService.GetJob:output_type -> penstock.gateway.v1.GetJobResponse
-	10, // 54: penstock.gateway.v1.JobService.ListJobs:output_type -> penstock.gateway.v1.ListJobsResponse
-	15, // 55: penstock.gateway.v1.JobService.WatchJob:output_type -> penstock.gateway.v1.WatchJobResponse
-	17, // 56: penstock.gateway.v1.JobService.GetJobResult:output_type -> penstock.gateway.v1.GetJobResultResponse
-	19, // 57: penstock.gateway.v1.JobService.CancelJob:output_type -> penstock.gateway.v1.CancelJobResponse
-	21, // 58: penstock.gateway.v1.JobService.DeleteJob:output_type -> penstock.gateway.v1.DeleteJobResponse
-	23, // 59: penstock.gateway.v1.JobService.RedriveJobs:output_type -> penstock.gateway.v1.RedriveJobsResponse
-	26, // 60: penstock.gateway.v1.JobService.GetJobDepths:output_type -> penstock.gateway.v1.GetJobDepthsResponse
-	52, // [52:61] is the sub-list for method output_type
-	43, // [43:52] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	36, // 0: penstock.gateway.v1.JobPause.since:type_name -> google.protobuf.Timestamp
+	3,  // 1: penstock.gateway.v1.PauseJobsResponse.pause:type_name -> penstock.gateway.v1.JobPause
+	3,  // 2: penstock.gateway.v1.ListJobPausesResponse.pauses:type_name -> penstock.gateway.v1.JobPause
+	0,  // 3: penstock.gateway.v1.Job.kind:type_name -> penstock.gateway.v1.JobKind
+	1,  // 4: penstock.gateway.v1.Job.state:type_name -> penstock.gateway.v1.JobState
+	37, // 5: penstock.gateway.v1.Job.priority:type_name -> penstock.llm.v1.Priority
+	36, // 6: penstock.gateway.v1.Job.created_at:type_name -> google.protobuf.Timestamp
+	36, // 7: penstock.gateway.v1.Job.due_at:type_name -> google.protobuf.Timestamp
+	36, // 8: penstock.gateway.v1.Job.deadline_at:type_name -> google.protobuf.Timestamp
+	36, // 9: penstock.gateway.v1.Job.started_at:type_name -> google.protobuf.Timestamp
+	36, // 10: penstock.gateway.v1.Job.ended_at:type_name -> google.protobuf.Timestamp
+	36, // 11: penstock.gateway.v1.Job.result_expires_at:type_name -> google.protobuf.Timestamp
+	2,  // 12: penstock.gateway.v1.Job.error:type_name -> penstock.gateway.v1.JobError
+	34, // 13: penstock.gateway.v1.Job.metadata:type_name -> penstock.gateway.v1.Job.MetadataEntry
+	37, // 14: penstock.gateway.v1.JobOptions.priority:type_name -> penstock.llm.v1.Priority
+	36, // 15: penstock.gateway.v1.JobOptions.due_at:type_name -> google.protobuf.Timestamp
+	38, // 16: penstock.gateway.v1.JobOptions.deadline:type_name -> google.protobuf.Duration
+	38, // 17: penstock.gateway.v1.JobOptions.result_ttl:type_name -> google.protobuf.Duration
+	35, // 18: penstock.gateway.v1.JobOptions.metadata:type_name -> penstock.gateway.v1.JobOptions.MetadataEntry
+	39, // 19: penstock.gateway.v1.SubmitJobRequest.chat:type_name -> penstock.gateway.v1.ChatRequest
+	40, // 20: penstock.gateway.v1.SubmitJobRequest.embedding:type_name -> penstock.gateway.v1.EmbedRequest
+	41, // 21: penstock.gateway.v1.SubmitJobRequest.ingest:type_name -> penstock.gateway.v1.PutDocumentRequest
+	11, // 22: penstock.gateway.v1.SubmitJobRequest.options:type_name -> penstock.gateway.v1.JobOptions
+	10, // 23: penstock.gateway.v1.SubmitJobResponse.job:type_name -> penstock.gateway.v1.Job
+	10, // 24: penstock.gateway.v1.GetJobResponse.job:type_name -> penstock.gateway.v1.Job
+	1,  // 25: penstock.gateway.v1.ListJobsRequest.states:type_name -> penstock.gateway.v1.JobState
+	0,  // 26: penstock.gateway.v1.ListJobsRequest.kinds:type_name -> penstock.gateway.v1.JobKind
+	10, // 27: penstock.gateway.v1.ListJobsResponse.jobs:type_name -> penstock.gateway.v1.Job
+	36, // 28: penstock.gateway.v1.JobPutBack.until:type_name -> google.protobuf.Timestamp
+	2,  // 29: penstock.gateway.v1.JobPutBack.error:type_name -> penstock.gateway.v1.JobError
+	42, // 30: penstock.gateway.v1.JobGenerated.events:type_name -> penstock.llm.v1.GenerationEvent
+	36, // 31: penstock.gateway.v1.WatchJobResponse.at:type_name -> google.protobuf.Timestamp
+	19, // 32: penstock.gateway.v1.WatchJobResponse.started:type_name -> penstock.gateway.v1.JobAttemptStarted
+	21, // 33: penstock.gateway.v1.WatchJobResponse.generated:type_name -> penstock.gateway.v1.JobGenerated
+	20, // 34: penstock.gateway.v1.WatchJobResponse.put_back:type_name -> penstock.gateway.v1.JobPutBack
+	1,  // 35: penstock.gateway.v1.WatchJobResponse.ended:type_name -> penstock.gateway.v1.JobState
+	10, // 36: penstock.gateway.v1.WatchJobResponse.job:type_name -> penstock.gateway.v1.Job
+	10, // 37: penstock.gateway.v1.GetJobResultResponse.job:type_name -> penstock.gateway.v1.Job
+	43, // 38: penstock.gateway.v1.GetJobResultResponse.chat:type_name -> penstock.gateway.v1.ChatResponse
+	44, // 39: penstock.gateway.v1.GetJobResultResponse.embedding:type_name -> penstock.gateway.v1.EmbedResponse
+	45, // 40: penstock.gateway.v1.GetJobResultResponse.ingest:type_name -> penstock.gateway.v1.PutDocumentResponse
+	10, // 41: penstock.gateway.v1.CancelJobResponse.job:type_name -> penstock.gateway.v1.Job
+	1,  // 42: penstock.gateway.v1.RedriveJobsRequest.states:type_name -> penstock.gateway.v1.JobState
+	37, // 43: penstock.gateway.v1.JobDepth.priority:type_name -> penstock.llm.v1.Priority
+	38, // 44: penstock.gateway.v1.JobDepth.oldest_wait:type_name -> google.protobuf.Duration
+	32, // 45: penstock.gateway.v1.GetJobDepthsResponse.depths:type_name -> penstock.gateway.v1.JobDepth
+	12, // 46: penstock.gateway.v1.JobService.SubmitJob:input_type -> penstock.gateway.v1.SubmitJobRequest
+	14, // 47: penstock.gateway.v1.JobService.GetJob:input_type -> penstock.gateway.v1.GetJobRequest
+	16, // 48: penstock.gateway.v1.JobService.ListJobs:input_type -> penstock.gateway.v1.ListJobsRequest
+	18, // 49: penstock.gateway.v1.JobService.WatchJob:input_type -> penstock.gateway.v1.WatchJobRequest
+	23, // 50: penstock.gateway.v1.JobService.GetJobResult:input_type -> penstock.gateway.v1.GetJobResultRequest
+	25, // 51: penstock.gateway.v1.JobService.CancelJob:input_type -> penstock.gateway.v1.CancelJobRequest
+	27, // 52: penstock.gateway.v1.JobService.DeleteJob:input_type -> penstock.gateway.v1.DeleteJobRequest
+	29, // 53: penstock.gateway.v1.JobService.RedriveJobs:input_type -> penstock.gateway.v1.RedriveJobsRequest
+	31, // 54: penstock.gateway.v1.JobService.GetJobDepths:input_type -> penstock.gateway.v1.GetJobDepthsRequest
+	4,  // 55: penstock.gateway.v1.JobService.PauseJobs:input_type -> penstock.gateway.v1.PauseJobsRequest
+	6,  // 56: penstock.gateway.v1.JobService.ResumeJobs:input_type -> penstock.gateway.v1.ResumeJobsRequest
+	8,  // 57: penstock.gateway.v1.JobService.ListJobPauses:input_type -> penstock.gateway.v1.ListJobPausesRequest
+	13, // 58: penstock.gateway.v1.JobService.SubmitJob:output_type -> penstock.gateway.v1.SubmitJobResponse
+	15, // 59: penstock.gateway.v1.JobService.GetJob:output_type -> penstock.gateway.v1.GetJobResponse
+	17, // 60: penstock.gateway.v1.JobService.ListJobs:output_type -> penstock.gateway.v1.ListJobsResponse
+	22, // 61: penstock.gateway.v1.JobService.WatchJob:output_type -> penstock.gateway.v1.WatchJobResponse
+	24, // 62: penstock.gateway.v1.JobService.GetJobResult:output_type -> penstock.gateway.v1.GetJobResultResponse
+	26, // 63: penstock.gateway.v1.JobService.CancelJob:output_type -> penstock.gateway.v1.CancelJobResponse
+	28, // 64: penstock.gateway.v1.JobService.DeleteJob:output_type -> penstock.gateway.v1.DeleteJobResponse
+	30, // 65: penstock.gateway.v1.JobService.RedriveJobs:output_type -> penstock.gateway.v1.RedriveJobsResponse
+	33, // 66: penstock.gateway.v1.JobService.GetJobDepths:output_type -> penstock.gateway.v1.GetJobDepthsResponse
+	5,  // 67: penstock.gateway.v1.JobService.PauseJobs:output_type -> penstock.gateway.v1.PauseJobsResponse
+	7,  // 68: penstock.gateway.v1.JobService.ResumeJobs:output_type -> penstock.gateway.v1.ResumeJobsResponse
+	9,  // 69: penstock.gateway.v1.JobService.ListJobPauses:output_type -> penstock.gateway.v1.ListJobPausesResponse
+	58, // [58:70] is the sub-list for method output_type
+	46, // [46:58] is the sub-list for method input_type
+	46, // [46:46] is the sub-list for extension type_name
+	46, // [46:46] is the sub-list for extension extendee
+	0,  // [0:46] is the sub-list for field type_name
 }
 
 func init() { file_penstock_gateway_v1_job_service_proto_init() }
@@ -2314,19 +2712,19 @@ func file_penstock_gateway_v1_job_service_proto_init() {
 	file_penstock_gateway_v1_chat_service_proto_init()
 	file_penstock_gateway_v1_embedding_service_proto_init()
 	file_penstock_gateway_v1_knowledge_service_proto_init()
-	file_penstock_gateway_v1_job_service_proto_msgTypes[3].OneofWrappers = []any{
+	file_penstock_gateway_v1_job_service_proto_msgTypes[10].OneofWrappers = []any{
 		(*SubmitJobRequest_Chat)(nil),
 		(*SubmitJobRequest_Embedding)(nil),
 		(*SubmitJobRequest_Ingest)(nil),
 	}
-	file_penstock_gateway_v1_job_service_proto_msgTypes[13].OneofWrappers = []any{
+	file_penstock_gateway_v1_job_service_proto_msgTypes[20].OneofWrappers = []any{
 		(*WatchJobResponse_Started)(nil),
 		(*WatchJobResponse_Generated)(nil),
 		(*WatchJobResponse_PutBack)(nil),
 		(*WatchJobResponse_Redriven)(nil),
 		(*WatchJobResponse_Ended)(nil),
 	}
-	file_penstock_gateway_v1_job_service_proto_msgTypes[15].OneofWrappers = []any{
+	file_penstock_gateway_v1_job_service_proto_msgTypes[22].OneofWrappers = []any{
 		(*GetJobResultResponse_Chat)(nil),
 		(*GetJobResultResponse_Embedding)(nil),
 		(*GetJobResultResponse_Ingest)(nil),
@@ -2337,7 +2735,7 @@ func file_penstock_gateway_v1_job_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_penstock_gateway_v1_job_service_proto_rawDesc), len(file_penstock_gateway_v1_job_service_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   27,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

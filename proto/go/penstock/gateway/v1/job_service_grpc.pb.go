@@ -19,15 +19,18 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	JobService_SubmitJob_FullMethodName    = "/penstock.gateway.v1.JobService/SubmitJob"
-	JobService_GetJob_FullMethodName       = "/penstock.gateway.v1.JobService/GetJob"
-	JobService_ListJobs_FullMethodName     = "/penstock.gateway.v1.JobService/ListJobs"
-	JobService_WatchJob_FullMethodName     = "/penstock.gateway.v1.JobService/WatchJob"
-	JobService_GetJobResult_FullMethodName = "/penstock.gateway.v1.JobService/GetJobResult"
-	JobService_CancelJob_FullMethodName    = "/penstock.gateway.v1.JobService/CancelJob"
-	JobService_DeleteJob_FullMethodName    = "/penstock.gateway.v1.JobService/DeleteJob"
-	JobService_RedriveJobs_FullMethodName  = "/penstock.gateway.v1.JobService/RedriveJobs"
-	JobService_GetJobDepths_FullMethodName = "/penstock.gateway.v1.JobService/GetJobDepths"
+	JobService_SubmitJob_FullMethodName     = "/penstock.gateway.v1.JobService/SubmitJob"
+	JobService_GetJob_FullMethodName        = "/penstock.gateway.v1.JobService/GetJob"
+	JobService_ListJobs_FullMethodName      = "/penstock.gateway.v1.JobService/ListJobs"
+	JobService_WatchJob_FullMethodName      = "/penstock.gateway.v1.JobService/WatchJob"
+	JobService_GetJobResult_FullMethodName  = "/penstock.gateway.v1.JobService/GetJobResult"
+	JobService_CancelJob_FullMethodName     = "/penstock.gateway.v1.JobService/CancelJob"
+	JobService_DeleteJob_FullMethodName     = "/penstock.gateway.v1.JobService/DeleteJob"
+	JobService_RedriveJobs_FullMethodName   = "/penstock.gateway.v1.JobService/RedriveJobs"
+	JobService_GetJobDepths_FullMethodName  = "/penstock.gateway.v1.JobService/GetJobDepths"
+	JobService_PauseJobs_FullMethodName     = "/penstock.gateway.v1.JobService/PauseJobs"
+	JobService_ResumeJobs_FullMethodName    = "/penstock.gateway.v1.JobService/ResumeJobs"
+	JobService_ListJobPauses_FullMethodName = "/penstock.gateway.v1.JobService/ListJobPauses"
 )
 
 // JobServiceClient is the client API for JobService service.
@@ -67,6 +70,13 @@ type JobServiceClient interface {
 	RedriveJobs(ctx context.Context, in *RedriveJobsRequest, opts ...grpc.CallOption) (*RedriveJobsResponse, error)
 	// GetJobDepths returns how many jobs wait and run, by priority.
 	GetJobDepths(ctx context.Context, in *GetJobDepthsRequest, opts ...grpc.CallOption) (*GetJobDepthsResponse, error)
+	// PauseJobs has no more jobs begin: of a tenant, for a model or knowledge base, or both. What runs goes on; what waits
+	// is kept, and its deadlines pass. One that names no tenant is an operator's, and for all.
+	PauseJobs(ctx context.Context, in *PauseJobsRequest, opts ...grpc.CallOption) (*PauseJobsResponse, error)
+	// ResumeJobs ends a pause. NOT_FOUND where there is none of the same tenant and target.
+	ResumeJobs(ctx context.Context, in *ResumeJobsRequest, opts ...grpc.CallOption) (*ResumeJobsResponse, error)
+	// ListJobPauses returns what is paused, as far as it holds jobs of the caller's tenant; all of it for an operator.
+	ListJobPauses(ctx context.Context, in *ListJobPausesRequest, opts ...grpc.CallOption) (*ListJobPausesResponse, error)
 }
 
 type jobServiceClient struct {
@@ -176,6 +186,36 @@ func (c *jobServiceClient) GetJobDepths(ctx context.Context, in *GetJobDepthsReq
 	return out, nil
 }
 
+func (c *jobServiceClient) PauseJobs(ctx context.Context, in *PauseJobsRequest, opts ...grpc.CallOption) (*PauseJobsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseJobsResponse)
+	err := c.cc.Invoke(ctx, JobService_PauseJobs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *jobServiceClient) ResumeJobs(ctx context.Context, in *ResumeJobsRequest, opts ...grpc.CallOption) (*ResumeJobsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeJobsResponse)
+	err := c.cc.Invoke(ctx, JobService_ResumeJobs_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *jobServiceClient) ListJobPauses(ctx context.Context, in *ListJobPausesRequest, opts ...grpc.CallOption) (*ListJobPausesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListJobPausesResponse)
+	err := c.cc.Invoke(ctx, JobService_ListJobPauses_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // JobServiceServer is the server API for JobService service.
 // All implementations must embed UnimplementedJobServiceServer
 // for forward compatibility.
@@ -213,6 +253,13 @@ type JobServiceServer interface {
 	RedriveJobs(context.Context, *RedriveJobsRequest) (*RedriveJobsResponse, error)
 	// GetJobDepths returns how many jobs wait and run, by priority.
 	GetJobDepths(context.Context, *GetJobDepthsRequest) (*GetJobDepthsResponse, error)
+	// PauseJobs has no more jobs begin: of a tenant, for a model or knowledge base, or both. What runs goes on; what waits
+	// is kept, and its deadlines pass. One that names no tenant is an operator's, and for all.
+	PauseJobs(context.Context, *PauseJobsRequest) (*PauseJobsResponse, error)
+	// ResumeJobs ends a pause. NOT_FOUND where there is none of the same tenant and target.
+	ResumeJobs(context.Context, *ResumeJobsRequest) (*ResumeJobsResponse, error)
+	// ListJobPauses returns what is paused, as far as it holds jobs of the caller's tenant; all of it for an operator.
+	ListJobPauses(context.Context, *ListJobPausesRequest) (*ListJobPausesResponse, error)
 	mustEmbedUnimplementedJobServiceServer()
 }
 
@@ -249,6 +296,15 @@ func (UnimplementedJobServiceServer) RedriveJobs(context.Context, *RedriveJobsRe
 }
 func (UnimplementedJobServiceServer) GetJobDepths(context.Context, *GetJobDepthsRequest) (*GetJobDepthsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetJobDepths not implemented")
+}
+func (UnimplementedJobServiceServer) PauseJobs(context.Context, *PauseJobsRequest) (*PauseJobsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseJobs not implemented")
+}
+func (UnimplementedJobServiceServer) ResumeJobs(context.Context, *ResumeJobsRequest) (*ResumeJobsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeJobs not implemented")
+}
+func (UnimplementedJobServiceServer) ListJobPauses(context.Context, *ListJobPausesRequest) (*ListJobPausesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListJobPauses not implemented")
 }
 func (UnimplementedJobServiceServer) mustEmbedUnimplementedJobServiceServer() {}
 func (UnimplementedJobServiceServer) testEmbeddedByValue()                    {}
@@ -426,6 +482,60 @@ func _JobService_GetJobDepths_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _JobService_PauseJobs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseJobsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).PauseJobs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_PauseJobs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).PauseJobs(ctx, req.(*PauseJobsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _JobService_ResumeJobs_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeJobsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).ResumeJobs(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_ResumeJobs_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).ResumeJobs(ctx, req.(*ResumeJobsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _JobService_ListJobPauses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListJobPausesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(JobServiceServer).ListJobPauses(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: JobService_ListJobPauses_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(JobServiceServer).ListJobPauses(ctx, req.(*ListJobPausesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // JobService_ServiceDesc is the grpc.ServiceDesc for JobService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -464,6 +574,18 @@ var JobService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetJobDepths",
 			Handler:    _JobService_GetJobDepths_Handler,
+		},
+		{
+			MethodName: "PauseJobs",
+			Handler:    _JobService_PauseJobs_Handler,
+		},
+		{
+			MethodName: "ResumeJobs",
+			Handler:    _JobService_ResumeJobs_Handler,
+		},
+		{
+			MethodName: "ListJobPauses",
+			Handler:    _JobService_ListJobPauses_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -229,7 +229,7 @@ type QueryUsageRequest struct {
 	Filter *UsageFilter           `protobuf:"bytes,1,opt,name=filter,proto3" json:"filter,omitempty"`
 	// What lines are told apart by: tenant, team, user, end_user, key, feature,
 	// model, requested_model, upstream, surface, prompt, prompt_version,
-	// experiment, variant, task, operation, outcome, cache, usage_source, tag:KEY,
+	// experiment, variant, task, operation, outcome, cache, usage_source, run_as, tag:KEY,
 	// and one of minute, hour, day, week, month. None means one line of all.
 	By []string `protobuf:"bytes,2,rep,name=by,proto3" json:"by,omitempty"`
 	// Whose clocks begin hours, days, weeks (on Monday) and months, such as

@@ -55,6 +55,58 @@ class JobError(_message.Message):
     message: str
     def __init__(self, reason: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
+class JobPause(_message.Message):
+    __slots__ = ("tenant", "target", "reason", "since")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    target: str
+    reason: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, tenant: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ..., since: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class PauseJobsRequest(_message.Message):
+    __slots__ = ("tenant", "target", "reason")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    target: str
+    reason: str
+    def __init__(self, tenant: _Optional[str] = ..., target: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class PauseJobsResponse(_message.Message):
+    __slots__ = ("pause",)
+    PAUSE_FIELD_NUMBER: _ClassVar[int]
+    pause: JobPause
+    def __init__(self, pause: _Optional[_Union[JobPause, _Mapping]] = ...) -> None: ...
+
+class ResumeJobsRequest(_message.Message):
+    __slots__ = ("tenant", "target")
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    target: str
+    def __init__(self, tenant: _Optional[str] = ..., target: _Optional[str] = ...) -> None: ...
+
+class ResumeJobsResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListJobPausesRequest(_message.Message):
+    __slots__ = ("tenant",)
+    TENANT_FIELD_NUMBER: _ClassVar[int]
+    tenant: str
+    def __init__(self, tenant: _Optional[str] = ...) -> None: ...
+
+class ListJobPausesResponse(_message.Message):
+    __slots__ = ("pauses",)
+    PAUSES_FIELD_NUMBER: _ClassVar[int]
+    pauses: _containers.RepeatedCompositeFieldContainer[JobPause]
+    def __init__(self, pauses: _Optional[_Iterable[_Union[JobPause, _Mapping]]] = ...) -> None: ...
+
 class Job(_message.Message):
     __slots__ = ("id", "kind", "state", "target", "priority", "tenant", "key_id", "created_at", "due_at", "deadline_at", "started_at", "ended_at", "result_expires_at", "attempts", "max_attempts", "cancels", "error", "done", "total", "last_event", "webhook", "metadata", "batch", "line", "request_id")
     class MetadataEntry(_message.Message):

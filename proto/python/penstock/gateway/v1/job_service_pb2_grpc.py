@@ -90,6 +90,21 @@ class JobServiceStub(object):
                 request_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.GetJobDepthsRequest.SerializeToString,
                 response_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.GetJobDepthsResponse.FromString,
                 _registered_method=True)
+        self.PauseJobs = channel.unary_unary(
+                '/penstock.gateway.v1.JobService/PauseJobs',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.PauseJobsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.PauseJobsResponse.FromString,
+                _registered_method=True)
+        self.ResumeJobs = channel.unary_unary(
+                '/penstock.gateway.v1.JobService/ResumeJobs',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ResumeJobsRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ResumeJobsResponse.FromString,
+                _registered_method=True)
+        self.ListJobPauses = channel.unary_unary(
+                '/penstock.gateway.v1.JobService/ListJobPauses',
+                request_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ListJobPausesRequest.SerializeToString,
+                response_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ListJobPausesResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer(object):
@@ -172,6 +187,28 @@ class JobServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PauseJobs(self, request, context):
+        """PauseJobs has no more jobs begin: of a tenant, for a model or knowledge base, or both. What runs goes on; what waits
+        is kept, and its deadlines pass. One that names no tenant is an operator's, and for all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJobs(self, request, context):
+        """ResumeJobs ends a pause. NOT_FOUND where there is none of the same tenant and target.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListJobPauses(self, request, context):
+        """ListJobPauses returns what is paused, as far as it holds jobs of the caller's tenant; all of it for an operator.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -219,6 +256,21 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.GetJobDepths,
                     request_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.GetJobDepthsRequest.FromString,
                     response_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.GetJobDepthsResponse.SerializeToString,
+            ),
+            'PauseJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJobs,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.PauseJobsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.PauseJobsResponse.SerializeToString,
+            ),
+            'ResumeJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJobs,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ResumeJobsRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ResumeJobsResponse.SerializeToString,
+            ),
+            'ListJobPauses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListJobPauses,
+                    request_deserializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ListJobPausesRequest.FromString,
+                    response_serializer=penstock_dot_gateway_dot_v1_dot_job__service__pb2.ListJobPausesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -475,6 +527,87 @@ class JobService(object):
             '/penstock.gateway.v1.JobService/GetJobDepths',
             penstock_dot_gateway_dot_v1_dot_job__service__pb2.GetJobDepthsRequest.SerializeToString,
             penstock_dot_gateway_dot_v1_dot_job__service__pb2.GetJobDepthsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.JobService/PauseJobs',
+            penstock_dot_gateway_dot_v1_dot_job__service__pb2.PauseJobsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_job__service__pb2.PauseJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.JobService/ResumeJobs',
+            penstock_dot_gateway_dot_v1_dot_job__service__pb2.ResumeJobsRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_job__service__pb2.ResumeJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListJobPauses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/penstock.gateway.v1.JobService/ListJobPauses',
+            penstock_dot_gateway_dot_v1_dot_job__service__pb2.ListJobPausesRequest.SerializeToString,
+            penstock_dot_gateway_dot_v1_dot_job__service__pb2.ListJobPausesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -92,6 +92,26 @@ class JobServiceStub:
     ]
     """GetJobDepths returns how many jobs wait and run, by priority."""
 
+    PauseJobs: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.job_service_pb2.PauseJobsRequest,
+        penstock.gateway.v1.job_service_pb2.PauseJobsResponse,
+    ]
+    """PauseJobs has no more jobs begin: of a tenant, for a model or knowledge base, or both. What runs goes on; what waits
+    is kept, and its deadlines pass. One that names no tenant is an operator's, and for all.
+    """
+
+    ResumeJobs: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.job_service_pb2.ResumeJobsRequest,
+        penstock.gateway.v1.job_service_pb2.ResumeJobsResponse,
+    ]
+    """ResumeJobs ends a pause. NOT_FOUND where there is none of the same tenant and target."""
+
+    ListJobPauses: grpc.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.job_service_pb2.ListJobPausesRequest,
+        penstock.gateway.v1.job_service_pb2.ListJobPausesResponse,
+    ]
+    """ListJobPauses returns what is paused, as far as it holds jobs of the caller's tenant; all of it for an operator."""
+
 class JobServiceAsyncStub:
     """JobService takes requests now and answers them later. What it has accepted
     is kept in SQL before it says so, and is run by a worker through the same
@@ -165,6 +185,26 @@ class JobServiceAsyncStub:
         penstock.gateway.v1.job_service_pb2.GetJobDepthsResponse,
     ]
     """GetJobDepths returns how many jobs wait and run, by priority."""
+
+    PauseJobs: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.job_service_pb2.PauseJobsRequest,
+        penstock.gateway.v1.job_service_pb2.PauseJobsResponse,
+    ]
+    """PauseJobs has no more jobs begin: of a tenant, for a model or knowledge base, or both. What runs goes on; what waits
+    is kept, and its deadlines pass. One that names no tenant is an operator's, and for all.
+    """
+
+    ResumeJobs: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.job_service_pb2.ResumeJobsRequest,
+        penstock.gateway.v1.job_service_pb2.ResumeJobsResponse,
+    ]
+    """ResumeJobs ends a pause. NOT_FOUND where there is none of the same tenant and target."""
+
+    ListJobPauses: grpc.aio.UnaryUnaryMultiCallable[
+        penstock.gateway.v1.job_service_pb2.ListJobPausesRequest,
+        penstock.gateway.v1.job_service_pb2.ListJobPausesResponse,
+    ]
+    """ListJobPauses returns what is paused, as far as it holds jobs of the caller's tenant; all of it for an operator."""
 
 class JobServiceServicer(metaclass=abc.ABCMeta):
     """JobService takes requests now and answers them later. What it has accepted
@@ -257,5 +297,31 @@ class JobServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[penstock.gateway.v1.job_service_pb2.GetJobDepthsResponse, collections.abc.Awaitable[penstock.gateway.v1.job_service_pb2.GetJobDepthsResponse]]:
         """GetJobDepths returns how many jobs wait and run, by priority."""
+
+    @abc.abstractmethod
+    def PauseJobs(
+        self,
+        request: penstock.gateway.v1.job_service_pb2.PauseJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.job_service_pb2.PauseJobsResponse, collections.abc.Awaitable[penstock.gateway.v1.job_service_pb2.PauseJobsResponse]]:
+        """PauseJobs has no more jobs begin: of a tenant, for a model or knowledge base, or both. What runs goes on; what waits
+        is kept, and its deadlines pass. One that names no tenant is an operator's, and for all.
+        """
+
+    @abc.abstractmethod
+    def ResumeJobs(
+        self,
+        request: penstock.gateway.v1.job_service_pb2.ResumeJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.job_service_pb2.ResumeJobsResponse, collections.abc.Awaitable[penstock.gateway.v1.job_service_pb2.ResumeJobsResponse]]:
+        """ResumeJobs ends a pause. NOT_FOUND where there is none of the same tenant and target."""
+
+    @abc.abstractmethod
+    def ListJobPauses(
+        self,
+        request: penstock.gateway.v1.job_service_pb2.ListJobPausesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[penstock.gateway.v1.job_service_pb2.ListJobPausesResponse, collections.abc.Awaitable[penstock.gateway.v1.job_service_pb2.ListJobPausesResponse]]:
+        """ListJobPauses returns what is paused, as far as it holds jobs of the caller's tenant; all of it for an operator."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -167,7 +167,11 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             DeleteJob=_END_JOBS,
             RedriveJobs=_CHANGE,
             GetJobDepths=_SEE_JOBS,
+            PauseJobs=_CHANGE,
+            ResumeJobs=_CHANGE,
+            ListJobPauses=_SEE_JOBS,
         ),
+        **_rpcs("BatchService", GetBatch=_SEE_JOBS, ListBatches=_SEE_JOBS, CancelBatch=_END_JOBS),
         **_rpcs("UsageService", QueryUsage=_LOOK, ListRequests=_LOOK),
         **_rpcs(
             "KnowledgeService",

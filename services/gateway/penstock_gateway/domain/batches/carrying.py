@@ -12,7 +12,7 @@ import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -94,6 +94,14 @@ class _Taken:
         return Submitted(jobs=self._jobs, lines=self.lines, refused=refused, read_to=last.bytes, read_lines=last.lines)
 
 
+class BatchObserver(Protocol):
+    """Counts; never raises, and returns at once."""
+
+    def ended(self, state: BatchState, completed: int, failed: int) -> None:
+        """See a batch end, with so many of its lines answered and not."""
+        ...
+
+
 class BatchCarrier:
     """Carries batches on."""
 
@@ -111,6 +119,8 @@ class BatchCarrier:
         self._find_caller = find_caller
         self._terms, self._bell = shared
         self._closing = Closing(store, files, formats)
+        self.observer: BatchObserver | None = None
+        """Who counts ends."""
 
     async def carry(self, batch_id: str, epoch: int, asker: Asker | None = None) -> datetime | None:
         """Do what there is to do now, and return when to look again; None where the batch has ended, or is gone.
@@ -164,6 +174,7 @@ class BatchCarrier:
         now = datetime.now(UTC)
         if inspection.faults:
             await self._store.fail(batch, inspection.faults, now)
+            self._ended(BatchState.FAILED, 0, 0)
         else:
             await self._store.begin(batch, inspection.lines, inspection.model, now)
 
@@ -237,6 +248,7 @@ class BatchCarrier:
         )
         order = asked.order(names)
         job = Job(
+            owner=batch.owner,
             id=new_job_id(now),
             tenant=batch.tenant,
             key_id=batch.key_id,
@@ -267,7 +279,12 @@ class BatchCarrier:
         async with aclosing(_paused(lines_in(pieces))) as lines:
             end = await self._closing.written(batch, lines, now)
         await self._store.conclude(batch, end, datetime.now(UTC))
+        self._ended(end.state, end.completed, end.failed)
         return None
+
+    def _ended(self, state: BatchState, completed: int, failed: int) -> None:
+        if self.observer is not None:
+            self.observer.ended(state, completed, failed)
 
     async def _input(self, batch: Batch) -> KeptFile | None:
         return await self._store.input_file(batch)

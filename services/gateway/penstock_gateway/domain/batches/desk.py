@@ -264,6 +264,7 @@ def _carrier(batch: Batch, traceparent: str, asker: Asker | None) -> NewJob:
         id=batch.job,
         tenant=batch.tenant,
         key_id=batch.key_id,
+        owner=batch.owner,
         kind=JobKind.BATCH,
         target=TARGET,
         priority=Priority.DEFAULT,

@@ -19,6 +19,7 @@ import structlog
 
 from penstock_common.errors import IdempotencyInProgress, IdempotencyKeyReused, PenstockError
 from penstock_gateway.domain.idempotency.keys import Marked, WhenBusy
+from penstock_gateway.domain.idempotency.observing import CountSent, Sent, nobody_counts
 from penstock_gateway.domain.idempotency.ports import Answer, CallStore, Claim
 from penstock_gateway.domain.jobs.bell import Bell
 
@@ -71,6 +72,8 @@ class KeptCalls:
         self._store = store
         self._terms = terms
         self._bell = Bell()
+        self.count: CountSent = nobody_counts
+        """Who counts calls."""
         self._making: set[asyncio.Task[bytes]] = set()
 
     async def once(self, asked: AskedCall, make: Callable[[], Awaitable[bytes]]) -> tuple[bytes, Answer | None]:
@@ -91,7 +94,12 @@ class KeptCalls:
             request_id=asked.request_id,
             until=_now() + self._terms.lease,
         )
-        answer = await self._claim(claim, asked)
+        try:
+            answer = await self._claim(claim, asked)
+        except (IdempotencyKeyReused, IdempotencyInProgress) as refused:
+            self.count(Sent.REUSED if isinstance(refused, IdempotencyKeyReused) else Sent.IN_PROGRESS)
+            raise
+        self.count(Sent.FIRST if answer is None else Sent.REPLAYED)
         if answer is not None:
             return answer.content, answer
         making = asyncio.get_running_loop().create_task(self._made(claim, make), name="idempotent call")

@@ -21,6 +21,7 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.idempotency.calls import in_progress, reused
 from penstock_gateway.domain.idempotency.following import JobAnswer, Sources
 from penstock_gateway.domain.idempotency.keys import Marked, WhenBusy
+from penstock_gateway.domain.idempotency.observing import CountSent, Sent, nobody_counts
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.job import Accepted, Claimed, Job, JobKind, JobState
 from penstock_gateway.domain.jobs.orders import order_bytes
@@ -51,6 +52,10 @@ class Repeats:
         self._sources = sources
         self._open: dict[str, JobAnswer] = {}
         self._opening: dict[str, asyncio.Future[None]] = {}
+        self.count_answer: CountSent = nobody_counts
+        """Who counts requests for answers under a key."""
+        self.count_job: CountSent = nobody_counts
+        """Who counts jobs that are submitted under one."""
 
     @asynccontextmanager
     async def joined(self, caller: Caller, asked: Submission, marked: Marked | None) -> AsyncGenerator[Joined]:
@@ -65,16 +70,27 @@ class Repeats:
         answer = joined.answer
         answer.readers += 1
         try:
-            if marked is not None and not joined.is_original:
-                if answer.fingerprint != marked.fingerprint:
-                    raise reused()
-                if marked.when_busy is WhenBusy.CONFLICT and not answer.is_over:
-                    raise in_progress()
+            if marked is not None:
+                self._check(joined, marked)
             yield joined
         finally:
             answer.readers -= 1
             if marked is not None and not answer.readers and self._open.get(marked.mark) is answer:
                 del self._open[marked.mark]
+
+    def _check(self, joined: Joined, marked: Marked) -> None:
+        """Count a request under a key, and refuse what may not join."""
+        answer = joined.answer
+        if joined.is_original:
+            self.count_answer(Sent.FIRST)
+        elif answer.fingerprint != marked.fingerprint:
+            self.count_answer(Sent.REUSED)
+            raise reused()
+        elif marked.when_busy is WhenBusy.CONFLICT and not answer.is_over:
+            self.count_answer(Sent.IN_PROGRESS)
+            raise in_progress()
+        else:
+            self.count_answer(Sent.REPLAYED if answer.is_over else Sent.JOINED)
 
     async def queued(self, caller: Caller, asked: Submission, marked: Marked | None) -> Job | None:
         """Return the job that a request becomes, for whoever takes it; None where its answer is there to be joined.
@@ -87,12 +103,16 @@ class Repeats:
         while True:
             (accepted,) = await self._submitter.submit(caller, _with(asked, marked))
             if accepted.is_new:
+                if marked is not None:
+                    self.count_job(Sent.FIRST)
                 return accepted.job
             if marked is not None and accepted.fingerprint != marked.fingerprint:
+                self.count_job(Sent.REUSED)
                 raise reused()
             if accepted.job.state is JobState.SUCCEEDED:
                 return None
             if not accepted.job.state.is_end:
+                self.count_job(Sent.JOINED)
                 return accepted.job
             await self._sources.store.unmark(accepted.job.id)
 
@@ -106,12 +126,15 @@ class Repeats:
         while True:
             (accepted,) = await self._submitter.submit(caller, _with(asked, marked))
             if accepted.is_new:
+                self.count_job(Sent.FIRST)
                 return accepted
             if accepted.job.created_at + kept < datetime.now(UTC):
                 await self._sources.store.unmark(accepted.job.id)
                 continue
             if accepted.fingerprint != marked.fingerprint:
+                self.count_job(Sent.REUSED)
                 raise reused()
+            self.count_job(Sent.REPLAYED)
             return accepted
 
     async def _found(self, caller: Caller, asked: Submission, marked: Marked) -> Joined:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
+from time import monotonic
 from typing import NamedTuple
 
 import msgspec
 
-from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState
+from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound, ResourceState
 from penstock_gateway.domain.access.identity import Caller, KeyScope
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, utc_now
@@ -27,24 +30,29 @@ KEEP_ALIVE = timedelta(seconds=15)
 """Of silence; then a watcher is told how the job stands."""
 _KIND = "job"
 _EVENTS_AT_ONCE = 200
+# In one transaction: on SQLite nobody else writes meanwhile.
+_REDRIVEN_AT_ONCE = 200
+WATCHED_JOBS = "watched_jobs"
+_RETRY_AFTER = timedelta(seconds=5)
 _SEE_ALL = frozenset({KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR})
 
 
 class Viewer(msgspec.Struct, frozen=True):
-    """Who asks: their own key's jobs are theirs, or their tenant's, or anybody's."""
+    """Who asks: the jobs of their own key, and of those before its rotation, are theirs, or their tenant's, or anybody's."""
 
     actor: Actor
+    counted_key_id: str
     sees_tenant: bool
 
     @classmethod
     def of(cls, actor: Actor, caller: Caller) -> Viewer:
         """Return a caller as one who looks at jobs."""
-        return cls(actor, sees_tenant=not _SEE_ALL.isdisjoint(caller.scopes))
+        return cls(actor, caller.counted_key_id, sees_tenant=not _SEE_ALL.isdisjoint(caller.scopes))
 
     @property
-    def key_id(self) -> str:
+    def owner(self) -> str:
         """Whose jobs alone it sees; empty for all of the tenant's."""
-        return "" if self.sees_tenant else self.actor.key_id
+        return "" if self.sees_tenant else self.counted_key_id
 
 
 class Seen(NamedTuple):
@@ -76,12 +84,14 @@ class DeskParts(NamedTuple):
 class DeskTerms(msgspec.Struct, frozen=True, kw_only=True):
     """``poll``: how often a watcher looks where nothing rings. ``deadline``: of a job that begins anew.
 
-    ``lease``: how long a worker that is not heard of any more is taken to be there.
+    ``lease``: how long a worker that is not heard of any more is taken to be there. ``watchers``: jobs that one key watches
+    at once, of each process; each is looked for again and again.
     """
 
     poll: timedelta = timedelta(seconds=1)
     deadline: timedelta = timedelta(hours=24)
     lease: timedelta = timedelta(seconds=30)
+    watchers: int = 100
 
 
 class JobDesk:
@@ -94,6 +104,7 @@ class JobDesk:
         self._audit = AuditLog(registry, now)
         self._terms = terms
         self._now = now
+        self._watchers = Counter[str]()
 
     async def get(self, viewer: Viewer, tenant: str, job_id: str) -> Job:
         """Return a job.
@@ -103,18 +114,15 @@ class JobDesk:
         """
         meant = named_tenant(viewer.actor.meant(tenant))
         job = await self._store.get(meant, job_id) if may_be_job(job_id) else None
-        if job is None or viewer.key_id not in ("", job.key_id):
+        if job is None or viewer.owner not in ("", job.owned_by):
             raise no_job(job_id)
         return job
 
     async def list(self, viewer: Viewer, wanted: JobFilter, page: Page) -> Listing[Job]:
         """Return a page of jobs, the newest first: of every tenant for an operator who names none."""
         meant = named_tenant(viewer.actor.meant(wanted.tenant))
-        if viewer.key_id:
-            if wanted.key_id not in ("", viewer.key_id):
-                return Listing([])
-            wanted = msgspec.structs.replace(wanted, key_id=viewer.key_id)
-        found = await self._store.list(msgspec.structs.replace(wanted, tenant=meant, before=page.after), page.size + 1)
+        wanted = msgspec.structs.replace(wanted, tenant=meant, owner=viewer.owner, before=page.after)
+        found = await self._store.list(wanted, page.size + 1)
         return listing([*found], page, lambda job: job.id)
 
     async def result(self, viewer: Viewer, tenant: str, job_id: str) -> tuple[Job, bytes]:
@@ -127,7 +135,8 @@ class JobDesk:
         job = await self.get(viewer, tenant, job_id)
         if job.state is not JobState.SUCCEEDED:
             raise _without_result(job)
-        result = await self._store.result(job)
+        has_expired = job.result_expires_at is not None and job.result_expires_at < self._now()
+        result = None if has_expired else await self._store.result(job)
         if result is None:
             raise ResourceNotFound("The job's result has expired.", kind="job result", name=job.id)
         return job, result
@@ -138,17 +147,19 @@ class JobDesk:
         Raises:
             InvalidRequest: if it has no event of that number.
             ResourceNotFound: as ``get``.
+            RateLimited: if the viewer's key watches as many as it may.
         """
         job = await self.get(viewer, tenant, job_id)
         if after > job.last_event:
             text = f"after_event is {after}, and the newest event of the job has the number {job.last_event}."
             raise InvalidRequest(text, field="after_event")
-        listening = self._bell.listen(job_id)
-        try:
-            async for seen in self._following(job, after, listening):
-                yield seen
-        finally:
-            listening.close()
+        with self._watching(viewer.counted_key_id):
+            listening = self._bell.listen(job_id)
+            try:
+                async for seen in self._following(job, after, listening):
+                    yield seen
+            finally:
+                listening.close()
 
     async def cancel(self, viewer: Viewer, tenant: str, job_id: str) -> Job:
         """Return a job that has ended, or is to; one that had ended before is as it was.
@@ -199,8 +210,7 @@ class JobDesk:
             wanted = msgspec.structs.replace(wanted, states=await self._redrivable(owner, asked.job_id))
         if asked.is_dry_run:
             return min(asked.limit, await self._store.count(wanted))
-        redriven = await self._store.redrive(wanted, self._now(), self._terms.deadline, asked.limit)
-        self._bell.ring_queue()
+        redriven = await self._redriven(wanted, asked.limit)
         details = {"target": asked.target, "redriven": str(redriven)}
         await self._audit.note(Deed(actor, "job.redrive", owner, asked.job_id, details), OK)
         return redriven
@@ -213,6 +223,18 @@ class JobDesk:
         """Return how many wait and run in the viewer's tenant; in all, for an operator who names none."""
         return await self._store.depths(named_tenant(viewer.actor.meant(tenant)))
 
+    async def _redriven(self, wanted: JobFilter, limit: int) -> int:
+        """Have jobs begin anew, a part of them at once: who writes meanwhile waits for no more than that part."""
+        redriven = 0
+        while redriven < limit:
+            at_once = min(_REDRIVEN_AT_ONCE, limit - redriven)
+            more = await self._store.redrive(wanted, self._now(), self._terms.deadline, at_once)
+            redriven += more
+            self._bell.ring_queue()
+            if more < at_once:
+                break
+        return redriven
+
     async def _redrivable(self, owner: str, job_id: str) -> frozenset[JobState]:
         job = await self._store.get(owner, job_id) if may_be_job(job_id) else None
         if job is None:
@@ -221,8 +243,21 @@ class JobDesk:
             raise ResourceState(f"The job is {job.state.value}, neither dead nor failed.", kind=_KIND, name=job_id)
         return frozenset({job.state})
 
+    @contextmanager
+    def _watching(self, key_id: str) -> Generator[None]:
+        if self._watchers[key_id] >= self._terms.watchers:
+            text = f"Your key watches {self._terms.watchers} jobs, which is all that it may at once. Ask for others with GetJob."
+            raise RateLimited(text, limit=WATCHED_JOBS, retry_after=_RETRY_AFTER)
+        self._watchers[key_id] += 1
+        try:
+            yield
+        finally:
+            self._watchers[key_id] -= 1
+            if not self._watchers[key_id]:
+                del self._watchers[key_id]
+
     async def _following(self, job: Job, after: int, listening: Listening) -> AsyncGenerator[Seen]:
-        silent, is_first = timedelta(), True
+        spoken_at, is_first = monotonic(), True
         while True:
             # Before its events: what is told of one that has ended is then all there is.
             fresh = await self._fresh(job)
@@ -234,7 +269,7 @@ class JobDesk:
                     fresh = await self._fresh(job)
                 is_last = is_end and after == fresh.last_event
                 yield Seen(event, fresh if is_first or is_last else None)
-                is_first, silent = False, timedelta()
+                is_first, spoken_at = False, monotonic()
                 if is_last:
                     return
             if fresh.state.is_end and not events:
@@ -243,11 +278,10 @@ class JobDesk:
                 return
             if events:
                 continue
-            if is_first or silent >= KEEP_ALIVE:
+            if is_first or monotonic() - spoken_at >= KEEP_ALIVE.total_seconds():
                 yield Seen(None, fresh)
-                is_first, silent = False, timedelta()
+                is_first, spoken_at = False, monotonic()
             await listening.heard(self._terms.poll.total_seconds())
-            silent += self._terms.poll
 
     async def _fresh(self, job: Job) -> Job:
         fresh = await self._store.get(job.tenant, job.id)
@@ -257,7 +291,7 @@ class JobDesk:
 
     async def _note_of_others(self, viewer: Viewer, action: str, job: Job) -> None:
         """Note what somebody does to a job that another key has submitted."""
-        if viewer.actor.key_id != job.key_id:
+        if viewer.counted_key_id != job.owned_by:
             await self._audit.note(Deed(viewer.actor, action, job.tenant, job.id), OK)
 
 

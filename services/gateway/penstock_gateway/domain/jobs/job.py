@@ -63,7 +63,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
     ``target`` is the public model, or the knowledge base, that it is for. ``due_at``: not before. ``epoch`` grows with each
     attempt and is what a worker shows to be believed. ``last_event`` is the number of its newest event, from 1 on.
-    ``done`` of ``total`` is its progress, in its own units; 0 of 0 where nobody knows.
+    ``done`` of ``total`` is its progress, in its own units; 0 of 0 where nobody knows. ``owner`` is what rotation keeps of the
+    key that submitted it; empty: that key's own id.
     """
 
     id: str
@@ -99,11 +100,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     webhook: str = ""
     """The name of an endpoint that is told of its end; none where that is empty."""
     metadata: Mapping[str, str] = {}
+    owner: str = ""
     batch: str = ""
     line: int = 0
     """Of its batch's file, from 1 on."""
     unlisted: bool = False
     """Whether somebody waits for its answer, as for any request's: it is in no list, no count and no word to webhooks."""
+
+    @property
+    def owned_by(self) -> str:
+        """Whose it is: what rotation keeps of the key that submitted it."""
+        return self.owner or self.key_id
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,8 @@ class JobFilter(msgspec.Struct, frozen=True, kw_only=True):
     states: frozenset[JobState] = frozenset()
     kinds: frozenset[JobKind] = frozenset()
     key_id: str = ""
+    owner: str = ""
+    """What rotation keeps of the key that submitted them."""
     target: str = ""
     ids: frozenset[str] = frozenset()
     """Empty: whatever they are."""
@@ -166,8 +168,8 @@ class JobQueue(Protocol):
         """Take those that are due, as ``turns`` says; each is nobody else's until then."""
         ...
 
-    async def beat(self, held: Collection[Held], done: Mapping[Held, tuple[int, int]], until: datetime) -> Beat:
-        """Hold them for longer, and note the progress of some; return what is lost, and what is to end."""
+    async def beat(self, held: Collection[Held], until: datetime) -> Beat:
+        """Hold them for longer; return what is lost, and what is to end."""
         ...
 
     async def append(
@@ -218,4 +220,8 @@ class JobQueue(Protocol):
 
     async def forget(self, now: datetime, ended_before: datetime, limit: int) -> int:
         """Delete results that have expired, and jobs that ended before then; return how many rows went."""
+        ...
+
+    async def forget_lanes(self, idle_since: datetime, limit: int) -> int:
+        """Delete what is known of the order of tenants and targets none of whose jobs wait, or began since; return how many."""
         ...

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
+import structlog
+
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.estimate import estimated_tokens
 from penstock_common.llm.events import merge_deltas
@@ -15,6 +17,7 @@ from penstock_gateway.domain.jobs.events import AttemptStarted, Generated, JobEv
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
 
+_log = structlog.get_logger(__name__)
 _RETRY_SECONDS = 0.5
 
 Keep = Callable[[Sequence[JobEvent], tuple[int, int]], Awaitable[bool]]
@@ -89,7 +92,10 @@ class Report:
         self._news.set()
 
     async def run(self) -> None:
-        """Keep what is told, every so often, until it is closed or the job is lost."""
+        """Keep what is told, every so often, until it is closed or the job is lost.
+
+        What cannot be kept for another reason than that the database is away is kept with the end.
+        """
         while not self._closing.is_set():
             await self._news.wait()
             with suppress(TimeoutError):
@@ -97,7 +103,14 @@ class Report:
             if self._closing.is_set():
                 return
             self._news.clear()
-            if not await self._kept(self.untold()):
+            told = self.untold()
+            try:
+                is_kept = await self._kept(told)
+            except Exception as error:  # noqa: BLE001 - whatever it is: who keeps the end keeps these before it
+                _log.error("job_events_not_kept", events=len(told), exc_info=error)
+                self._told[:0] = told
+                return
+            if not is_kept:
                 self.is_lost = True
                 return
 

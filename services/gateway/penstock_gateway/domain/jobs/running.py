@@ -77,6 +77,7 @@ class JobRunner:
         self._holdings: dict[Held, Holding] = {}
         self.observer: JobObserver = NobodyCounts()
         """Who counts attempts."""
+        self._claiming: asyncio.Task[None] | None = None
         self._is_draining = False
         self._finished = self._handed_back = 0
         bell.on_cancel(self._cancel)
@@ -90,7 +91,7 @@ class JobRunner:
         """Return until when a job is this process' own that is from ``now`` on."""
         return now + self._terms.lease
 
-    def begin_owned(self, claimed: Claimed, owner: Owner | None = None) -> None:
+    def begin_owned(self, claimed: Claimed, owner: Owner) -> None:
         """Run a job that was accepted as this process' own, whether its ``owner`` stays to listen or not.
 
         What fails its attempt ends it as failed: its owner is there to say so. Another worker runs it where this
@@ -102,37 +103,46 @@ class JobRunner:
     async def open(self) -> AsyncGenerator[None]:
         """Run jobs while the context is open; on leaving it, what has not ended is handed back."""
         async with asyncio.TaskGroup() as group:
-            loops = [group.create_task(self._beat(), name="jobs: heartbeat")]
+            beating = group.create_task(self._beat(), name="jobs: heartbeat")
             if self._terms.claims:
-                loops.append(group.create_task(self._claim(), name="jobs: claim"))
+                self._claiming = group.create_task(self._claim(), name="jobs: claim")
             try:
                 yield
             finally:
-                for loop in loops:
-                    loop.cancel()
                 await self.drain(timedelta())
+                beating.cancel()
                 await self._say_goodbye()
 
     async def drain(self, grace: timedelta) -> None:
         """Take no more, and return once all have ended, or were handed back when ``grace`` was nearly over."""
         self._is_draining = True
         self._bell.ring_queue()
+        handing_back = max(timedelta(seconds=1), min(_HANDING_BACK, grace / 4))
+        await self._has_claimed(handing_back.total_seconds())
         if not self._holdings:
             return
-        handing_back = max(timedelta(seconds=1), min(_HANDING_BACK, grace / 4))
         await self._ended((grace - handing_back).total_seconds())
         for holding in [*self._holdings.values()]:
             holding.end(Why.HANDED_BACK)
         await self._ended(handing_back.total_seconds())
         _log.info("jobs_drained", finished=self._finished, handed_back=self._handed_back, left=len(self._holdings))
-        for holding in [*self._holdings.values()]:
+        for task in self._tasks():
             # The database does not answer: it is another's once its lease has run out.
-            if holding.task is not None:
-                holding.task.cancel()
+            task.cancel()
+        await self._ended(_RETRY_SECONDS)
+
+    async def _has_claimed(self, seconds: float) -> None:
+        """Return once nothing is being claimed: what the database has given is this process', whoever hears of it."""
+        if self._claiming is not None:
+            await asyncio.wait((self._claiming,), timeout=seconds)
+            # The database does not answer: what it may have given is another's once its lease has run out.
+            self._claiming.cancel()
+
+    def _tasks(self) -> Sequence[asyncio.Task[None]]:
+        return [holding.task for holding in self._holdings.values() if holding.task is not None]
 
     async def _ended(self, seconds: float) -> None:
-        tasks = [holding.task for holding in self._holdings.values() if holding.task is not None]
-        if tasks and seconds > 0:
+        if (tasks := self._tasks()) and seconds > 0:
             await asyncio.wait(tasks, timeout=seconds)
 
     def _cancel(self, job_id: str) -> None:
@@ -150,7 +160,8 @@ class JobRunner:
                     claimed = await self._queue.claim(self.worker, self._turns, places, now, self.lease_from(now))
                 except Exception as error:  # noqa: BLE001 - nobody else in this process would claim
                     _log.warning("jobs_not_claimed", reason=str(error), exc_info=_unless_away(error))
-                    await asyncio.sleep(poll)
+                    if not self._is_draining:
+                        await asyncio.sleep(poll)
                     continue
                 for one in claimed:
                     self._begin(one)
@@ -325,7 +336,7 @@ class JobRunner:
         held = [each.held for each in self._holdings.values()]
         if not held:
             return
-        beat = await self._queue.beat(held, {}, self.lease_from(datetime.now(UTC)))
+        beat = await self._queue.beat(held, self.lease_from(datetime.now(UTC)))
         for gone, why in ((beat.lost, Why.LOST), (beat.cancelled, Why.CANCELLED)):
             for each in gone:
                 if (holding := self._holdings.get(each)) is not None:

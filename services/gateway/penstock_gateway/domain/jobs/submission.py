@@ -93,6 +93,7 @@ class Submitter:
             id=new_job_id(now),
             tenant=caller.tenant.name,
             key_id=caller.key_id,
+            owner=caller.counted_key_id,
             kind=asked.kind,
             target=asked.target,
             priority=self._priority(terms.priority, caller),

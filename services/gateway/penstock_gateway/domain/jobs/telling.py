@@ -26,11 +26,6 @@ def telling(wanting: Wanting) -> Tell:
     return tell
 
 
-def ended_messages(job: Job, now: datetime) -> Sequence[Delivery]:
-    """Return the message to the job's own webhook, if it has one."""
-    return telling(lambda _tenant, _event: ())(job, now)
-
-
 def _type_of(job: Job) -> str:
     return f"job.{job.state.value}"
 

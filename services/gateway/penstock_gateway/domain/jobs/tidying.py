@@ -23,6 +23,8 @@ _AT_ONCE = 200
 """Of each kind, in one transaction: it must not keep others from writing."""
 _FORGET_EVERY = timedelta(minutes=1)
 _PAUSE_SECONDS = 0.05
+_LANE_KEPT = timedelta(days=1)
+"""After its last job began: each is looked at with every claim."""
 
 
 class TidyingTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +86,10 @@ class Tidying:
         while True:
             before = datetime.now(UTC) - self._terms.kept
             if await self._queue.forget(datetime.now(UTC), before, _AT_ONCE) < _AT_ONCE:
+                break
+            await asyncio.sleep(_PAUSE_SECONDS)
+        while True:
+            if await self._queue.forget_lanes(datetime.now(UTC) - _LANE_KEPT, _AT_ONCE) < _AT_ONCE:
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
 

@@ -45,7 +45,11 @@ def refusal(verdict: Verdict, demand: Demand, *, discloses_amounts: bool = False
     broke = [standing for standing in verdict.refused_by if standing.limit.allowance.measure is Measure.SPEND]
     if broke:
         return budget_refusal(
-            broke, is_held=verdict.held_by_others, wait=verdict.retry_after, discloses_amounts=discloses_amounts
+            broke,
+            is_held=verdict.held_by_others,
+            wait=verdict.retry_after,
+            discloses_amounts=discloses_amounts,
+            needed=demand.spend,
         )
     first = verdict.refused_by[0]
     limit, violations = first.limit, _violations(verdict.refused_by)
@@ -64,11 +68,20 @@ def refusal(verdict: Verdict, demand: Demand, *, discloses_amounts: bool = False
 
 
 def budget_refusal(
-    broke: Sequence[Standing], *, is_held: bool, wait: timedelta | None = None, discloses_amounts: bool = False
+    broke: Sequence[Standing],
+    *,
+    is_held: bool,
+    wait: timedelta | None = None,
+    discloses_amounts: bool = False,
+    needed: int = 0,
 ) -> PenstockError:
-    """Return what is told of budgets that have no room: spent, or held by others."""
+    """Return what is told of budgets that have no room: spent, or held by others.
+
+    ``needed`` nano-dollars are expected to be spent: a budget that is less as a whole has no room for them at any time.
+    """
+    too_small = [standing for standing in broke if standing.limit.allowance.amount < needed]
     # Who waits for the last of them waits for all.
-    worst = max(broke, key=lambda standing: standing.reset)
+    worst = max(too_small or broke, key=lambda standing: standing.reset)
     limit, violations = worst.limit, _violations(broke)
     figures = _figures(worst) if discloses_amounts else _share(worst)
     name = f"The limit '{limit.name}' of {limit.scope} ({figures})"
@@ -82,13 +95,16 @@ def budget_refusal(
             violations=violations,
         )
     window = limit.allowance.window
-    if window.kind is WindowKind.TOTAL or not window.is_calendar:
+    if too_small:
+        resets_at, when = "", "All of it is less than that, so it never has room for it"
+    elif window.kind is WindowKind.TOTAL or not window.is_calendar:
         resets_at, when = "", "It does not begin anew by itself"
     else:
         end = period_of(window, datetime.now(UTC)).end
         resets_at = end.strftime("%Y-%m-%dT%H:%M:%SZ")
         when = f"It begins anew at {resets_at}"
-    why = "has less left than the request may cost: a smaller max_tokens needs less" if worst.remaining else "is spent"
+    may_shrink = too_small or worst.remaining
+    why = "has less left than the request may cost: a smaller max_tokens needs less" if may_shrink else "is spent"
     return BudgetExceeded(
         f"{name} {why}. {when}; what costs nothing is still answered.",
         limit=limit.name,

@@ -137,7 +137,7 @@ class Spending:
         if self.note_verdict is not None:
             verdict = Verdict(self._standings, refused_by=tuple(broke), held_by_others=is_held)
             self.note_verdict(verdict, Demand(spend=needed, most=needed))
-        return budget_refusal(broke, is_held=is_held, discloses_amounts=terms.discloses_amounts)
+        return budget_refusal(broke, is_held=is_held, discloses_amounts=terms.discloses_amounts, needed=needed)
 
     def _capped(self, request: GenerateRequest, meter: Meter, asked: Asked) -> GenerateRequest:
         """Return the request for no longer an answer than is paid for: what cannot be seen coming cannot be ended in time."""

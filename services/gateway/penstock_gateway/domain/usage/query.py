@@ -15,6 +15,8 @@ MAX_GROUPS = 6
 TAG = "tag:"
 CHAT, EMBEDDINGS = "chat", "embeddings"
 """The operations."""
+JOB, REQUEST = "job", "request"
+"""What a row was run as."""
 _QUOTES = frozenset('"\\')
 _STEPS = {step.value: step for step in Step}
 
@@ -47,6 +49,8 @@ class Dimension(StrEnum):
     CACHE = "cache"
     SOURCE = "usage_source"
     """Who counted the tokens."""
+    RUN_AS = "run_as"
+    """job, of what a worker has run and of what was sent under an Idempotency-Key; else request."""
 
 
 _DIMENSIONS = frozenset(dimension.value for dimension in Dimension)

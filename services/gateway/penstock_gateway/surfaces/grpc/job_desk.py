@@ -10,12 +10,14 @@ from penstock_common.rpc.server_call import ServerCall
 from penstock_gateway.domain.administration.audit import utc_now
 from penstock_gateway.domain.administration.paging import Page
 from penstock_gateway.domain.jobs.desk import JobDesk, Viewer
+from penstock_gateway.domain.jobs.pausing import PauseDesk
 from penstock_gateway.surfaces.grpc.arrival import admitted
 from penstock_gateway.surfaces.grpc.cache_admin import ActorOf
 from penstock_gateway.surfaces.grpc.job_messages import (
     depth_messages,
     filter_from,
     job_message,
+    pause_message,
     redrive_from,
     seen_message,
 )
@@ -28,8 +30,9 @@ ViewerOf = Callable[[ServerCall], Viewer]
 class JobDeskServicer:
     """Serves what becomes of jobs; the domain keeps the walls between tenants and keys."""
 
-    def __init__(self, desk: JobDesk, viewer_of: ViewerOf) -> None:
+    def __init__(self, desk: JobDesk, pauses: PauseDesk, viewer_of: ViewerOf) -> None:
         self._desk = desk
+        self._pauses = pauses
         self._viewer_of = viewer_of
 
     async def GetJob(self, request: pb.GetJobRequest, call: ServerCall) -> pb.GetJobResponse:
@@ -77,6 +80,22 @@ class JobDeskServicer:
         depths = await self._desk.depths(self._viewer_of(call), request.tenant)
         workers = await self._desk.workers()
         return pb.GetJobDepthsResponse(depths=depth_messages([*depths], utc_now()), workers=workers)
+
+    async def PauseJobs(self, request: pb.PauseJobsRequest, call: ServerCall) -> pb.PauseJobsResponse:
+        """Return the pause."""
+        actor = self._viewer_of(call).actor
+        paused = await self._pauses.pause(actor, request.tenant, request.target, request.reason)
+        return pb.PauseJobsResponse(pause=pause_message(paused))
+
+    async def ResumeJobs(self, request: pb.ResumeJobsRequest, call: ServerCall) -> pb.ResumeJobsResponse:
+        """End a pause."""
+        await self._pauses.resume(self._viewer_of(call).actor, request.tenant, request.target)
+        return pb.ResumeJobsResponse()
+
+    async def ListJobPauses(self, request: pb.ListJobPausesRequest, call: ServerCall) -> pb.ListJobPausesResponse:
+        """Return what is paused."""
+        pauses = await self._pauses.all(self._viewer_of(call).actor, request.tenant)
+        return pb.ListJobPausesResponse(pauses=map(pause_message, pauses))
 
 
 def viewers_of(actor_of: ActorOf) -> ViewerOf:

@@ -15,6 +15,7 @@ from penstock_common.rpc.durations import duration_from
 from penstock_gateway.domain.jobs.desk import USUAL_REDRIVEN, Redrive, Seen
 from penstock_gateway.domain.jobs.events import AttemptStarted, Ended, Generated, NumberedEvent, PutBack, Redriven
 from penstock_gateway.domain.jobs.job import Job, JobError, JobKind, JobState
+from penstock_gateway.domain.jobs.pausing import Pause
 from penstock_gateway.domain.jobs.ports import Depth, JobFilter
 from penstock_gateway.domain.jobs.terms import MAX_DEADLINE, MAX_RESULT_TTL, JobTerms
 from penstock_gateway.domain.webhooks.registered import shown_name
@@ -190,3 +191,10 @@ def _name(text: str, field: str) -> str:
     if len(text) > _MAX_NAME or not text.isprintable():
         raise InvalidRequest(f"{field} must have at most {_MAX_NAME} printable characters.", field=field)
     return text
+
+
+def pause_message(pause: Pause) -> pb.JobPause:
+    """Return a pause."""
+    message = pb.JobPause(tenant=pause.tenant, target=pause.target, reason=pause.reason)
+    message.since.FromDatetime(pause.since)
+    return message

@@ -19,6 +19,7 @@ from penstock_gateway.domain.jobs.desk import JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.job import JobKind
 from penstock_gateway.domain.jobs.orders import AnyOrder, IngestOrder
+from penstock_gateway.domain.jobs.pausing import PauseDesk
 from penstock_gateway.domain.jobs.submission import Submission, Submitter
 from penstock_gateway.surfaces.arrival import CallOptions, Reception, replay_headers
 from penstock_gateway.surfaces.grpc.arrival import admitted, place_of
@@ -43,8 +44,8 @@ class JobServicerParts(msgspec.Struct, frozen=True, kw_only=True):
 class JobServicer(JobDeskServicer):
     """Serves jobs; calls come authorised or not at all."""
 
-    def __init__(self, desk: JobDesk, viewer_of: ViewerOf, parts: JobServicerParts) -> None:
-        super().__init__(desk, viewer_of)
+    def __init__(self, desk: JobDesk, pauses: PauseDesk, viewer_of: ViewerOf, parts: JobServicerParts) -> None:
+        super().__init__(desk, pauses, viewer_of)
         self._parts = parts
 
     def handlers(self) -> list[Handler]:

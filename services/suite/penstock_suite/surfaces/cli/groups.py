@@ -15,6 +15,7 @@ ADMINISTERED = {
     "experiments": "Experiments: what was found of the variants; ending and promoting.",
     "budgets": "Budgets: how much may be spent, and where that stands.",
     "jobs": "Jobs: requests that were accepted and are answered later.",
+    "batches": "Batches: files of requests that are answered within a day.",
     "limits": "Limits: which bind a request, and where they stand.",
     "index": "Versions of a knowledge base's index.",
     "ledger": "The ledger: corrections, and the counters of spend beside it.",

@@ -1,4 +1,4 @@
-"""`penstock jobs list|show|watch|result|cancel|redrive|depth`."""
+"""`penstock jobs list|show|watch|result|cancel|redrive|depth`, with `pause|resume|paused`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from penstock_suite.domain.failure import ExitCode
 from penstock_suite.domain.jobs import KINDS, STATES, DepthRow, JobEventRow, JobRow, JobsWanted, RedriveWanted
 from penstock_suite.domain.terminal import harmless
 from penstock_suite.surfaces.cli.administering import Ask, administering
+from penstock_suite.surfaces.cli.job_pauses import add_pauses
 from penstock_suite.surfaces.cli.options import DryRunOption, JsonOption, YesOption, group
 from penstock_suite.surfaces.cli.output import console, escape, failures_told, note, print_json, print_table
 
@@ -42,6 +43,7 @@ def jobs(opened: OpenAdministration) -> typer.Typer:
     cli = group(_HELP)
     for add in (_add_list, _add_show, _add_watch, _add_result, _add_cancel, _add_redrive, _add_depth):
         add(cli, opened)
+    add_pauses(cli, opened)
     return cli
 
 

@@ -63,7 +63,7 @@ def _reporting(opened: OpenAdministration):  # noqa: ANN202 - what typer takes
             typer.Option(
                 metavar="WORDS",
                 help="Between commas: tenant, team, user, end_user, key, feature, model, requested_model, upstream, "
-                "surface, prompt, prompt_version, experiment, variant, task, operation, outcome, cache, usage_source, "
+                "surface, prompt, prompt_version, experiment, variant, task, operation, outcome, cache, usage_source, run_as, "
                 "tag:KEY, and one of hour, day, week, month.",
             ),
         ] = "tenant,requested_model",

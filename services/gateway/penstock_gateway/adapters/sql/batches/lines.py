@@ -11,16 +11,13 @@ import structlog
 from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penstock_common.priority import Priority
 from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
-from penstock_gateway.adapters.sql.jobs.ending import end_one
-from penstock_gateway.adapters.sql.jobs.events import add_events
+from penstock_gateway.adapters.sql.jobs.ending import anew, end_one, requeue
 from penstock_gateway.adapters.sql.jobs.lanes import add_lanes
-from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of, values_of
+from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, job_of, ms_of, place_of, values_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, jobs
 from penstock_gateway.domain.batches.ports import LineCounts, LineJob
-from penstock_gateway.domain.jobs.events import Redriven
 from penstock_gateway.domain.jobs.job import JobEnd, JobState, NewJob
 from penstock_gateway.domain.jobs.lanes import LaneName
 
@@ -113,19 +110,5 @@ async def let_results_go(connection: AsyncConnection, batch_id: str, now: dateti
 async def wake(connection: AsyncConnection, database: JobDatabase, job_id: str, now: datetime) -> None:
     """Have a job that has ended go on, with all attempts before it, for as long as it had in the beginning."""
     has_ended = _JOB.state.not_in(_OPEN)
-    values = {
-        "state": JobState.QUEUED.value,
-        "due_ms": ms_of(now),
-        "deadline_ms": ms_of(now) + (_JOB.deadline_ms - _JOB.created_ms),
-        "attempts": 0,
-        "ended_ms": None,
-        "result_expires_ms": None,
-        "cancels": False,
-        "last_event": _JOB.last_event + 1,
-        **error_values(None),
-    }
-    again = update(jobs).where(_JOB.id == job_id, has_ended).values(values).returning(*_JOB)
-    row = (await connection.execute(again)).first()
-    if row is not None:
-        await add_events(connection, database, row, (Redriven(),), ms_of(now))
-        await add_lanes(connection, database, {LaneName(row.tenant, Priority(row.priority), row.target)})
+    values = anew(now, ms_of(now) + (_JOB.deadline_ms - _JOB.created_ms))
+    await requeue(connection, database, (_JOB.id == job_id, has_ended), values, at=now)

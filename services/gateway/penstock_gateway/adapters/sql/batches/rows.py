@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from penstock_gateway.adapters.sql.jobs.rows import error_values, moment_of, ms_of
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.batches.batch import Batch, BatchState, LineFault, Tokens
 from penstock_gateway.domain.batches.files import KeptFile
 from penstock_gateway.domain.jobs.job import JobError
@@ -53,7 +53,7 @@ def file_values(file: KeptFile) -> dict[str, Any]:
     }
 
 
-def batch_of(row: Any, sealer: JobSealer) -> Batch:
+def batch_of(row: Any, sealer: TenantSealer) -> Batch:
     """Return the batch of a row."""
     moments = {f"{name}_at": maybe(getattr(row, f"{name}_ms")) for name in _MOMENTS}
     return Batch(

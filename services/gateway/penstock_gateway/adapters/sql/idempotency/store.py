@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_gateway.adapters.sql.connecting import begun
 from penstock_gateway.adapters.sql.idempotency.tables import calls
 from penstock_gateway.adapters.sql.jobs.rows import ms_of
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.idempotency.ports import Answer, Claim, Found
 
 _CALL = calls.c
@@ -23,7 +23,7 @@ _PLACE = "idempotency/"
 class SqlCallStore:
     """Implements ``CallStore``."""
 
-    def __init__(self, engine: AsyncEngine, sealer: JobSealer) -> None:
+    def __init__(self, engine: AsyncEngine, sealer: TenantSealer) -> None:
         self._engine = engine
         self._sealer = sealer
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert

@@ -19,5 +19,4 @@ calls = Table(
     Column("until_ms", BigInteger, nullable=False),
     Column("sealed", LargeBinary),
     Index("ix_idempotent_calls_until", "until_ms"),
-    Index("ix_idempotent_calls_tenant", "tenant"),
 )

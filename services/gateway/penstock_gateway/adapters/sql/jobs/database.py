@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from penstock_gateway.adapters.sql.connecting import begun
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.jobs.ports import Tell
 
 # Any number that nothing else in the database is locked by.
@@ -20,7 +20,7 @@ _CLAIM_LOCK = 0x50454E4A
 class JobDatabase:
     """An engine whose database has the schema ``JOBS``, the seal, and what tells webhooks of ends."""
 
-    def __init__(self, engine: AsyncEngine, sealer: JobSealer, tell: Tell) -> None:
+    def __init__(self, engine: AsyncEngine, sealer: TenantSealer, tell: Tell) -> None:
         self.sealer = sealer
         self.tell = tell
         self.is_shared = engine.dialect.name == "postgresql"

@@ -1,4 +1,4 @@
-"""What happened to a job, sealed, in its order."""
+"""What happened to jobs, sealed, in their order."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from penstock_gateway.domain.jobs.events import JobEvent
 
 
 async def add_events(
-    connection: AsyncConnection, database: JobDatabase, job: Any, told: Sequence[JobEvent], at_ms: int
+    connection: AsyncConnection, database: JobDatabase, of: Sequence[Any], told: Sequence[JobEvent], at_ms: int
 ) -> None:
-    """Keep the newest events of a job, given as its row after ``last_event`` has counted them."""
-    first = job.last_event - len(told) + 1
+    """Keep the newest events of jobs, each given as its row after ``last_event`` has counted them."""
+    contents = [event_bytes(event) for event in told]
     rows = [
         {
             "job": job.id,
             "number": number,
             "at_ms": at_ms,
-            "sealed": database.sealer.seal(job.tenant, place_of(job.id, number), event_bytes(event)),
+            "sealed": database.sealer.seal(job.tenant, place_of(job.id, number), content),
         }
-        for number, event in enumerate(told, first)
+        for job in of
+        for number, content in enumerate(contents, job.last_event - len(told) + 1)
     ]
     await connection.execute(insert(events), rows)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penstock_common.priority import Priority
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
-from penstock_gateway.adapters.sql.jobs.tables import jobs, lanes
+from penstock_gateway.adapters.sql.jobs.tables import jobs, lanes, pauses
 from penstock_gateway.domain.jobs.job import JobState
 from penstock_gateway.domain.jobs.lanes import Lane, LaneName, Running
 
@@ -22,18 +22,41 @@ _JOB = jobs.c
 
 
 async def add_lanes(connection: AsyncConnection, database: JobDatabase, names: Collection[LaneName]) -> None:
-    """Have these lanes be there."""
+    """Have these lanes be there, until this transaction ends at least."""
     insert = postgresql_insert if database.is_shared else sqlite_insert
     # In one order everywhere, so that no two wait for each other.
     rows = [{"tenant": lane.tenant, "priority": int(lane.priority), "target": lane.target} for lane in sorted(names)]
-    await connection.execute(insert(lanes).on_conflict_do_nothing(), rows)
+    which = tuple_(*lanes.primary_key).in_([(lane.tenant, int(lane.priority), lane.target) for lane in names])
+    # Shared by all who add jobs, and by who serves the lane; of who deletes it one of the two waits.
+    held = select(lanes.c.tenant).where(which).with_for_update(read=True, key_share=True)
+    while True:
+        await connection.execute(insert(lanes).on_conflict_do_nothing(), rows)
+        if not database.is_shared or len((await connection.execute(held)).all()) == len(names):
+            return
+
+
+async def forget_lanes(connection: AsyncConnection, idle_since: datetime, limit: int) -> int:
+    """Delete lanes in which nothing waits, and that were last served before then; return how many went."""
+    of_lane = (_JOB.tenant == lanes.c.tenant, _JOB.priority == lanes.c.priority, _JOB.target == lanes.c.target)
+    idle = (
+        or_(lanes.c.served_ms.is_(None), lanes.c.served_ms < ms_of(idle_since)),
+        ~exists().where(*of_lane, _JOB.state == JobState.QUEUED.value),
+    )
+    first = select(*lanes.primary_key).where(*idle).limit(limit).with_for_update(skip_locked=True, of=lanes)
+    found = (await connection.execute(first)).all()
+    if not found:
+        return 0
+    which = tuple_(*lanes.primary_key).in_([tuple(row) for row in found])
+    # Looked at again, now that nobody adds to them: somebody may have by then.
+    return (await connection.execute(delete(lanes).where(which, *idle))).rowcount
 
 
 async def due_lanes(connection: AsyncConnection, now: datetime) -> list[Lane]:
-    """Return the lanes with something that is due: one look into the index for each that there is."""
+    """Return the lanes with something that is due, and that nobody has paused: one look into the index for each that there is."""
     of_lane = (_JOB.tenant == lanes.c.tenant, _JOB.priority == lanes.c.priority, _JOB.target == lanes.c.target)
     first = select(func.min(_JOB.due_ms)).where(*of_lane, _JOB.state == JobState.QUEUED.value).scalar_subquery()
-    rows = (await connection.execute(select(*lanes.c, first.label("due_ms")))).all()
+    stands = exists().where(pauses.c.tenant.in_(("", lanes.c.tenant)), pauses.c.target.in_(("", lanes.c.target)))
+    rows = (await connection.execute(select(*lanes.c, first.label("due_ms")).where(~stands))).all()
     now_ms = ms_of(now)
     return [
         Lane(

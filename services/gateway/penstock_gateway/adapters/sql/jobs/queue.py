@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penstock_common.priority import Priority
 from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
-from penstock_gateway.adapters.sql.jobs.ending import FREE, end_one
+from penstock_gateway.adapters.sql.jobs.ending import end_one, requeue
 from penstock_gateway.adapters.sql.jobs.events import add_events
-from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, due_lanes, once, running_jobs, take
+from penstock_gateway.adapters.sql.jobs.lanes import due_lanes, forget_lanes, once, running_jobs, take
 from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
 from penstock_gateway.domain.jobs.events import JobEvent, PutBack
@@ -72,17 +72,13 @@ class SqlJobQueue:
             _log.error("job_cannot_be_read", job=row.id, reason=str(error))
             return None
 
-    async def beat(self, held: Collection[Held], done: Mapping[Held, tuple[int, int]], until: datetime) -> Beat:
+    async def beat(self, held: Collection[Held], until: datetime) -> Beat:
         """Hold them for longer; see the port."""
         if not held:
             return Beat(frozenset(), frozenset())
-        mine = and_(tuple_(_JOB.id, _JOB.epoch).in_(list(held)), _JOB.state == JobState.RUNNING.value)
         async with self._database.writing() as connection:
-            longer = update(jobs).where(mine).values(leased_until_ms=ms_of(until))
+            longer = update(jobs).where(_any_of(held)).values(leased_until_ms=ms_of(until))
             rows = (await connection.execute(longer.returning(_JOB.id, _JOB.epoch, _JOB.cancels))).all()
-            for one, (part, total) in done.items():
-                progress = update(jobs).where(*_held(one)).values(done=part, total=total)
-                await connection.execute(progress)
         still = {Held(row.id, row.epoch) for row in rows}
         return Beat(frozenset(held) - still, frozenset(Held(row.id, row.epoch) for row in rows if row.cancels))
 
@@ -108,7 +104,7 @@ class SqlJobQueue:
                     return None
                 last = (await connection.execute(select(_JOB.last_event).where(*_held(held)))).scalar()
                 return last if last == after + len(events) else None
-            await add_events(connection, self._database, row, events, ms_of(now))
+            await add_events(connection, self._database, [row], events, ms_of(now))
         return row.last_event
 
     async def commit(
@@ -133,25 +129,17 @@ class SqlJobQueue:
 
     async def put_back(self, held: Held, again: Requeued, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
         """Have a job wait again; see the port."""
-        values: dict[str, Any] = {
-            "state": JobState.QUEUED.value,
-            "due_ms": ms_of(again.due_at),
-            "last_event": _JOB.last_event + len(told) + 1,
-            **error_values(again.error),
-            **FREE,
-        }
+        values: dict[str, Any] = {"due_ms": ms_of(again.due_at), **error_values(again.error)}
         if not again.counts:
             values["attempts"] = _JOB.attempts - 1
+        which, back = _held(held), PutBack(again.due_at, again.error)
         async with self._database.writing() as connection:
-            row = (await connection.execute(_updated((*_held(held), _JOB.cancels.is_(False)), values))).first()
-            if row is None:
-                # Who was asked to end does not wait again.
-                cancelled = JobEnd(state=JobState.CANCELLED)
-                return await end_one(connection, self._database, _held(held), cancelled, now, told=told) is not None
-            await add_lanes(connection, self._database, {LaneName(row.tenant, Priority(row.priority), row.target)})
-            back = PutBack(again.due_at, again.error)
-            await add_events(connection, self._database, row, (*told, back), ms_of(now))
-        return True
+            waits = (*which, _JOB.cancels.is_(False))
+            if await requeue(connection, self._database, waits, values, (*told, back), at=now):
+                return True
+            # Who was asked to end does not wait again.
+            cancelled = JobEnd(state=JobState.CANCELLED)
+            return await end_one(connection, self._database, which, cancelled, now, told=told) is not None
 
     async def reclaim(self, now: datetime, retry_at: datetime, limit: int) -> Sequence[Job]:
         """Take jobs from workers whose leases ran out; see the port."""
@@ -159,31 +147,19 @@ class SqlJobQueue:
         async with self._database.writing() as connection:
             rows = (await connection.execute(late.limit(limit).with_for_update(skip_locked=True))).all()
             ended: list[Job | None] = []
+            waiting: list[Held] = []
             for row in rows:
-                held = _held(Held(row.id, row.epoch))
-                if row.cancels:
-                    ended.append(await end_one(connection, self._database, held, JobEnd(state=JobState.CANCELLED), now))
-                elif row.attempts >= row.max_attempts:
-                    dead = JobEnd(state=JobState.DEAD, error=_LOST)
-                    ended.append(await end_one(connection, self._database, held, dead, now))
-                else:
-                    ended.append(await self._wait_again(connection, row, retry_at, now))
+                held = Held(row.id, row.epoch)
+                if not row.cancels and row.attempts < row.max_attempts:
+                    waiting.append(held)
+                    continue
+                end = JobEnd(state=JobState.CANCELLED) if row.cancels else JobEnd(state=JobState.DEAD, error=_LOST)
+                ended.append(await end_one(connection, self._database, _held(held), end, now))
+            if waiting:
+                values = {"due_ms": ms_of(retry_at), **error_values(_LOST)}
+                told = (PutBack(retry_at, _LOST),)
+                ended += await requeue(connection, self._database, (_any_of(waiting),), values, told, at=now)
         return [job for job in ended if job is not None]
-
-    async def _wait_again(self, connection: AsyncConnection, row: Any, retry_at: datetime, now: datetime) -> Job | None:
-        values: dict[str, Any] = {
-            "state": JobState.QUEUED.value,
-            "due_ms": ms_of(retry_at),
-            "last_event": _JOB.last_event + 1,
-            **error_values(_LOST),
-            **FREE,
-        }
-        again = (await connection.execute(_updated(_held(Held(row.id, row.epoch)), values))).first()
-        if again is None:
-            return None
-        await add_lanes(connection, self._database, {LaneName(row.tenant, Priority(row.priority), row.target)})
-        await add_events(connection, self._database, again, (PutBack(retry_at, _LOST),), ms_of(now))
-        return job_of(again)
 
     async def expire(self, now: datetime, limit: int) -> Sequence[Job]:
         """End those whose deadline passed; see the port."""
@@ -214,13 +190,18 @@ class SqlJobQueue:
                 await connection.execute(delete(events).where(events.c.job.in_(both)))
         return len(both)
 
+    async def forget_lanes(self, idle_since: datetime, limit: int) -> int:
+        """Delete lanes that nobody needs; see the port."""
+        async with self._database.writing() as connection:
+            return await forget_lanes(connection, idle_since, limit)
+
 
 def _held(held: Held) -> tuple[Any, ...]:
     return _JOB.id == held.id, _JOB.epoch == held.epoch, _JOB.state == JobState.RUNNING.value
 
 
-def _updated(which: tuple[Any, ...], values: dict[str, Any]) -> Any:
-    return update(jobs).where(*which).values(**values).returning(*_JOB)
+def _any_of(held: Collection[Held]) -> Any:
+    return and_(tuple_(_JOB.id, _JOB.epoch).in_(list(held)), _JOB.state == JobState.RUNNING.value)
 
 
 async def _orders(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, bytes]:

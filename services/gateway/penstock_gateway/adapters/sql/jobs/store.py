@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
@@ -14,13 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penstock_common.errors import RateLimited
 from penstock_common.priority import Priority
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
-from penstock_gateway.adapters.sql.jobs.ending import end_one
-from penstock_gateway.adapters.sql.jobs.events import add_events
+from penstock_gateway.adapters.sql.jobs.ending import anew, end_one, requeue
 from penstock_gateway.adapters.sql.jobs.lanes import add_lanes, once
 from penstock_gateway.adapters.sql.jobs.rows import (
     ORDER,
     RESULT,
-    error_values,
     job_of,
     moment_of,
     ms_of,
@@ -29,7 +26,7 @@ from penstock_gateway.adapters.sql.jobs.rows import (
     values_of,
 )
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
-from penstock_gateway.domain.jobs.events import NumberedEvent, Redriven
+from penstock_gateway.domain.jobs.events import NumberedEvent
 from penstock_gateway.domain.jobs.job import Accepted, Job, JobEnd, JobKind, JobState, NewJob
 from penstock_gateway.domain.jobs.lanes import LaneName
 from penstock_gateway.domain.jobs.ports import Depth, JobFilter
@@ -146,24 +143,9 @@ class SqlJobStore:
             by_itself = _JOB.batch == "", _JOB.kind != JobKind.BATCH.value
             conditions = (*_all(wanted), _JOB.state.in_(_REDRIVEN), *by_itself)
             first = select(_JOB.id).where(*conditions).order_by(_JOB.id).limit(limit).with_for_update(skip_locked=True)
-            values: dict[str, Any] = {
-                "state": JobState.QUEUED.value,
-                "due_ms": ms_of(now),
-                "deadline_ms": ms_of(now + deadline),
-                "attempts": 0,
-                "ended_ms": None,
-                "result_expires_ms": None,
-                "cancels": False,
-                "last_event": _JOB.last_event + 1,
-                **error_values(None),
-            }
-            again = update(jobs).where(_JOB.id.in_(once(first))).values(**values).returning(*_JOB)
-            rows = (await connection.execute(again)).all()
-            for row in rows:
-                await add_events(connection, self._database, row, (Redriven(),), ms_of(now))
-            if rows:
-                await add_lanes(connection, self._database, {_lane_of(job_of(row)) for row in rows})
-        return len(rows)
+            values = anew(now, ms_of(now + deadline))
+            which = (_JOB.id.in_(once(first)),)
+            return len(await requeue(connection, self._database, which, values, at=now))
 
     async def depths(self, tenant: str = "") -> Sequence[Depth]:
         """Return how many wait and run; see the port."""
@@ -235,6 +217,8 @@ def _all(wanted: JobFilter) -> list[ColumnElement[bool]]:
         conditions.append(_JOB.kind.in_(sorted(kind.value for kind in wanted.kinds)))
     if wanted.key_id:
         conditions.append(_JOB.key_id == wanted.key_id)
+    if wanted.owner:
+        conditions.append(_JOB.owner == wanted.owner)
     if wanted.target:
         conditions.append(_JOB.target == wanted.target)
     if wanted.ids:

@@ -61,6 +61,8 @@ jobs = Table(
     Column("unlisted", Boolean, nullable=False),
     Column("idempotency", String(64), unique=True),
     Column("fingerprint", String(64), nullable=False),
+    # What rotation keeps of the key.
+    Column("owner", String(64), nullable=False, server_default=""),
     # The heads of lanes, and what runs: small beside all that has ended.
     Index(
         "ix_jobs_queued",
@@ -87,6 +89,16 @@ lanes = Table(
     Column("priority", SmallInteger, primary_key=True),
     Column("target", String(256), primary_key=True),
     Column("served_ms", BigInteger),
+)
+
+pauses = Table(
+    "job_pauses",
+    metadata,
+    # Empty: of all.
+    Column("tenant", String(64), primary_key=True),
+    Column("target", String(256), primary_key=True),
+    Column("reason", String(200), nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
 )
 
 contents = Table(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, Table, and_, case, cast, func, literal, or_, select
 
 from penstock_gateway.domain.life.settlement import CANCELLED, OK
-from penstock_gateway.domain.usage.query import CHAT, EMBEDDINGS, Dimension, Filter, Group
+from penstock_gateway.domain.usage.query import CHAT, EMBEDDINGS, JOB, REQUEST, Dimension, Filter, Group
 
 CHARGE = "charge"
 """The kind of an entry that is a request's own; others correct one."""
@@ -42,6 +42,7 @@ class Source:
         self._columns = table.c
         self._dimensions = {name: self.text(_COLUMNS.get(name, name.value)) for name in Dimension}
         self._dimensions[Dimension.OPERATION] = self._operation()
+        self._dimensions[Dimension.RUN_AS] = case((self.text("job") != "", JOB), else_=REQUEST)
         self._dimensions[Dimension.PROMPT_VERSION] = self._prompt_version()
 
     def text(self, name: str) -> ColumnElement[Any]:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from penstock_common.secrecy import Unreadable
 from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.connecting import begun
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.rows import present
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.webhooks.store import add_delivery, delivery_of
 from penstock_gateway.adapters.sql.webhooks.tables import deliveries, disabled, tries, webhooks
 from penstock_gateway.domain.webhooks.delivery import Delivery, DeliveryState
@@ -38,7 +38,7 @@ class _Sealed(msgspec.Struct, array_like=True):
 class SqlWebhooks:
     """Implements ``registered.WebhookStore``."""
 
-    def __init__(self, engine: AsyncEngine, sealer: JobSealer) -> None:
+    def __init__(self, engine: AsyncEngine, sealer: TenantSealer) -> None:
         self._engine = engine
         self._sealer = sealer
 

@@ -1,4 +1,4 @@
-"""The seal of what jobs ask and answer: each tenant's opens for that tenant alone."""
+"""The seal of what is kept of tenants' requests, answers and webhooks: each tenant's opens for that tenant alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from penstock_common.sealing import VERSION_BYTES, RecordSealer, derived_key
 _TENANTS = 4096
 
 
-class JobSealer:
+class TenantSealer:
     """Seals with AES-256-GCM, by keys that are derived (HKDF) for each tenant from the secret that API keys are digested with."""
 
     def __init__(self, secret: bytes) -> None:
+        # The words stay as they were when only jobs were sealed: what is kept opens by them.
         version = int.from_bytes(derived_key(secret, b"penstock jobs v1\0key id")[:VERSION_BYTES])
 
         @lru_cache(_TENANTS)
