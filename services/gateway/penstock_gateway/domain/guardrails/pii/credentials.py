@@ -29,9 +29,9 @@ _BLOCK = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:\\n|[\s\S]){0,12000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|(?:(?:\\n|\s)+(?:[A-Za-z0-9+/=]{16,}|[A-Z][\w-]+: [^\n]*))*)"
 )
 # What begins the name of a secret, in small letters; each is looked for by itself, so they are few.
-_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie")
+STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie")
 # These stand as words of their own.
-_WORDS = frozenset(
+NAME_WORDS = frozenset(
     "credential credentials bearer kennwort contraseña contrasena senha jeton clave schlüssel llave clé cle sleutel chave klucz nyckel lösenord lösenordet wachtwoord geheim geheimnis sid identified pin chiave segreto segreta salt".split()
 )
 _FAR_STEMS = (
@@ -67,7 +67,7 @@ _COMMANDS = re.compile(
     r"\b(?:docker|podman|mysql\w*|mariadb\w*|sshpass|psql|mongo\w*|redis-cli|htpasswd|az|helm|smbclient|ldap\w+|curl|wget|rabbitmqadmin|svn|influx|kinit)\b[^\n|;]{0,140}?\s(?:-[pPaw]\s?|--?pass(?:word|wd|phrase)?[ =]|-u\s?[\w.\-@]+:|--user[ =][\w.\-@]+:)[\"']?(?P<value>[^\s\"']{6,})|"
     r"\blogin\s+\S+\s+password\s+(?P<netrc>\S{4,})|\s--?pass(?:word|wd|phrase)[ =][\"']?(?P<option>[^\s\"'|;]{6,})"
 )
-_COMMAND_WORDS = frozenset(
+COMMAND_WORDS = frozenset(
     "docker podman mysql mysqldump mysqladmin mariadb sshpass psql mongo mongosh mongodump redis htpasswd az helm smbclient ldapsearch curl wget rabbitmqadmin svn influx kinit password passwd passphrase".split()
 )
 _FOLLOWED = re.compile(rf"{_NAME_REST}\s+(?:id |ids |value )?[\"'`]?(?P<value>[^\s\"'`,;<>()]+)")
@@ -101,7 +101,7 @@ def keys(scanned: Scanned) -> Iterator[Finding]:
         if _LOOKS_ISSUED.search(word.text):
             yield from _issued(word)
     yield from _named(scanned)
-    if (not _COMMAND_WORDS.isdisjoint(scanned.words) and "-" in text) or "login" in scanned.words:
+    if (not COMMAND_WORDS.isdisjoint(scanned.words) and "-" in text) or "login" in scanned.words:
         yield from _told_to_commands(text)
 
 
@@ -128,7 +128,7 @@ def has_enough_signs(value: str) -> bool:
 
 def _named(scanned: Scanned) -> Iterator[Finding]:
     lower = scanned.lower
-    stems = (*_STEMS, *(_WORDS & scanned.words), *(() if scanned.is_ascii else _FAR_STEMS))
+    stems = (*STEMS, *(NAME_WORDS & scanned.words), *(() if scanned.is_ascii else _FAR_STEMS))
     for stem in stems:
         at = lower.find(stem)
         while at >= 0:
