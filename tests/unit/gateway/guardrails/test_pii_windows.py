@@ -165,3 +165,28 @@ def test_no_more_is_held_than_a_word_may_have():
         "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0B\n" * 400,
     ):
         assert hold_back(text) <= LONGEST_WORD
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("the bridge was built by ", "by "),
+        ("the bridge was bui", "was bui"),
+        ('write to "ada van der ', '"ada van der '),
+        ("write to kim dot oduya at quill ", "kim dot oduya at quill "),
+        (
+            "password: 'correct horse of the old green battery, 7 staple",
+            "'correct horse of the old green battery, 7 staple",
+        ),
+        ("call (+44) 1632 960 431 if ", "call (+44) 1632 960 431 if "),
+        ("IBAN GB33 BUKB 2020 1555 ", "GB33 BUKB 2020 1555 "),
+        (
+            "am 3. September 1971 im alten Haus der Familie zu Ufer",
+            "am 3. September 1971 im alten Haus der Familie zu Ufer",
+        ),
+        ("zero seven seven double zero nine ", "zero seven seven double zero nine "),
+    ],
+)
+def test_an_end_is_held_from_where_something_may_begin(text: str, held: str):
+    assert hold_back(text) >= len(held)
+    assert hold_back(PROSE * 9 + text) <= len(held) + 12
