@@ -85,7 +85,7 @@ ORDINALS = (
     "un|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|dix-sept|dix-huit|dix-neuf|vingt|vingt et un|vingt-\\w{2,6}|trente|trente et un|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veinte|"
     "twentieth|twenty[- ](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|thirtieth|thirty[- ]first"
 )
-_WORD_YEAR = r"(?:nineteen|twenty|two thousand)[- ](?:and )?(?:hundred )?[a-z]+(?:[- ][a-z]+)?|(?:neunzehn|zweitausend)\w*|mille neuf cent[\w -]+|deux mille[\w -]*|mil novecientos[\w ]+|dos mil[\w ]*"
+_WORD_YEAR = r"(?:nineteen|twenty|two thousand)[- ](?:and )?(?:hundred )?[a-z]{1,12}(?:[- ][a-z]{1,12})?|(?:neunzehn|zweitausend)\w{0,24}|mille neuf cent[\w -]{1,40}|deux mille[\w -]{0,40}|mil novecientos[\w ]{1,40}|dos mil[\w ]{0,40}"
 _YEAR = r"(?:(?:18|19|20)\d\d)"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _DATE = re.compile(
