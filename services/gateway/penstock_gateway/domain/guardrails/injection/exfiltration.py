@@ -102,7 +102,9 @@ def carriers(text: str) -> list[Carrier]:
 def _markdown(text: str) -> Iterator[Carrier]:
     yield from _in_brackets(text)
     for one in _REFERENCE.finditer(text):
-        yield Carrier(one.start(), one.end(), one["url"], one["text"], Way.CLICKED, "link", _says(one["url"], Way.CLICKED))
+        yield Carrier(
+            one.start(), one.end(), one["url"], one["text"], Way.CLICKED, "link", _says(one["url"], Way.CLICKED)
+        )
 
 
 def _in_brackets(text: str) -> Iterator[Carrier]:
@@ -118,9 +120,7 @@ def _in_brackets(text: str) -> Iterator[Carrier]:
         for opens, way, tag in ((_OPENS_IMAGE, Way.LOADED, "image"), (_OPENS_LINK, Way.CLICKED, "link")):
             if behind and (opened := _opened(text, opens, at, last[way])):
                 said = text[start:ends]
-                yield Carrier(
-                    opened.start(), behind.end(), said, text[opened.end() : at], way, tag, _says(said, way)
-                )
+                yield Carrier(opened.start(), behind.end(), said, text[opened.end() : at], way, tag, _says(said, way))
                 last[way] = behind.end()
         at = text.find("](", at + 2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -14,6 +15,26 @@ _WORD = re.compile(r"(?:\s|\\n)*(?P<word>\S+)")
 _OF_A_KEY = re.compile(
     r"(?:[A-Za-z0-9+/=]|\\[nr])*[A-Za-z0-9+/=]{15,}(?:[A-Za-z0-9+/=]|\\[nr])*|[A-Za-z0-9+/]*=+|[A-Z][\w-]+:|\d,ENCRYPTED|[A-Z0-9-]+,[0-9A-F]{16,}|(?=\S*\d)(?=\S*[a-zA-Z])[A-Za-z0-9+/]{2,15}"
 )
+
+
+# Of a whole block, between its first line and its last.
+_LONGEST = 12_000
+# Of one that has no last line.
+_LINES = re.compile(r"(?:(?:\\n|\s)+(?:[A-Za-z0-9+/=]{16,}|[A-Z][\w-]+: [^\n]*))*")
+
+
+def blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where blocks stand: to their last line, or as far as there are lines of a key."""
+    place, end = 0, -1
+    while begins := BEGINS.search(text, place):
+        if end < begins.end() <= len(text):
+            end = ends.end() if (ends := _ENDS.search(text, begins.end())) else len(text) + 1
+        if end <= len(text) and end - begins.end() <= _LONGEST + _LONGEST_END:
+            place = end
+        else:
+            lines = _LINES.match(text, begins.end())
+            place = lines.end() if lines else begins.end()
+        yield begins.start(), place
 
 
 class Swallowed(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from penstock_gateway.domain.guardrails.pii.blocks import blocks
 from penstock_gateway.domain.guardrails.pii.entropy import entropy, has_mixed_signs, is_placeholder
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.scanned import Scanned, Word
@@ -25,9 +26,6 @@ _ISSUED = re.compile(
     r"[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,}|\$(?:2[aby]|5|6|argon2id?|y)\$[^\s:\"']{20,})"
 )
 _LOOKS_ISSUED = re.compile(r"[0-9]|A[KS]IA[A-Z]|[a-z][A-Z][a-zA-Z]*[a-z][A-Z]")
-_BLOCK = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:\\n|[\s\S]){0,12000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|(?:(?:\\n|\s)+(?:[A-Za-z0-9+/=]{16,}|[A-Z][\w-]+: [^\n]*))*)"
-)
 # What begins the name of a secret, in small letters; each is looked for by itself, so they are few.
 STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie")
 # These stand as words of their own.
@@ -95,8 +93,7 @@ def keys(scanned: Scanned) -> Iterator[Finding]:
     """Yield keys, passwords and sessions. A private key is its whole block, or what there is of it."""
     text = scanned.text
     if "PRIVATE KEY" in text:
-        for match in _BLOCK.finditer(text):
-            yield Finding(Kind.API_KEY, match.start(), match.end(), 1.0)
+        yield from (Finding(Kind.API_KEY, start, end, 1.0) for start, end in blocks(text))
     for word in scanned.long_words:
         if _LOOKS_ISSUED.search(word.text):
             yield from _issued(word)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -21,16 +22,16 @@ _APART = 34
 _QUOTED = 204
 _QUOTED_LOCAL = 66
 _NAME_BEFORE = 120
-_IN_NUMBERS = re.compile(r"[\d \-/.·()+,_\t]*$")
+_BETWEEN_DIGITS = frozenset(" -/.·()+,_\t")
 _DIGIT = re.compile(r"\d")
 _QUOTE = re.compile(r"[\"'`]")
-_OPENS = re.compile(r"(?:^|[\s:=,(\[{>])$")
+_OPENS = frozenset(" \t\n:=,([{>")
 _SECRET = re.compile("|".join(sorted({*STEMS, *NAME_WORDS})), re.IGNORECASE)
 _YEARS_IN_WORDS = ("nineteen", "thousand", "neunzehnhundert")
 _DAY_BEFORE_A_YEAR = 64
 _KEY = re.compile(r"-----BEGIN [A-Z0-9 ]{0,60}-{0,5}$|-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY")
 _KEY_REACH = 12_288
-_KANJI = re.compile(r"[〇零一二三四五六七八九\s、,-]*$")
+_KANJI = frozenset("〇零一二三四五六七八九 \t\n、,-")
 # Scripts that write words together: their words have no ends, and nothing that is found has these signs but a link.
 _UNSPACED = re.compile(r"[\u3001\u3003-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _WORD = re.compile(r"\S+")
@@ -57,8 +58,11 @@ def ongoing_from(text: str) -> int:
     lower = tail[-_BEHIND - _DAY_BEFORE_A_YEAR :].lower()
     if any([year in lower for year in _YEARS_IN_WORDS]):
         start = min(start, len(text) - len(lower) - _DAY_BEFORE_A_YEAR)
-    if not tail.isascii() and (kanji := _KANJI.search(tail)):
-        start = min(start, earliest + kanji.start())
+    if not tail.isascii():
+        kanji = len(tail)
+        while kanji and tail[kanji - 1] in _KANJI:
+            kanji -= 1
+        start = min(start, earliest + kanji)
     begins = text.rfind("-----BEGIN", max(0, len(text) - _KEY_REACH))
     return max(0, min(start, begins) if begins >= 0 and _is_open(text, begins) else start)
 
@@ -117,14 +121,14 @@ def _is_in_numbers(word: str) -> bool:
 
 def _of_numbers(tail: str) -> int:
     """Return where the number begins whose last digit is near the end, with the word before it."""
-    start = len(tail)
-    first = next((one.start() for one in _DIGIT.finditer(tail, max(0, start - _BEHIND))), None)
-    while first is not None and first < start:
-        chain = _IN_NUMBERS.search(tail, 0, first)
-        start = min(first, chain.start() if chain else first)
-        first = next((one.start() for one in _DIGIT.finditer(tail, max(0, start - _APART), start)), None)
-    if start == len(tail):
-        return start
+    digits = [one.start() for one in _DIGIT.finditer(tail)]
+    first = bisect_left(digits, len(tail) - _BEHIND)
+    start = digits[first]
+    while first and start - digits[first - 1] <= _APART:
+        first -= 1
+        start = digits[first]
+    while start and tail[start - 1] in _BETWEEN_DIGITS:
+        start -= 1
     words = list(_WORD.finditer(tail, 0, start))
     said = [one[0].strip(_AROUND).lower() for one in words]
     return words[_first_of_digits(said, len(said) - 1)].start() if words else start
@@ -139,7 +143,7 @@ def _of_quotes(tail: str, before: str) -> int:
             begun = opened.pop(sign)
             if at == len(tail) - 1 and at - begun < _QUOTED_LOCAL:
                 return begun
-        elif sign == '"' or _OPENS.search(tail, 0, at):
+        elif sign == '"' or not at or tail[at - 1] in _OPENS:
             opened[sign] = at
     for at in sorted(opened.values()):
         if len(tail) - at < _QUOTED_LOCAL or (

@@ -24,8 +24,8 @@ LONGEST_WORD = 4_096
 CONTEXT = 512
 """Characters of what has left already that rules look back at."""
 
-# Where something may be found a look costs more, so there are fewer.
-_LONG_STEP = 24
+# Where something may be found a look costs more, so there are fewer; and where numbers stand side by side, the fewest.
+_LONG_STEP, _LONGEST_STEP = 24, 120
 # Behind what a look may end: white space, and signs of scripts that write words together.
 _BREAK = re.compile(r"[\s\u3001-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
 _SPACE = re.compile(r"\s")
@@ -68,7 +68,7 @@ class Windows:
         self._find = find
         self._context = self._pending = ""
         # The next look is behind this place of what is pending.
-        self._looked = 0
+        self._looked, self._step = 0, 1
         # Where the last part and the last cue of something stand, from where what is pending begins.
         self._part = self._cue = -CUE_REACH
         self._open: Kind | None = None
@@ -108,8 +108,7 @@ class Windows:
 
     def _place(self, *, is_last: bool) -> int | None:
         """Return up to where the next look goes: behind the next end of a word; the text alone decides."""
-        step = _LONG_STEP if self._part >= 0 or self._cue > -CUE_REACH else 1
-        found = _BREAK.search(self._pending, self._looked + step - 1)
+        found = _BREAK.search(self._pending, self._looked + self._step - 1)
         place = found.end() if found else len(self._pending) + 1
         if place > LONGEST_WORD:
             place = max(LONGEST_WORD, self._looked + 1)
@@ -126,7 +125,9 @@ class Windows:
         if begins := _private_key(text, offset):
             before = begins.start() - offset
             return self._leave(before, self._found(text, offset)) if before else self._begin_key(begins[0])
-        cut = place if is_last else place - hold_back(text)
+        held = 0 if is_last else hold_back(text)
+        self._step = self._next_step(held)
+        cut = place - held
         if cut <= 0 and place < LONGEST_WORD:
             return _NOTHING
         found = self._found(text, offset) if self._part >= 0 or self._cue > -CUE_REACH else []
@@ -134,6 +135,11 @@ class Windows:
         if cut > 0:
             return self._leave(cut, found)
         return self._leave_open(place, found) if place >= LONGEST_WORD else _NOTHING
+
+    def _next_step(self, held: int) -> int:
+        if self._part < 0 and self._cue <= -CUE_REACH:
+            return 1
+        return _LONG_STEP if held < LONGEST_NUMBER else _LONGEST_STEP
 
     def _found(self, text: str, offset: int) -> list[Finding]:
         return [
@@ -160,7 +166,7 @@ class Windows:
         self._part, self._cue = max(self._part - cut, -CUE_REACH), max(self._cue - cut, -CUE_REACH)
 
     def _begin_key(self, begins: str) -> Window:
-        self._in_key, self._context, self._looked = True, "", 0
+        self._in_key, self._context, self._looked, self._step = True, "", 0, 1
         self._pending = self._pending[len(begins) :]
         return Window(begins, [Finding(Kind.API_KEY, 0, len(begins), 1.0)])
 
