@@ -26,7 +26,7 @@ _OWN_WORK = re.compile(r"^['’]s\b|^\s(?:is|was|has been|answers|told|said|call
 
 # Where data or people are sent: an address, a host, a number to call.
 _PLACE = re.compile(
-    r"https?://[^\s)\"'>\]]{4,}|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+|\b[\w-]+(?:\.[\w-]+){0,3}\.(?:example|com|net|org|io|co|dev|info|biz|app|xyz)\b"
+    r"https?://[^\s)\"'>\]]{4,}|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+|(?<!\w-)\b[\w-]+(?:\.[\w-]+){0,3}\.(?:example|com|net|org|io|co|dev|info|biz|app|xyz)\b"
     r"|\b0[89]00[\d /-]{4,}|\b555[ -]\d{4}",
     re.IGNORECASE,
 )

@@ -92,7 +92,7 @@ _BROKEN_OUT = re.compile(
     _I,
 )
 _RULED = re.compile(
-    r"[=#>*<_~\[-]{2,}\s*(?:/?\s*(?:end|begin|start|stop)\b[^\n=#>*]{0,40}|(?:new |next )?(?:system|admin\w*|developer|operator|priority|instruction|root|assistant configuration|task complete|next task)[^\n]{0,60})",
+    r"(?<![=#>*<_~\[-])[=#>*<_~\[-]{2,}\s*(?:/?\s*(?:end|begin|start|stop)\b[^\n=#>*]{0,40}|(?:new |next )?(?:system|admin\w*|developer|operator|priority|instruction|root|assistant configuration|task complete|next task)[^\n]{0,60})",
     _I,
 )
 _PRIVILEGED_TAG = re.compile(
@@ -100,7 +100,7 @@ _PRIVILEGED_TAG = re.compile(
     _I,
 )
 _UNSEEN = re.compile(
-    r"<!--(?P<comment>[^>]{12,600}?)-->|<[^>]+(?:display\s*:\s*none|font-size\s*:\s*[01](?:px|pt)?\b|visibility\s*:\s*hidden|opacity\s*:\s*0|"
+    r"<!--(?P<comment>[^>]{12,600}?)-->|<[^<>]+(?:display\s*:\s*none|font-size\s*:\s*[01](?:px|pt)?\b|visibility\s*:\s*hidden|opacity\s*:\s*0|"
     r"color\s*:\s*(?:#fff|white)|\bhidden\b)[^>]*>(?P<text>[^<]{12,600})|\((?:white|hidden|invisible) text:?(?P<white>[^)]{8,400})\)",
     _I,
 )
