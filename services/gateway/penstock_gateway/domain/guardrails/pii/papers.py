@@ -28,7 +28,7 @@ _NOT_A_PASSPORT = re.compile(
 def passports(scanned: Scanned) -> Iterator[Finding]:
     """Yield the numbers of passports, where the text says that there are some."""
     cue = cues.PASSPORT.search(scanned.lower) if scanned.has(_PASSPORT_WORDS, _FAR_PASSPORT_STEMS) else None
-    if "<<" in scanned.text:
+    if "<" in scanned.text and "<<" in scanned.text:
         for match in _MRZ.finditer(scanned.text):
             yield Finding(Kind.PASSPORT, *match.span("number"), 0.98)
     if cue is None:
