@@ -13,6 +13,7 @@ from zlib import crc32
 
 from penstock_gateway.domain.guardrails.injection.cues import Cue, cues_of, quotations
 from penstock_gateway.domain.guardrails.injection.finding import Surface
+from penstock_gateway.domain.guardrails.injection.lexicon import Hit
 from penstock_gateway.domain.guardrails.injection.rules import Match, matches
 
 SLOTS = 1 << 19
@@ -101,12 +102,19 @@ class Seen(NamedTuple):
     """The rules that hold of it, with their places in it."""
 
 
-def seen(text: str, surface: Surface, undone: Undone = NOTHING_UNDONE, *, is_whole: bool = True) -> Seen:
+def seen(
+    text: str,
+    surface: Surface,
+    undone: Undone = NOTHING_UNDONE,
+    *,
+    is_whole: bool = True,
+    hits: list[Hit] | None = None,
+) -> Seen:
     """Return the features of a piece as it is read.
 
-    Not ``is_whole``: it is one of several, of which those that no rule and no telling cue is in are not looked at closer.
+    Not ``is_whole``: it is one of several, of which those that no rule and no telling cue is in are not looked at closer. ``hits``: those of the lexicon, where they are known.
     """
-    read = cues_of(text, surface)
+    read = cues_of(text, surface, hits)
     held = matches(text, read, surface)
     if not (is_whole or held or any(cue.concept in _TELLING for cue in read)):
         return Seen(["nothing"], [], [], held)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -60,6 +61,23 @@ class Lexicon:
         else:
             self._exact[first].append(rest)
 
+    def hits_of_pieces(self, text: str, pieces: Sequence[tuple[int, int]]) -> list[list[Hit] | None]:
+        """Return the cues of pieces of a text in small letters, each as if it stood alone; None: look at it alone.
+
+        The text is looked through once, though pieces overlap. A piece that parts a cue or a word is to be looked at alone.
+        """
+        hits = self.hits(text)
+        starts = [hit.start for hit in hits]
+        has_unspaced = _NO_LATIN.search(text) is not None
+        return [
+            None
+            if _is_in_a_word(text, start)
+            or _is_in_a_word(text, end)
+            or (has_unspaced and not _NO_LATIN.search(text, start, end))
+            else _within(hits, starts, start, end, can_part=has_unspaced)
+            for start, end in pieces
+        ]
+
     def hits(self, text: str) -> list[Hit]:
         """Return the cues of a text in small letters, in order; where cues begin together, all of them."""
         spans = [(one[0], one.start(), one.end()) for one in _TOKEN.finditer(text)]
@@ -103,10 +121,28 @@ def _sorted_out(concepts: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str
 def _followed(spans: list[tuple[str, int, int]], place: int, words: tuple[tuple[str, bool], ...]) -> int | None:
     if place + len(words) > len(spans):
         return None
-    for (word, is_stem), (seen, _, _) in zip(words, spans[place:], strict=False):
+    for at, (word, is_stem) in enumerate(words, place):
+        seen = spans[at][0]
         if not (seen.startswith(word) if is_stem else seen.replace("’", "'") == word):
             return None
     return spans[place + len(words) - 1][2]
+
+
+def _is_in_a_word(text: str, at: int) -> bool:
+    return 0 < at < len(text) and not text[at - 1].isspace() and not text[at].isspace()
+
+
+def _within(hits: list[Hit], starts: list[int], start: int, end: int, *, can_part: bool) -> list[Hit] | None:
+    """Return the hits between two places, from the first one on; None where one lies across them that may hide others."""
+    first, last = bisect_left(starts, start), bisect_left(starts, end)
+    if can_part and any(hit.end > start for hit in hits[max(0, first - _MOST_ACROSS) : first]):
+        return None
+    found = [Hit(hit.start - start, hit.end - start, hit.concept) for hit in hits[first:last] if hit.end <= end]
+    return None if can_part and len(found) != last - first else found
+
+
+# Cues that begin within a phrase's length.
+_MOST_ACROSS = 40
 
 
 @cache
