@@ -13,7 +13,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from penstock_gateway.domain.guardrails.injection.language import common_share, is_known, reads_like_language, segmented
+from penstock_gateway.domain.guardrails.injection.language import (
+    common_share,
+    is_known,
+    reads_like_language,
+    segmented,
+    share_of,
+)
 
 # Looking into more of them than this would be work that an attacker chooses.
 MOST_VIEWS = 8
@@ -38,6 +44,7 @@ _DIGIT = re.compile("[0-9]")
 _LEET = str.maketrans("013456789@$!|+", "oleasgtbgasiit")
 _LEET_OTHER = str.maketrans("1", "i")
 _WORD = re.compile(r"[A-Za-z]{2,}")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _LINE = re.compile(r"[^\n]+")
 _QUOTED = re.compile(r'"([^"\n]{1,80})"|“([^”\n]{1,80})”|\'([^\'\n]{2,80})\'')
 _JOINING = re.compile(
@@ -107,14 +114,14 @@ def _base64(text: str) -> Iterator[View]:
 
 
 def _hex(text: str) -> Iterator[View]:
-    for one in _HEX.finditer(text):
+    for one in _HEX.finditer(text) if _DIGIT.search(text) else ():
         said = _as_text(bytes.fromhex(re.sub(r"0x|\\x|[\s:,]", "", one[0])))
         if said is not None:
             yield _view("hex", text, one.start(), one.end(), said)
 
 
 def _numbers(text: str) -> Iterator[View]:
-    for pattern, radix in ((_BINARY, 2), (_DECIMAL, 10)):
+    for pattern, radix in ((_BINARY, 2), (_DECIMAL, 10)) if _DIGIT.search(text) else ():
         for one in pattern.finditer(text):
             digits = one[0].replace(",", " ").split()
             values = [int(digit, radix) for digit in digits]
@@ -235,14 +242,21 @@ def _unleet(word: str) -> str | None:
 def _rotated(text: str) -> Iterator[View]:
     """Yield lines that are language only when letters are turned around: rot13, other shifts, atbash, backwards."""
     words = _WORD.findall(text)
-    if len(words) < 3 or sum(map(len, words)) < 0.5 * len(text.strip()):
+    if len(words) < 3 or sum(map(len, words)) < 0.5 * len(text.strip()) or not _has_odd_run(words):
         return
     for one in _LINE.finditer(text):
         for piece, start, end in _odd_runs(one[0], one.start()):
-            best = max(_turned(piece), key=lambda said: common_share(said[1]), default=None)
-            if best and common_share(best[1]) >= 0.4:
-                yield _view(best[0], text, start, end, best[1])
+            name, said, share = max(_turned(piece), key=lambda each: each[2])
+            if share >= 0.4:
+                yield _view(name, text, start, end, said)
                 break
+
+
+def _has_odd_run(words: list[str]) -> bool:
+    """Return whether there may be three words side by side of which none is common: in most texts there are none."""
+    distinct = {word for word in set(words) if len(word) < 3 or not is_known(word.lower())}
+    odd = [word in distinct for word in words]
+    return any(one and two and three for one, two, three in zip(odd, odd[1:], odd[2:], strict=False))
 
 
 def _odd_runs(line: str, offset: int) -> Iterator[tuple[str, int, int]]:
@@ -258,18 +272,26 @@ def _odd_runs(line: str, offset: int) -> Iterator[tuple[str, int, int]]:
         run = []
 
 
-def _turned(piece: str) -> Iterator[tuple[str, str]]:
-    yield "reversed", piece[::-1]
-    yield "reversed words", " ".join(word[::-1] for word in piece.split())
-    yield "atbash", piece.translate(_ATBASH)
-    for shift in range(1, 26):
-        yield "rot13" if shift == 13 else f"shift by {shift}", _shifted(piece, shift)
+def _turned(piece: str) -> Iterator[tuple[str, str, float]]:
+    """Yield what a piece is turned around, how, and the share of it that is language."""
+    yield "reversed", (said := piece[::-1]), common_share(said)
+    yield "reversed words", (said := " ".join(word[::-1] for word in piece.split())), common_share(said)
+    words = _LETTERS.findall(piece.lower())
+    for name, table in _TURNS:
+        share = share_of([word.translate(table) for word in words])
+        if share >= 0.4:
+            yield name, piece.translate(table), share
 
 
-def _shifted(piece: str, shift: int) -> str:
+def _shift(places: int) -> dict[int, str]:
     low, high = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    turned = low[shift:] + low[:shift] + high[shift:] + high[:shift]
-    return piece.translate(str.maketrans(low + high, turned))
+    return str.maketrans(low + high, low[places:] + low[:places] + high[places:] + high[:places])
+
+
+_TURNS = (
+    ("atbash", _ATBASH),
+    *(("rot13" if places == 13 else f"shift by {places}", _shift(places)) for places in range(1, 26)),
+)
 
 
 def _reversed(text: str) -> Iterator[View]:
@@ -282,9 +304,10 @@ def _reversed(text: str) -> Iterator[View]:
 
 def _joined(text: str) -> Iterator[View]:
     """Yield quoted pieces in one, where the text says that they are to be joined; and pieces that letters stand for."""
-    if not _JOINING.search(text):
-        return
     pieces = list(_QUOTED.finditer(text))
+    letters = {one[1] for one in _LETTERED.finditer(text)} if ":" in text or "=" in text else set[str]()
+    if (len(pieces) < 2 and len(letters) < 3) or not _JOINING.search(text):
+        return
     if len(pieces) >= 2:
         said = "".join(next(filter(None, one.groups()), "") for one in pieces)
         spaced = " ".join(next(filter(None, one.groups()), "").strip() for one in pieces)
@@ -299,6 +322,8 @@ def _joined(text: str) -> Iterator[View]:
 
 
 def _blanks(text: str) -> Iterator[View]:
+    if not any(blank in text for blank in ("__", "**", "…", "...")):
+        return
     found = list(_BLANK.finditer(text))
     if len(found) < 2:
         return

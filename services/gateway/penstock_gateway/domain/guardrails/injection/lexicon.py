@@ -33,6 +33,24 @@ class _Rest(NamedTuple):
     words: tuple[tuple[str, bool], ...]
 
 
+class _Seconds(NamedTuple):
+    """The second words of cues that begin with the same word, and the beginnings of such."""
+
+    words: frozenset[str]
+    stems: tuple[str, ...]
+
+
+def _seconds(rests: Sequence[_Rest]) -> _Seconds | None:
+    """Return what may follow; None where one of the cues has one word alone."""
+    if any(not rest.words for rest in rests):
+        return None
+    following = [rest.words[0] for rest in rests]
+    return _Seconds(
+        frozenset(word for word, is_stem in following if not is_stem),
+        tuple(word for word, is_stem in following if is_stem),
+    )
+
+
 class Lexicon:
     """Looks for cues. Remembers words that it has seen, a bounded number of them."""
 
@@ -52,6 +70,7 @@ class Lexicon:
         self._piece_concepts = pieces
         self._pieces = re.compile("|".join(map(re.escape, sorted(pieces, key=len, reverse=True))))
         self._known: dict[str, tuple[_Rest, ...]] = {}
+        self._seconds: dict[str, _Seconds | None] = {}
 
     def _add(self, concept: str, cue: str) -> None:
         words = [(one[0].rstrip("*"), one[0].endswith("*")) for one in re.finditer(r"[^\W_]+(?:['’][^\W_]+)*\*?", cue)]
@@ -87,6 +106,8 @@ class Lexicon:
             rests = known.get(word)
             if rests is None:
                 rests = self._look_up(word)
+            if not rests or not self._may_go_on(word, spans, place + 1):
+                continue
             for rest in rests:
                 if not rest.words:
                     found.append(Hit(start, end, rest.concept))
@@ -97,6 +118,16 @@ class Lexicon:
             found.sort()
         return found
 
+    def _may_go_on(self, word: str, spans: list[tuple[str, int, int]], place: int) -> bool:
+        """Return whether a cue may begin with a word: one of one word, or one whose second word follows."""
+        seconds = self._seconds[word]
+        if seconds is None:
+            return True
+        if place >= len(spans):
+            return False
+        following = spans[place][0]
+        return following.replace("’", "'") in seconds.words or following.startswith(seconds.stems)
+
     def _look_up(self, word: str) -> tuple[_Rest, ...]:
         plain = word.replace("’", "'")
         rests = [*self._exact.get(plain, ())]
@@ -106,7 +137,9 @@ class Lexicon:
             rests += self._exact.get(plain.partition("'")[2], ())
         if len(self._known) >= self._MOST_REMEMBERED:
             self._known.clear()
+            self._seconds.clear()
         self._known[word] = tuple(dict.fromkeys(rests))
+        self._seconds[word] = _seconds(rests)
         return self._known[word]
 
 
