@@ -283,7 +283,7 @@ def _turned(piece: str) -> Iterator[tuple[str, str, float]]:
             yield name, piece.translate(table), share
 
 
-def _shift(places: int) -> dict[int, str]:
+def _shift(places: int) -> dict[int, int]:
     low, high = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     return str.maketrans(low + high, low[places:] + low[:places] + high[places:] + high[:places])
 
