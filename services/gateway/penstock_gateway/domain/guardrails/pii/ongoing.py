@@ -44,6 +44,8 @@ _JOINTS = JOINS | frozenset("the of de di do den del in".split())
 _AROUND = ".,;:!?()[]{}\"'"
 # Enough for a few words.
 _FEW = 48
+# The first of these may be cut.
+_PLAIN = 3
 
 
 def ongoing_from(text: str) -> int:
@@ -85,6 +87,8 @@ def _of_word(text: str, tail: str) -> int:
 
 def _of_words(tail: str) -> int:
     """Return where the last words begin that may be spelling something: always one that is whole, and more behind marks and digits."""
+    if (start := _of_a_plain_word(tail)) is not None:
+        return start
     for reach in (_FEW, len(tail)):
         words = list(_WORD.finditer(tail, max(0, len(tail) - reach)))
         if not words:
@@ -97,6 +101,17 @@ def _of_words(tail: str) -> int:
         if first > 1 or (first == 1 and reach > _FEW):
             return words[first].start()
     return 0
+
+
+def _of_a_plain_word(tail: str) -> int | None:
+    """Return where the last word begins, where it is whole and neither it nor the one before spells anything; None: look closer."""
+    words = tail[-_FEW:].split()
+    if len(words) < _PLAIN or not tail[-1].isspace():
+        return None
+    last, before = words[-1].strip(_AROUND).lower(), words[-2].strip(_AROUND).lower()
+    if last in _MARKS or before in _MARKS or _is_in_numbers(before):
+        return None
+    return len(tail.rstrip()) - len(words[-1])
 
 
 def _first_of_marks(said: Sequence[str], first: int) -> int:
