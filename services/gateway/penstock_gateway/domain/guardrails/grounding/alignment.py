@@ -9,9 +9,12 @@ from typing import NamedTuple
 import msgspec
 
 from penstock_gateway.domain.guardrails.grounding.claims import Claim
-from penstock_gateway.domain.guardrails.grounding.context import Context, Indexed
-from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, is_same, quantities_of
+from penstock_gateway.domain.guardrails.grounding.context import MAX_NUMBERS, Context, Head, Indexed
+from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, quantities_of
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
+
+MAX_WORDS = 200
+"""Different words that are compared of one claim."""
 
 _TOPS = 4
 _CANDIDATES = 24
@@ -58,10 +61,10 @@ def align(claim: Claim, context: Context, allowed: frozenset[int]) -> Alignment:
     seen: set[str] = set()
     content: list[tuple[Word, float]] = []
     for word in words:
-        if word.weight and word.stem not in seen:
+        if word.weight and word.stem not in seen and len(seen) < MAX_WORDS:
             seen.add(word.stem)
             content.append((word, word.weight * context.rarity(len(context.where(word)))))
-    quantities = quantities_of(words)
+    quantities = quantities_of(words)[:MAX_NUMBERS]
     scores = _scores(claim, _Own(content, quantities), context, allowed)
     tops = _tops(content, scores, context)
     best = tops[0][0] if tops else -1
@@ -89,13 +92,16 @@ def _scores(claim: Claim, own: _Own, context: Context, allowed: frozenset[int]) 
     for word, weight in _around(claim, own.content):
         for number, share in context.where(word).items():
             scores[number] += weight * share
-    for number, unit in enumerate(context.units):
-        if unit.statement.passage not in allowed:
-            scores.pop(number, None)
-        elif number in scores or own.quantities:
-            extra = _extra(own, unit, with_heads=number in scores)
-            if extra:
-                scores[number] += extra
+    units = context.units
+    for number in [number for number in scores if units[number].statement.passage not in allowed]:
+        del scores[number]
+    with_heads = _of_heads(own, scores, context)
+    for one in own.quantities:
+        for number in context.stating(one):
+            if units[number].statement.passage in allowed:
+                scores[number] += _NUMBER_SCORE
+    for number, extra in with_heads.items():
+        scores[number] += extra
     return scores
 
 
@@ -111,15 +117,19 @@ def _around(claim: Claim, content: Sequence[tuple[Word, float]]) -> list[tuple[W
     ]
 
 
-def _extra(own: _Own, unit: Indexed, *, with_heads: bool) -> float:
-    extra = sum(_NUMBER_SCORE for one in own.quantities if any(is_same(one, other) for other in unit.quantities))
-    if with_heads:
-        extra += sum(
-            _HEAD_SHARE * weight
-            for word, weight in own.content
-            if word.stem not in unit.stems and head_match(word, unit)
-        )
-    return extra
+def _of_heads(own: _Own, scores: dict[int, float], context: Context) -> dict[int, float]:
+    """Return what the heads of statements add, of words that do not stand in the statements themselves."""
+    said: dict[int, list[tuple[Word, float]]] = {}
+    found: dict[int, float] = {}
+    for number in scores:
+        unit = context.units[number]
+        words = said.get(id(unit.head))
+        if words is None:
+            words = said[id(unit.head)] = [(word, weight) for word, weight in own.content if in_head(word, unit.head)]
+        extra = sum(_HEAD_SHARE * weight for word, weight in words if word.stem not in unit.stems)
+        if extra:
+            found[number] = extra
+    return found
 
 
 def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], context: Context) -> list[tuple[int, float]]:
@@ -153,9 +163,14 @@ def _tops(content: Sequence[tuple[Word, float]], scores: dict[int, float], conte
 
 def head_match(word: Word, unit: Indexed) -> float:
     """Return how surely the word is among what the statement stands under."""
-    if word.stem in unit.head.stems or (word.is_name and word.text in unit.head.initials):
+    return in_head(word, unit.head)
+
+
+def in_head(word: Word, head: Head) -> float:
+    """Return how surely the word is among what statements stand under."""
+    if word.stem in head.stems or (word.is_name and word.text in head.initials):
         return 1.0
-    return 0.8 if not word.meanings.isdisjoint(unit.head.meanings) else 0.0
+    return 0.8 if not word.meanings.isdisjoint(head.meanings) else 0.0
 
 
 def _anywhere(word: Word, context: Context, allowed: frozenset[int]) -> float:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections import defaultdict
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import msgspec
 
 from penstock_gateway.domain.guardrails.grounding.passages import Passage, Statement, head_of, statements_of
-from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, quantities_of
+from penstock_gateway.domain.guardrails.grounding.quantities import Quantity, is_same, quantities_of
 from penstock_gateway.domain.guardrails.grounding.text import Word, tidy, words_of
 from penstock_gateway.domain.guardrails.grounding.vocabulary import DENIALS, NEGATIONS, STALE, STALE_PHRASES, UNITS
 
@@ -20,6 +21,10 @@ _KEY_UNIT = re.compile(
 )
 _ITEM = re.compile(r"\(?\d{1,3}[.)]\s")
 _LEAST_PREFIX = 5
+MAX_NUMBERS = 64
+"""Numbers that are read of one statement, and of one claim."""
+# More than twice the difference up to which two numbers say the same.
+_AROUND = 3e-3
 _PREFIX_SHARE = 0.6
 
 EXACT, MEANING, PREFIX = 1.0, 0.8, 0.7
@@ -61,6 +66,45 @@ class Indexed(msgspec.Struct, gc=False):
         return self._clauses
 
 
+class Numbers:
+    """The numbers of statements in order, so that those that say the same as another are found without looking at all."""
+
+    def __init__(self, units: Sequence[Indexed]) -> None:
+        self._units = units
+        self._sizes: list[tuple[float, int]] | None = None
+        self._values: list[tuple[float, int]] = []
+        self._known: dict[tuple[float, str, float], frozenset[int]] = {}
+
+    def places(self, quantity: Quantity) -> frozenset[int]:
+        """Return which statements have a number that is the same."""
+        key = (quantity.size, quantity.dimension, quantity.value)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self._places(quantity)
+        return found
+
+    def _places(self, quantity: Quantity) -> frozenset[int]:
+        if self._sizes is None:
+            said = [(one, number) for number, unit in enumerate(self._units) for one in unit.quantities]
+            self._sizes = sorted((one.size, number) for one, number in said)
+            self._values = sorted((one.value, number) for one, number in said)
+        near: set[int] = set()
+        for size in (quantity.size, quantity.size * 100, quantity.size / 100):
+            near |= _between(self._sizes, size)
+        near |= _between(self._values, quantity.value)
+        return frozenset(
+            number for number in near if any(is_same(quantity, other) for other in self._units[number].quantities)
+        )
+
+
+def _between(numbers: list[tuple[float, int]], middle: float) -> set[int]:
+    """Return whose numbers lie around another, wide enough for all that are taken for the same."""
+    reach = abs(middle) * _AROUND + 1e-8
+    first = bisect_left(numbers, (middle - reach, -1))
+    last = bisect_left(numbers, (middle + reach, len(numbers)))
+    return {number for _, number in numbers[first:last]}
+
+
 class Context:
     """What an answer may rest on, indexed once for all its claims."""
 
@@ -69,19 +113,24 @@ class Context:
         self.units: list[Indexed] = []
         self.by_stem: defaultdict[str, dict[int, float]] = defaultdict(dict)
         self.by_meaning: defaultdict[int, set[str]] = defaultdict(set)
+        self._texts: defaultdict[str, set[int]] = defaultdict(set)
         heads: dict[tuple[str, ...], Head] = {}
         for statement in statements_of(passages):
             head = heads.get(statement.heads)
             if head is None:
                 head = heads[statement.heads] = _head(statement.heads)
+                for text in head.texts:
+                    self._texts[text].add(statement.passage)
             self._add(statement, head)
         self._alike: dict[str, dict[int, float]] = {}
+        self._numbers = Numbers(self.units)
         self.stale, self.years, self.labels = _versions(self.passages)
 
     def _add(self, statement: Statement, head: Head) -> None:
         words = words_of(statement.text)
         number = len(self.units)
         for word in words:
+            self._texts[word.text].add(statement.passage)
             if not word.weight:
                 continue
             places = self.by_stem[word.stem]
@@ -89,11 +138,19 @@ class Context:
                 for meaning in word.meanings:
                     self.by_meaning[meaning].add(word.stem)
             places[number] = EXACT
-        quantities = quantities_of(words)
+        quantities = quantities_of(words)[:MAX_NUMBERS]
         if quantities and _ITEM.match(statement.text):
             quantities = [one for one in quantities if one.at]
         stems = frozenset(word.stem for word in words if word.weight)
         self.units.append(Indexed(statement, words, _with_key_units(statement.text, quantities), stems, head))
+
+    def stating(self, quantity: Quantity) -> frozenset[int]:
+        """Return the statements that have the number."""
+        return self._numbers.places(quantity)
+
+    def writes(self, text: str, passages: frozenset[int]) -> bool:
+        """Return whether one of the passages has the word, as it is compared, in a statement or in what that stands under."""
+        return not passages.isdisjoint(self._texts.get(text, ()))
 
     def where(self, word: Word) -> dict[int, float]:
         """Return the statements that have the word or one alike, and how much it counts there."""
@@ -263,11 +320,8 @@ def _versions(passages: Sequence[Passage]) -> tuple[list[bool], list[int], list[
     ]
     told = [own | ({"may"} if re.search(r"\bMay\b", head) else set()) for own, head in zip(told, heads, strict=True)]
     told = [own | {text[1:] for text in own if text[0] == "v" and text[1:].isdigit()} for own in told]
-    labels: list[frozenset[str]] = []
-    for at, own in enumerate(told):
-        others: set[str] = set().union(*(told[:at] + told[at + 1 :]))
-        labels.append(frozenset(own - others))
-    return stale, years, labels
+    counts = Counter(text for own in told for text in own)
+    return stale, years, [frozenset(text for text in own if counts[text] == 1) for own in told]
 
 
 def _is_stale(head: str) -> bool:

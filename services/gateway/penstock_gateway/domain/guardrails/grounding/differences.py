@@ -154,11 +154,11 @@ def rate_differs(alignment: Alignment, context: Context) -> float:
     unit = alignment.best(context)
     if unit is None or not own:
         return 0.0
+    numbers = {number for one in alignment.quantities if one.dimension for number in context.stating(one)}
     stating = [
-        other
-        for other in context.units
-        if other.statement.passage in alignment.allowed
-        and any(one.dimension and is_same(one, there) for one in alignment.quantities for there in other.quantities)
+        context.units[number]
+        for number in sorted(numbers)
+        if context.units[number].statement.passage in alignment.allowed
     ]
     told = [rates_in(other.statement.text) for other in (stating or [unit])]
     if any(own & rates for rates in told) or own & rates_in(" ".join(unit.statement.heads[-2:])):

@@ -185,11 +185,7 @@ def _standing(
 ) -> Standing:
     if one.dimension == "label":
         return Standing(one, "near" if _is_named(alignment, context, one) else "missing", is_replaced=False)
-    places = [
-        number
-        for number, unit in enumerate(context.units)
-        if unit.statement.passage in alignment.allowed and any(is_same(one, other) for other in unit.quantities)
-    ]
+    places = {number for number in context.stating(one) if context.units[number].statement.passage in alignment.allowed}
     support = max((alignment.scores.get(number, 0.0) for number in places), default=0.0) / best_score
     in_tops = any(number in places for number, _ in alignment.tops[:2])
     best = top_units[:1]
@@ -217,13 +213,11 @@ def _others(alignment: Alignment, context: Context) -> list[Indexed]:
 
 def _is_named(alignment: Alignment, context: Context, one: Quantity) -> bool:
     text = f"{one.value:g}"
-    return any(
-        text in unit.head.texts
-        or any(text == word.text for word in unit.words)
-        or any(is_same(one, other) for other in unit.quantities)
-        for unit in context.units
-        if unit.statement.passage in alignment.allowed
-    ) or any(text in context.labels[at] or "v" + text in context.labels[at] for at in alignment.allowed)
+    if context.writes(text, alignment.allowed):
+        return True
+    return any(context.units[number].statement.passage in alignment.allowed for number in context.stating(one)) or any(
+        text in context.labels[at] or "v" + text in context.labels[at] for at in alignment.allowed
+    )
 
 
 def _is_rival(one: Quantity, other: Quantity) -> bool:

@@ -16,7 +16,8 @@ from penstock_gateway.domain.compression.documents import documents_in
 from penstock_gateway.domain.guardrails.grounding.text import tidy
 
 _TAG = re.compile(
-    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)\b[^<>]*>|<!--.*?-->|<!doctype[^>]*>", re.IGNORECASE | re.DOTALL
+    r"<(?P<close>/?)(?P<name>[A-Za-z][A-Za-z0-9]*)\b[^<>]*>|<!--(?:(?!<!--).)*?-->|<!doctype[^<>]*>",
+    re.IGNORECASE | re.DOTALL,
 )
 _BLOCKS = frozenset(
     [
@@ -59,6 +60,8 @@ _TITLE_LENGTH = 90
 _HEAD_LINES = 5
 _FEW_COLUMNS = 2
 _HEADING_WORDS = 6
+# Of keys that a line stands under, the nearest count.
+_DEEPEST = 12
 _HEADING_TAG = re.compile(r"h[1-6]")
 _CODE_SIGNS = re.compile(
     r"[{};=]\s*$|^\s*[\"'][\w.-]+[\"']\s*:|^\s*(?:- )?[a-z_]+:(?:\s|$)|^\s*(?:def|class|return|if|for|const|export|import)\b|^\s*(?:--|//|\*|/\*)"
@@ -232,7 +235,7 @@ class _Reader:
         indent = len(line.text) - len(line.text.lstrip())
         while self._parents and self._parents[-1][0] >= indent:
             self._parents.pop()
-        under = tuple(text for _, text in self._parents)
+        under = tuple(text for _, text in self._parents[-_DEEPEST:])
         is_item = line.text.lstrip().startswith("- ")
         self._add(line.start, line.text, *under)
         if _KEYED.match(line.text) or line.text.rstrip().endswith(("{", "(", ":", "[")) or is_item:

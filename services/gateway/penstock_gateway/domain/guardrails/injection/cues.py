@@ -26,10 +26,15 @@ _OWN_WORK = re.compile(r"^['’]s\b|^\s(?:is|was|has been|answers|told|said|call
 
 # Where data or people are sent: an address, a host, a number to call.
 _PLACE = re.compile(
-    r"https?://[^\s)\"'>\]]{4,}|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+|\b[\w-]+(?:\.[\w-]+){0,3}\.(?:example|com|net|org|io|co|dev|info|biz|app|xyz)\b"
+    r"https?://[^\s)\"'>\]]{4,}|[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+|(?<!\w-)\b[\w-]+(?:\.[\w-]+){0,3}\.(?:example|com|net|org|io|co|dev|info|biz|app|xyz)\b"
     r"|\b0[89]00[\d /-]{4,}|\b555[ -]\d{4}",
     re.IGNORECASE,
 )
+# What each of those has; looking for it costs next to nothing, and most texts have none.
+_MAY_BE_A_PLACE = re.compile(
+    r"@|://|\.(?:example|com|net|org|io|co|dev|info|biz|app|xyz)\b|0[89]00[\d /-]|555[ -]", re.IGNORECASE
+)
+_QUOTES = re.compile("[\"“„«「『`'‘]")
 
 
 class Cue(NamedTuple):
@@ -47,24 +52,34 @@ class Cue(NamedTuple):
         return self.concept + "'" if self.quoted else self.concept
 
 
-def cues_of(text: str, surface: Surface) -> list[Cue]:
+def lowered(text: str) -> str:
+    """Return the text in small letters, of the same length."""
+    low = text.lower()
+    if len(low) != len(text):
+        # Some capitals grow when they are made small (İ): then places would be wrong.
+        low = "".join(small if len(small := character.lower()) == 1 else character for character in text)
+    return low
+
+
+def cues_of(text: str, surface: Surface, hits: list[Hit] | None = None) -> list[Cue]:
     """Return the cues of a piece, in order.
 
     A machine that is spoken to is one more, ``called``, and so is a ``place``: an address, a host, a number.
 
     Quoted values of JSON, YAML and code are quotations in what a user or a model writes, and none in a document; a tool's
-    result quotes nothing: it is made of strings.
+    result quotes nothing: it is made of strings. ``hits`` are those of the lexicon, where they are known already.
     """
-    low = text.lower()
-    if len(low) != len(text):
-        # Some capitals grow when they are made small (İ): then places would be wrong.
-        low = "".join(small if len(small := character.lower()) == 1 else character for character in text)
+    low = lowered(text)
+    if hits is None:
+        hits = lexicon().hits(low)
     quotes = quotations(text, surface)
     breaks = [one.start() for one in _SENTENCE.finditer(low)]
     found: list[Cue] = []
     sentence = 0
-    places = [Hit(one.start(), one.end(), "place") for one in _PLACE.finditer(low)]
-    for hit in sorted([*lexicon().hits(low), *places]) if places else lexicon().hits(low):
+    places: list[Hit] = []
+    if _MAY_BE_A_PLACE.search(low):
+        places = [Hit(one.start(), one.end(), "place") for one in _PLACE.finditer(low)]
+    for hit in sorted([*hits, *places]) if places else hits:
         while sentence < len(breaks) and breaks[sentence] < hit.start:
             sentence += 1
         quoted = any(start < hit.start < end for start, end in quotes)
@@ -81,7 +96,7 @@ def _is_called(low: str, start: int, end: int) -> bool:
 
 def quotations(text: str, surface: Surface) -> list[tuple[int, int]]:
     """Return where a text of that surface quotes."""
-    if surface is Surface.TOOL_OUTPUT:
+    if surface is Surface.TOOL_OUTPUT or not _QUOTES.search(text):
         return []
     found = _QUOTED.finditer(text)
     return [

@@ -13,14 +13,22 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from penstock_gateway.domain.guardrails.injection.language import common_share, is_known, reads_like_language, segmented
+from penstock_gateway.domain.guardrails.injection.language import (
+    common_share,
+    is_known,
+    reads_like_language,
+    segmented,
+    share_of,
+)
 
 # Looking into more of them than this would be work that an attacker chooses.
 MOST_VIEWS = 8
 _LONGEST = 20_000
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"\b(?:0x)?(?:[0-9a-fA-F]{2}[\s:,]?){8,}|(?:\\x[0-9a-fA-F]{2}){6,}")
-_PERCENT = re.compile(r"(?:[\w.+-]*%[0-9a-fA-F]{2}){6,}[\w.+-]*")
+_PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
+_BESIDE_PERCENT = re.compile(r"[\w.+-]*")
+_FEWEST_PERCENTS = 6
 _ESCAPED = re.compile(r"(?:(?:\\u[0-9a-fA-F]{4}|&#x?[0-9a-fA-F]{2,5};)){6,}")
 _BINARY = re.compile(r"\b(?:[01]{8}[\s,]?){6,}")
 _DECIMAL = re.compile(r"\b(?:\d{2,3}[\s,]+){7,}\d{2,3}\b")
@@ -28,10 +36,15 @@ _SEPARATED = re.compile(
     r"(?<![^\W_])[^\W\d_](?:([ \t]{1,2}|[ ]?[.\-_*|/·~+][ ]?)[^\W\d_](?![^\W_])){3,}"
     r"(?:(?:[ \t]{2,4}|[ ]?[.\-_*|/·~+:,;!]?[ ]{1,3})[^\W\d_](?:\1[^\W\d_](?![^\W_])){0,20})*"
 )
-_LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+()]*(?:[A-Za-z][0-9@$!|+]|[0-9@$!|+][A-Za-z])[A-Za-z0-9@$!|+]*|\b\d{5,12}\b")
+_LEET_SIGNS = re.compile(r"[A-Za-z0-9@$!|+()]*")
+_LEET_END = re.compile(r"[A-Za-z0-9@$!|+]*")
+_LEET_PAIR = re.compile(r"[A-Za-z](?=[0-9@$!|+])|[0-9@$!|+](?=[A-Za-z])")
+_LEET_NUMBER = re.compile(r"\b\d{5,12}\b")
+_DIGIT = re.compile("[0-9]")
 _LEET = str.maketrans("013456789@$!|+", "oleasgtbgasiit")
 _LEET_OTHER = str.maketrans("1", "i")
 _WORD = re.compile(r"[A-Za-z]{2,}")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _LINE = re.compile(r"[^\n]+")
 _QUOTED = re.compile(r'"([^"\n]{1,80})"|“([^”\n]{1,80})”|\'([^\'\n]{2,80})\'')
 _JOINING = re.compile(
@@ -101,14 +114,14 @@ def _base64(text: str) -> Iterator[View]:
 
 
 def _hex(text: str) -> Iterator[View]:
-    for one in _HEX.finditer(text):
+    for one in _HEX.finditer(text) if _DIGIT.search(text) else ():
         said = _as_text(bytes.fromhex(re.sub(r"0x|\\x|[\s:,]", "", one[0])))
         if said is not None:
             yield _view("hex", text, one.start(), one.end(), said)
 
 
 def _numbers(text: str) -> Iterator[View]:
-    for pattern, radix in ((_BINARY, 2), (_DECIMAL, 10)):
+    for pattern, radix in ((_BINARY, 2), (_DECIMAL, 10)) if _DIGIT.search(text) else ():
         for one in pattern.finditer(text):
             digits = one[0].replace(",", " ").split()
             values = [int(digit, radix) for digit in digits]
@@ -117,16 +130,40 @@ def _numbers(text: str) -> Iterator[View]:
 
 
 def _escapes(text: str) -> Iterator[View]:
-    for one in _PERCENT.finditer(text):
-        said = _as_text(unquote_to_bytes(one[0].replace("+", " ")))
+    for start, end in _with_percents(text):
+        said = _as_text(unquote_to_bytes(text[start:end].replace("+", " ")))
         if said is not None:
-            yield _view("percent", text, one.start(), one.end(), said)
+            yield _view("percent", text, start, end, said)
     for one in _ESCAPED.finditer(text):
         said = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), one[0])
         said = re.sub(r"&#x([0-9a-fA-F]+);", lambda code: chr(int(code[1], 16)), said)
         said = re.sub(r"&#(\d+);", lambda code: chr(min(int(code[1]), 0x10FFFF)), said)
         if reads_like_language(said):
             yield _view("escapes", text, one.start(), one.end(), said)
+
+
+def _with_percents(text: str) -> Iterator[tuple[int, int]]:
+    """Yield runs of letters and signs with six bytes as ``%41`` and more, in one way through the text."""
+    if text.count("%") < _FEWEST_PERCENTS:
+        return
+    start, end, count = 0, 0, 0
+    for one in _PERCENT.finditer(text):
+        if count and end == one.start():
+            count += 1
+        else:
+            if count >= _FEWEST_PERCENTS:
+                yield start, end
+            start, count = _begin_of_word(text, one.start(), end), 1
+        behind = _BESIDE_PERCENT.match(text, one.end())
+        end = behind.end() if behind else one.end()
+    if count >= _FEWEST_PERCENTS:
+        yield start, end
+
+
+def _begin_of_word(text: str, at: int, earliest: int) -> int:
+    while at > earliest and (text[at - 1].isalnum() or text[at - 1] in "_.+-"):
+        at -= 1
+    return at
 
 
 def _spaced(text: str) -> Iterator[View]:
@@ -153,11 +190,37 @@ def _unspaced(one: re.Match[str]) -> str:
 
 
 def _leet(text: str) -> Iterator[View]:
-    found = [one for one in _LEET_WORD.finditer(text) if _unleet(one[0]) is not None]
-    if len(found) < 2 and not (found and len(text) < 200):
+    words = _leet_words(text)
+    meant = [(start, end, said) for start, end in words if (said := _unleet(text[start:end])) is not None]
+    if len(meant) < 2 and not (meant and len(text) < 200):
         return
-    said = _LEET_WORD.sub(lambda one: _unleet(one[0]) or one[0], text)
-    yield View("leet", said, found[0].start(), found[-1].end(), said)
+    kept: list[str] = []
+    at = 0
+    for start, end, said in meant:
+        kept += (text[at:start], said)
+        at = end
+    yield View("leet", whole := "".join([*kept, text[at:]]), meant[0][0], meant[-1][1], whole)
+
+
+def _leet_words(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where digits stand among letters, or alone as five to twelve; around digits alone, so that prose costs a look."""
+    last = 0
+    while digit := _DIGIT.search(text, last):
+        start = digit.start()
+        while start > last and text[start - 1] in _LEET_SIGN:
+            start -= 1
+        run = _LEET_SIGNS.match(text, start)
+        end = last = run.end() if run else start + 1
+        pairs = [one.start() for one in _LEET_PAIR.finditer(text, start, end)]
+        if pairs:
+            behind = _LEET_END.match(text, pairs[-1], end)
+            stop = behind.end() if behind else end
+            yield start, stop
+            start = stop
+        yield from (one.span() for one in _LEET_NUMBER.finditer(text, start, end))
+
+
+_LEET_SIGN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@$!|+()")
 
 
 def _unleet(word: str) -> str | None:
@@ -179,14 +242,21 @@ def _unleet(word: str) -> str | None:
 def _rotated(text: str) -> Iterator[View]:
     """Yield lines that are language only when letters are turned around: rot13, other shifts, atbash, backwards."""
     words = _WORD.findall(text)
-    if len(words) < 3 or sum(map(len, words)) < 0.5 * len(text.strip()):
+    if len(words) < 3 or sum(map(len, words)) < 0.5 * len(text.strip()) or not _has_odd_run(words):
         return
     for one in _LINE.finditer(text):
         for piece, start, end in _odd_runs(one[0], one.start()):
-            best = max(_turned(piece), key=lambda said: common_share(said[1]), default=None)
-            if best and common_share(best[1]) >= 0.4:
-                yield _view(best[0], text, start, end, best[1])
+            name, said, share = max(_turned(piece), key=lambda each: each[2])
+            if share >= 0.4:
+                yield _view(name, text, start, end, said)
                 break
+
+
+def _has_odd_run(words: list[str]) -> bool:
+    """Return whether there may be three words side by side of which none is common: in most texts there are none."""
+    distinct = {word for word in set(words) if len(word) < 3 or not is_known(word.lower())}
+    odd = [word in distinct for word in words]
+    return any(one and two and three for one, two, three in zip(odd, odd[1:], odd[2:], strict=False))
 
 
 def _odd_runs(line: str, offset: int) -> Iterator[tuple[str, int, int]]:
@@ -202,18 +272,26 @@ def _odd_runs(line: str, offset: int) -> Iterator[tuple[str, int, int]]:
         run = []
 
 
-def _turned(piece: str) -> Iterator[tuple[str, str]]:
-    yield "reversed", piece[::-1]
-    yield "reversed words", " ".join(word[::-1] for word in piece.split())
-    yield "atbash", piece.translate(_ATBASH)
-    for shift in range(1, 26):
-        yield "rot13" if shift == 13 else f"shift by {shift}", _shifted(piece, shift)
+def _turned(piece: str) -> Iterator[tuple[str, str, float]]:
+    """Yield what a piece is turned around, how, and the share of it that is language."""
+    yield "reversed", (said := piece[::-1]), common_share(said)
+    yield "reversed words", (said := " ".join(word[::-1] for word in piece.split())), common_share(said)
+    words = _LETTERS.findall(piece.lower())
+    for name, table in _TURNS:
+        share = share_of([word.translate(table) for word in words])
+        if share >= 0.4:
+            yield name, piece.translate(table), share
 
 
-def _shifted(piece: str, shift: int) -> str:
+def _shift(places: int) -> dict[int, int]:
     low, high = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    turned = low[shift:] + low[:shift] + high[shift:] + high[:shift]
-    return piece.translate(str.maketrans(low + high, turned))
+    return str.maketrans(low + high, low[places:] + low[:places] + high[places:] + high[:places])
+
+
+_TURNS = (
+    ("atbash", _ATBASH),
+    *(("rot13" if places == 13 else f"shift by {places}", _shift(places)) for places in range(1, 26)),
+)
 
 
 def _reversed(text: str) -> Iterator[View]:
@@ -226,9 +304,10 @@ def _reversed(text: str) -> Iterator[View]:
 
 def _joined(text: str) -> Iterator[View]:
     """Yield quoted pieces in one, where the text says that they are to be joined; and pieces that letters stand for."""
-    if not _JOINING.search(text):
-        return
     pieces = list(_QUOTED.finditer(text))
+    letters = {one[1] for one in _LETTERED.finditer(text)} if ":" in text or "=" in text else set[str]()
+    if (len(pieces) < 2 and len(letters) < 3) or not _JOINING.search(text):
+        return
     if len(pieces) >= 2:
         said = "".join(next(filter(None, one.groups()), "") for one in pieces)
         spaced = " ".join(next(filter(None, one.groups()), "").strip() for one in pieces)
@@ -243,6 +322,8 @@ def _joined(text: str) -> Iterator[View]:
 
 
 def _blanks(text: str) -> Iterator[View]:
+    if not any(blank in text for blank in ("__", "**", "…", "...")):
+        return
     found = list(_BLANK.finditer(text))
     if len(found) < 2:
         return

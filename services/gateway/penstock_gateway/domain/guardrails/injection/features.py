@@ -13,6 +13,7 @@ from zlib import crc32
 
 from penstock_gateway.domain.guardrails.injection.cues import Cue, cues_of, quotations
 from penstock_gateway.domain.guardrails.injection.finding import Surface
+from penstock_gateway.domain.guardrails.injection.lexicon import Hit
 from penstock_gateway.domain.guardrails.injection.rules import Match, matches
 
 SLOTS = 1 << 19
@@ -26,11 +27,11 @@ _MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (name, re.compile(pattern, re.IGNORECASE))
     for name, pattern in (
         ("template token", r"<\|[a-z_]{2,30}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>|</?s>\s*\[|<\|start_header"),
-        ("role line", r"(?:^|\n)\s*(?:#{1,4}\s*)?\W{0,3}(?:system|assistant|human|user|developer)\W{0,3}\s*:"),
+        ("role line", r"(?:^|\n)[^\S\n]{0,40}(?:#{1,4}[^\S\n]{0,40})?\W{0,3}(?:system|assistant|human|user|developer)\W{0,3}\s*:"),
         ("role in json", r"[\"']role[\"']\s*:\s*[\"'](?:system|developer|assistant)"),
         ("closing tag", r"</\s*(?:\w*[_-]?)(?:user|doc\w*|retriev\w*|context|tool\w*|input|query|system|data|email|passage|result|untrusted|content|instructions?)\w*\s*>"),
         ("role tag", r"<\s*/?\s*(?:system|admin|developer|instructions?|assistant|operator|priority|root)[\w-]*\s*>"),
-        ("ruled line", r"[=#>*\-]{3,}\s*(?:end|begin|start|stop|new|system|task|priority|admin|override)|\[\s*(?:end|begin|start|system|admin|new)\b[^\]]{0,40}\]"),
+        ("ruled line", r"(?<![=#>*\-])[=#>*\-]{3,}\s*(?:end|begin|start|stop|new|system|task|priority|admin|override)|\[\s*(?:end|begin|start|system|admin|new)\b[^\]]{0,40}\]"),
         ("html comment", r"<!--"),
         ("hidden style", r"display\s*:\s*none|font-size\s*:\s*0|visibility\s*:\s*hidden|opacity\s*:\s*0|color\s*:\s*(?:#fff|white)|aria-hidden|sr-only"),
         ("image", r"!\[[^\]]*\]\("),
@@ -40,9 +41,9 @@ _MARKS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("query", r"\?[\w-]+=[^\s)]{3,}"),
         ("long query", r"\?[\w.-]+=[^\s)\"']{24,}|[?&/#](?:[\w-]*=)?[A-Za-z0-9+/_-]{28,}|%20[^\s)]*%20"),
         ("placeholder in url", r"https?://[^\s)]*(?:\{[^}\s]+\}|\[[^\]\s]+\]|<[^>\s]+>|[A-Z]{4,}_[A-Z_]{3,})"),
-        ("email", r"[\w.+-]+@[\w-]+\.[\w.-]+"),
-        ("host", r"\b[\w-]+\.(?:example|com|net|org|io|co|dev|info)\b"),
-        ("call", r"\b[a-z_]+(?:[._][a-z_]+)+\s*\(|\b[a-z]{3,}\(\)"),
+        ("email", r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+"),
+        ("host", r"(?<!\w-)\b[\w-]+\.(?:example|com|net|org|io|co|dev|info)\b"),
+        ("call", r"\b(?:[a-z_]+(?:\.[a-z_]+)+|[a-z_][a-z]*_[a-z_]+)\s*\(|\b[a-z]{3,}\(\)"),
         ("local address", r"\b(?:169\.254\.169\.254|localhost|127\.0\.0\.1|metadata\.google|file://|/proc/self|/etc/(?:passwd|shadow)|~/\.(?:ssh|aws)|\.env\b)"),
         ("shell", r"\brm -rf|\bcurl\b[^\n]{0,80}\||\bnc -|/bin/(?:ba)?sh|\bbase64 -d|\bchmod\b|\bos\.(?:environ|system)|subprocess|eval\("),
         ("setting", r"\b\w+\s*=\s*(?:off|none|0|false|disabled|true|unrestricted|null|max)\b|\bset \w+ (?:to|=)"),
@@ -101,12 +102,19 @@ class Seen(NamedTuple):
     """The rules that hold of it, with their places in it."""
 
 
-def seen(text: str, surface: Surface, undone: Undone = NOTHING_UNDONE, *, is_whole: bool = True) -> Seen:
+def seen(
+    text: str,
+    surface: Surface,
+    undone: Undone = NOTHING_UNDONE,
+    *,
+    is_whole: bool = True,
+    hits: list[Hit] | None = None,
+) -> Seen:
     """Return the features of a piece as it is read.
 
-    Not ``is_whole``: it is one of several, of which those that no rule and no telling cue is in are not looked at closer.
+    Not ``is_whole``: it is one of several, of which those that no rule and no telling cue is in are not looked at closer. ``hits``: those of the lexicon, where they are known.
     """
-    read = cues_of(text, surface)
+    read = cues_of(text, surface, hits)
     held = matches(text, read, surface)
     if not (is_whole or held or any(cue.concept in _TELLING for cue in read)):
         return Seen(["nothing"], [], [], held)

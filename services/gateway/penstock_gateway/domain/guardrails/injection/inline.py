@@ -6,21 +6,34 @@ from penstock_gateway.domain.guardrails.injection.finding import Surface
 
 _AROUND = 300
 _MOST_REGIONS = 8
-# Looked for as pieces of words. A rule whose cues have none of these is not seen inline.
-_MARKS = (
-    "<|", "[inst", "<<sys", "<start_of_turn", "</user", "</doc", "</retriev", "</context", "</tool", "</system", "</passage", "</input",
-    "</query", "</result", "</prompt", "</question", "</instr", "<system", "<admin", "display:none", "font-size:0", "<!--", "### sys",
-    "### instr", "### to ", "=== ", '"role":', "system:", "[system", "[admin",
+# Looked for as pieces of words. A rule whose cues have none of these is not seen inline. Those of a group have what stands
+# before it, which is looked for first: an ordinary text has few of these, so most groups cost one look.
+_Groups = tuple[tuple[str, tuple[str, ...]], ...]
+_MARKS: _Groups = (
+    ("<", (
+        "<|", "<<sys", "<start_of_turn", "</user", "</doc", "</retriev", "</context", "</tool", "</system", "</passage", "</input",
+        "</query", "</result", "</prompt", "</question", "</instr", "<system", "<admin", "<!--",
+    )),
+    ("[", ("[inst", "[system", "[admin")),
+    ("#", ("### sys", "### instr", "### to ")),
+    ("=", ("=== ",)),
+    (":", ("display:none", "font-size:0", '"role":', "system:")),
 )  # fmt: skip
-_DROP = (
+_DROP: _Groups = tuple((one, (one,)) for one in (
     "ignor", "disregard", "forget", "overrid", "bypass", "vergiss", "missacht", "oubli", "olvid", "dimentic", "esque", "negeer",
     "zapomn", "unut", "yok say",
-)  # fmt: skip
+))  # fmt: skip
 _DROP_FOREIGN = ("игнор", "забуд", "忽略", "忘", "无视", "無視", "무시", "잊", "تجاهل", "انس", "अनदेखा", "भूल")
-_USER = (
-    "system prompt", "your prompt", "your instruction", "your rules", "instructions", "unrestricted", "uncensored", "no rules", "no filter", "no restrictions",
-    "without restrictions", "pretend", "act as", "you are now", "developer mode", "jailbreak", "systemprompt", "prompt del sistema", "message système",
-    "anweisungen", "consignes", "instrucciones", "istruzioni", "instruções", "instructies",
+_USER: _Groups = (
+    ("prompt", ("system prompt", "your prompt", "systemprompt", "prompt del sistema")),
+    ("instru", ("your instruction", "instructions", "instrucciones", "instruções", "instructies")),
+    ("rules", ("your rules", "no rules")),
+    ("restrict", ("unrestricted", "no restrictions", "without restrictions")),
+    *((one, (one,)) for one in (
+        "uncensored", "no filter", "pretend", "act as", "you are now", "developer mode", "jailbreak", "anweisungen", "consignes",
+        "istruzioni",
+    )),
+    ("è", ("message système",)),
 )  # fmt: skip
 _USER_FOREIGN = (
     "системн",
@@ -35,9 +48,15 @@ _USER_FOREIGN = (
     "सिस्टम",
     "निर्देश",
 )
-_READ = (
-    "assistant", " ai ", "ai:", "ai,", "llm", "language model", "chatbot", "agent", "gpt", "claude", "copilot", "bots", "assistent", "asistente", " ki ", " ia ",
-    "sprachmodell", "secretly", "don't mention", "do not mention", "don't tell", "do not tell", "password",
+_READ: _Groups = (
+    ("tell", ("don't tell", "do not tell")),
+    ("mention", ("don't mention", "do not mention")),
+    *((one, (one,)) for one in (
+        " ai ", "ai:", "ai,", "llm", "agent", "gpt", "claude", "copilot", " ki ", " ia ", "secretly", "password",
+    )),
+    ("sist", ("assistant", "assistent", "asistente")),
+    ("model", ("language model", "sprachmodell")),
+    ("bot", ("chatbot", "bots")),
 )  # fmt: skip
 _READ_FOREIGN = (
     "ассистент",
@@ -56,22 +75,15 @@ _READ_FOREIGN = (
     "सहायक",
     "एआई",
 )
-_OUTPUT = (
-    "](",
-    "<img",
-    "<iframe",
-    "<script",
-    "<object",
-    "my instructions",
-    "system prompt",
-    "my prompt",
-    "hidden rules",
-    "no rules",
-    "unfiltered",
-    "were told",
-    "i was told",
+_OUTPUT: _Groups = (
+    ("](", ("](",)),
+    ("<", ("<img", "<iframe", "<script", "<object")),
+    ("rules", ("hidden rules", "no rules")),
+    ("prompt", ("system prompt", "my prompt")),
+    ("told", ("were told", "i was told")),
+    *((one, (one,)) for one in ("my instructions", "unfiltered")),
 )
-_WORDS = {
+_WORDS: dict[Surface, tuple[_Groups, tuple[str, ...]]] = {
     Surface.USER: (_MARKS + _DROP + _USER, _DROP_FOREIGN + _USER_FOREIGN),
     Surface.DOCUMENT: (_MARKS + _DROP + _READ, _DROP_FOREIGN + _READ_FOREIGN),
     Surface.TOOL_OUTPUT: (_MARKS + _DROP + _READ, _DROP_FOREIGN + _READ_FOREIGN),
@@ -85,7 +97,7 @@ def regions(text: str, surface: Surface) -> list[tuple[int, int]]:
     if len(low) != len(text):
         return [(0, len(text))]
     words, foreign = _WORDS[surface]
-    found = [at for word in words if (at := low.find(word)) >= 0]
+    found = [at for first, group in words if first in low for word in group if (at := low.find(word)) >= 0]
     if not low.isascii():
         found += [at for word in foreign if (at := low.find(word)) >= 0]
     places: list[tuple[int, int]] = []

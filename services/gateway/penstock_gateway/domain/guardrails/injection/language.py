@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import cache, lru_cache
+from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 
@@ -19,23 +20,33 @@ def known_words() -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split())
 
 
-@lru_cache(maxsize=20_000)
+_ENDINGS = ("s", "ed", "ing", "d", "ly", "es")
+_SHORTEST_WITH_AN_ENDING = 3
+
+
+@cache
+def known_forms() -> frozenset[str]:
+    """Return common words, lower case, also with English endings."""
+    known = known_words()
+    formed = (word + ending for word in known if len(word) >= _SHORTEST_WITH_AN_ENDING for ending in _ENDINGS)
+    return known.union(formed)
+
+
 def is_known(word: str) -> bool:
     """Say whether a word of small letters is common, also with an English ending."""
-    known = known_words()
-    if word in known:
-        return True
-    return any(
-        word.endswith(ending) and len(word) > len(ending) + 2 and word[: -len(ending)] in known
-        for ending in ("s", "ed", "ing", "d", "ly", "es")
-    )
+    return word in known_forms()
 
 
 def common_share(text: str) -> float:
     """Return the share of a text's letters that stand in common words."""
-    words = _WORD.findall(text.lower())
+    return share_of(_WORD.findall(text.lower()))
+
+
+def share_of(words: Sequence[str]) -> float:
+    """Return the share of the letters of words in small letters that stand in common ones."""
     total = sum(map(len, words))
-    return sum(len(word) for word in words if is_known(word)) / total if total else 0.0
+    known = known_forms()
+    return sum(len(word) for word in words if word in known) / total if total else 0.0
 
 
 def reads_like_language(text: str) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -32,6 +33,24 @@ class _Rest(NamedTuple):
     words: tuple[tuple[str, bool], ...]
 
 
+class _Seconds(NamedTuple):
+    """The second words of cues that begin with the same word, and the beginnings of such."""
+
+    words: frozenset[str]
+    stems: tuple[str, ...]
+
+
+def _seconds(rests: Sequence[_Rest]) -> _Seconds | None:
+    """Return what may follow; None where one of the cues has one word alone."""
+    if any(not rest.words for rest in rests):
+        return None
+    following = [rest.words[0] for rest in rests]
+    return _Seconds(
+        frozenset(word for word, is_stem in following if not is_stem),
+        tuple(word for word, is_stem in following if is_stem),
+    )
+
+
 class Lexicon:
     """Looks for cues. Remembers words that it has seen, a bounded number of them."""
 
@@ -51,6 +70,7 @@ class Lexicon:
         self._piece_concepts = pieces
         self._pieces = re.compile("|".join(map(re.escape, sorted(pieces, key=len, reverse=True))))
         self._known: dict[str, tuple[_Rest, ...]] = {}
+        self._seconds: dict[str, _Seconds | None] = {}
 
     def _add(self, concept: str, cue: str) -> None:
         words = [(one[0].rstrip("*"), one[0].endswith("*")) for one in re.finditer(r"[^\W_]+(?:['’][^\W_]+)*\*?", cue)]
@@ -59,6 +79,23 @@ class Lexicon:
             self._stems[first[:_SHORTEST_STEM]].append((first, rest))
         else:
             self._exact[first].append(rest)
+
+    def hits_of_pieces(self, text: str, pieces: Sequence[tuple[int, int]]) -> list[list[Hit] | None]:
+        """Return the cues of pieces of a text in small letters, each as if it stood alone; None: look at it alone.
+
+        The text is looked through once, though pieces overlap. A piece that parts a cue or a word is to be looked at alone.
+        """
+        hits = self.hits(text)
+        starts = [hit.start for hit in hits]
+        has_unspaced = _NO_LATIN.search(text) is not None
+        return [
+            None
+            if _is_in_a_word(text, start)
+            or _is_in_a_word(text, end)
+            or (has_unspaced and not _NO_LATIN.search(text, start, end))
+            else _within(hits, starts, start, end, can_part=has_unspaced)
+            for start, end in pieces
+        ]
 
     def hits(self, text: str) -> list[Hit]:
         """Return the cues of a text in small letters, in order; where cues begin together, all of them."""
@@ -69,6 +106,8 @@ class Lexicon:
             rests = known.get(word)
             if rests is None:
                 rests = self._look_up(word)
+            if not rests or not self._may_go_on(word, spans, place + 1):
+                continue
             for rest in rests:
                 if not rest.words:
                     found.append(Hit(start, end, rest.concept))
@@ -79,6 +118,16 @@ class Lexicon:
             found.sort()
         return found
 
+    def _may_go_on(self, word: str, spans: list[tuple[str, int, int]], place: int) -> bool:
+        """Return whether a cue may begin with a word: one of one word, or one whose second word follows."""
+        seconds = self._seconds[word]
+        if seconds is None:
+            return True
+        if place >= len(spans):
+            return False
+        following = spans[place][0]
+        return following.replace("’", "'") in seconds.words or following.startswith(seconds.stems)
+
     def _look_up(self, word: str) -> tuple[_Rest, ...]:
         plain = word.replace("’", "'")
         rests = [*self._exact.get(plain, ())]
@@ -88,7 +137,9 @@ class Lexicon:
             rests += self._exact.get(plain.partition("'")[2], ())
         if len(self._known) >= self._MOST_REMEMBERED:
             self._known.clear()
+            self._seconds.clear()
         self._known[word] = tuple(dict.fromkeys(rests))
+        self._seconds[word] = _seconds(rests)
         return self._known[word]
 
 
@@ -103,10 +154,28 @@ def _sorted_out(concepts: Mapping[str, Mapping[str, str]]) -> Iterator[tuple[str
 def _followed(spans: list[tuple[str, int, int]], place: int, words: tuple[tuple[str, bool], ...]) -> int | None:
     if place + len(words) > len(spans):
         return None
-    for (word, is_stem), (seen, _, _) in zip(words, spans[place:], strict=False):
+    for at, (word, is_stem) in enumerate(words, place):
+        seen = spans[at][0]
         if not (seen.startswith(word) if is_stem else seen.replace("’", "'") == word):
             return None
     return spans[place + len(words) - 1][2]
+
+
+def _is_in_a_word(text: str, at: int) -> bool:
+    return 0 < at < len(text) and not text[at - 1].isspace() and not text[at].isspace()
+
+
+def _within(hits: list[Hit], starts: list[int], start: int, end: int, *, can_part: bool) -> list[Hit] | None:
+    """Return the hits between two places, from the first one on; None where one lies across them that may hide others."""
+    first, last = bisect_left(starts, start), bisect_left(starts, end)
+    if can_part and any(hit.end > start for hit in hits[max(0, first - _MOST_ACROSS) : first]):
+        return None
+    found = [Hit(hit.start - start, hit.end - start, hit.concept) for hit in hits[first:last] if hit.end <= end]
+    return None if can_part and len(found) != last - first else found
+
+
+# Cues that begin within a phrase's length.
+_MOST_ACROSS = 40
 
 
 @cache

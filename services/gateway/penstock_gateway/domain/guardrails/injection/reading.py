@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from penstock_gateway.domain.guardrails.injection.cues import lowered
 from penstock_gateway.domain.guardrails.injection.decoding import View, views
 from penstock_gateway.domain.guardrails.injection.features import Seen, Undone, seen
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.injection.folding import Folded, folded
+from penstock_gateway.domain.guardrails.injection.lexicon import Hit, lexicon
 from penstock_gateway.domain.guardrails.injection.windows import pieces
 
 
@@ -25,11 +27,13 @@ class Part(NamedTuple):
     """Whether it is all of the text, or what was undone."""
     invisible: int = 0
     disguised: int = 0
+    hits: list[Hit] | None = None
+    """The lexicon's, where they are known."""
 
     def seen(self, surface: Surface) -> Seen:
         """Return its features."""
         undone = Undone(self.undone, self.invisible, self.disguised)
-        return seen(self.text, surface, undone, is_whole=self.is_whole)
+        return seen(self.text, surface, undone, is_whole=self.is_whole, hits=self.hits)
 
 
 class Reading(NamedTuple):
@@ -49,10 +53,13 @@ def read(text: str) -> Reading:
 
 def _parts(plain: Folded) -> Iterator[Part]:
     all_pieces = pieces(plain.text)
-    for piece in all_pieces:
+    known: list[list[Hit] | None] = [None]
+    if len(all_pieces) > 1:
+        known = lexicon().hits_of_pieces(lowered(plain.text), [(piece.start, piece.end) for piece in all_pieces])
+    for piece, hits in zip(all_pieces, known, strict=True):
         start, end = plain.origin(piece.start, piece.end)
         invisible, disguised = (plain.invisible, plain.disguised) if _touched(plain, start, end) else (0, 0)
-        yield Part(piece.text, start, end, "", piece.start, len(all_pieces) == 1, invisible, disguised)
+        yield Part(piece.text, start, end, "", piece.start, len(all_pieces) == 1, invisible, disguised, hits)
     for start, end, said in plain.hidden:
         yield Part(said, start, end, "tags")
 

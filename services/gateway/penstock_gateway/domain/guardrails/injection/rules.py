@@ -92,7 +92,7 @@ _BROKEN_OUT = re.compile(
     _I,
 )
 _RULED = re.compile(
-    r"[=#>*<_~\[-]{2,}\s*(?:/?\s*(?:end|begin|start|stop)\b[^\n=#>*]{0,40}|(?:new |next )?(?:system|admin\w*|developer|operator|priority|instruction|root|assistant configuration|task complete|next task)[^\n]{0,60})",
+    r"(?<![=#>*<_~\[-])[=#>*<_~\[-]{2,}\s*(?:/?\s*(?:end|begin|start|stop)\b[^\n=#>*]{0,40}|(?:new |next )?(?:system|admin\w*|developer|operator|priority|instruction|root|assistant configuration|task complete|next task)[^\n]{0,60})",
     _I,
 )
 _PRIVILEGED_TAG = re.compile(
@@ -100,7 +100,7 @@ _PRIVILEGED_TAG = re.compile(
     _I,
 )
 _UNSEEN = re.compile(
-    r"<!--(?P<comment>[^>]{12,600}?)-->|<[^>]+(?:display\s*:\s*none|font-size\s*:\s*[01](?:px|pt)?\b|visibility\s*:\s*hidden|opacity\s*:\s*0|"
+    r"<!--(?P<comment>[^>]{12,600}?)-->|<[^<>]+(?:display\s*:\s*none|font-size\s*:\s*[01](?:px|pt)?\b|visibility\s*:\s*hidden|opacity\s*:\s*0|"
     r"color\s*:\s*(?:#fff|white)|\bhidden\b)[^>]*>(?P<text>[^<]{12,600})|\((?:white|hidden|invisible) text:?(?P<white>[^)]{8,400})\)",
     _I,
 )
@@ -116,6 +116,25 @@ _IS_GIVEN = re.compile(
 _REFUSES = re.compile(
     r"\b(?:can(?:'t|not)|won't|will not|not able|unable|shouldn't|rather not|haven't followed|didn't|ignored it)\b", _I
 )
+
+
+_MARKED = (
+    ("role-inside", Kind.DELIMITER, _ROLE_INSIDE, "a message that begins where another one ends"),
+    ("local-secret", Kind.TOOL_ABUSE, _LOCAL_SECRET, "a place where a machine keeps its secrets"),
+    ("role-field", Kind.DELIMITER, _ROLE_FIELD, "a message with a privileged role within a text"),
+    ("broken-out", Kind.DELIMITER, _BROKEN_OUT, "the end of a part that the text did not begin"),
+    ("ruled-border", Kind.DELIMITER, _RULED, "a border that pretends that another part begins"),
+    ("privileged-tag", Kind.DELIMITER, _PRIVILEGED_TAG, "a mark of a privileged part"),
+)
+# Without one of these in small letters a mark cannot be there.
+_NEEDLES = {
+    "role-inside": ("role",),
+    "role-field": ("role",),
+    "local-secret": ("file:", "169.254", "metadata.", "/proc", "/etc/", "id_rsa", "~/.", "os.environ"),
+    "broken-out": ("</",),
+    "ruled-border": ("=", "#", ">", "*", "<", "_", "~", "[", "--"),
+    "privileged-tag": ("<", "["),
+}
 
 
 # Marks and single places that harmless texts have, too: they are weighed, but agree with nothing.
@@ -177,22 +196,16 @@ def _of_marks(text: str, surface: Surface) -> Iterator[Match]:
         yield Match(
             "template-token", Kind.CHAT_TEMPLATE, tokens[0].start, tokens[-1].end, "tokens of a chat template", not bare
         )
-    roles = list(_ROLE_LINE.finditer(text))
+    roles = list(_ROLE_LINE.finditer(text)) if text.count(":") >= 2 else []
     if len(roles) >= 2:
         yield Match(
             "turns", Kind.CHAT_TEMPLATE, roles[0].start(), roles[-1].end(), "turns of a conversation within a text"
         )
-    for name, kind, pattern, reason in (
-        ("role-inside", Kind.DELIMITER, _ROLE_INSIDE, "a message that begins where another one ends"),
-        ("local-secret", Kind.TOOL_ABUSE, _LOCAL_SECRET, "a place where a machine keeps its secrets"),
-        ("role-field", Kind.DELIMITER, _ROLE_FIELD, "a message with a privileged role within a text"),
-        ("broken-out", Kind.DELIMITER, _BROKEN_OUT, "the end of a part that the text did not begin"),
-        ("ruled-border", Kind.DELIMITER, _RULED, "a border that pretends that another part begins"),
-        ("privileged-tag", Kind.DELIMITER, _PRIVILEGED_TAG, "a mark of a privileged part"),
-    ):
-        if one := pattern.search(text):
+    low = text.lower()
+    for name, kind, pattern, reason in _MARKED:
+        if any(needle in low for needle in _NEEDLES[name]) and (one := pattern.search(text)):
             yield Match(name, kind, one.start(), one.end(), reason)
-    if one := _UNSEEN.search(text):
+    if ("<" in text or "(" in text) and (one := _UNSEEN.search(text)):
         yield Match("unseen-text", Kind.HIDDEN_TEXT, one.start(), one.end(), "text that a person does not see")
     if surface in _READ:
         for carrier in carriers(text):

@@ -46,6 +46,8 @@ _SHORT = 6
 def links(scanned: Scanned) -> Iterator[Finding]:
     """Yield the links that carry a secret, as a whole."""
     text = scanned.text
+    if "/" not in text:
+        return
     at, last = text.find("://"), 0
     while at >= 0:
         scheme = _SCHEME.search(text, max(last, at - 21), at)
@@ -56,7 +58,7 @@ def links(scanned: Scanned) -> Iterator[Finding]:
             if _has_secret(text[at + 3 : end]):
                 yield Finding(Kind.URL_WITH_TOKEN, _without_prefix(scheme), end, 0.9)
         at = text.find("://", max(at + 3, last))
-    if "=" in text and "/" in text:
+    if "=" in text:
         for match in _BARE.finditer(text):
             end = _end(text, match.start(), match.end())
             if _has_secret(text[match.start() : end]):

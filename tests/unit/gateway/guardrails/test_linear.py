@@ -1,0 +1,121 @@
+"""Whatever a text repeats, four times as much of it takes about four times as long: no detector may be made to hang."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from penstock_gateway.adapters.guardrails.pii import detector
+from penstock_gateway.domain.guardrails.grounding.grounding import ground
+from penstock_gateway.domain.guardrails.injection.decoding import views
+from penstock_gateway.domain.guardrails.injection.detector import Detector as InjectionDetector
+from penstock_gateway.domain.guardrails.injection.exfiltration import carriers
+from penstock_gateway.domain.guardrails.injection.finding import Surface
+from penstock_gateway.domain.guardrails.pii.detector import Detector
+from penstock_gateway.domain.guardrails.pii.excerpts import LONGEST, OVERLAP, excerpts, found_in_excerpts
+from penstock_gateway.domain.guardrails.pii.finding import Kind
+from penstock_gateway.domain.guardrails.pii.windows import Windows
+
+SHORT, LONG = 2_000, 8_000
+# Linear is 4, quadratic 16. Below the second figure (seconds of processor time) growth says nothing.
+MOST_GROWTH, TOO_SHORT = 9.0, 0.006
+RULES, NAMES, INJECTION = Detector(), detector(), InjectionDetector()
+ANSWER = "The fee is 12 EUR a day. The bridge closes at noon."
+
+
+def in_windows(text: str) -> None:
+    windows = Windows(RULES.findings)
+    for start in range(0, len(text), 200):
+        windows.feed(text[start : start + 200])
+    windows.end()
+
+
+LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
+    "rules": (
+        RULES.findings,
+        (
+            "-----BEGIN PRIVATE KEY-----",
+            "a dot ",
+            "a@a.",
+            "http://a",
+            "1.1.",
+            "::",
+            "seven ",
+            "password is ",
+            "'",
+            "a=1/?",
+        ),
+    ),
+    "windows": (in_windows, ("1", "zero ", "'a ", "kim at ", "a", "\u4e2d")),
+    "names": (
+        NAMES.findings,
+        (
+            "O'",
+            "1 rue a",
+            "1 rue a ",
+            "Flat 1, ",
+            "Aa Ltd, ",
+            "SW1A 1AA ",
+            "Aastraße 1, ",
+            "calle A ",
+            "Aa-",
+            "ул. А",
+            "中路1号",
+            "A. ",
+        ),
+    ),
+    "what lies beneath": (views, ("a", "1", "%41", "a%", "_", "@1", "a b ", "A+B+", "ab__ ", "YWJj", "41:")),
+    "carriers": (carriers, ("[a](", "![a](http://a", "![", "<a ", "a<", "url(", "[a]: ", "](")),
+    "injection": (
+        lambda text: INJECTION.check(text, Surface.DOCUMENT),
+        ("-<", "\n", "ghp_a(", "a.com(", "<<", "[[", "1-", "~ ", "user: ", '"a'),
+    ),
+    "inline": (
+        lambda text: INJECTION.check_inline(text, Surface.DOCUMENT),
+        ("ignore ", "<|", "-", "agent: ", "<a", "[a]("),
+    ),
+    "grounding": (
+        lambda text: ground(ANSWER, text),
+        ("1 ", "<!--a </p", "# a 1\n", "| a | 1 |\n", " a:\n ", "1 EUR a day. "),
+    ),
+    "answers": (lambda text: ground(text, text), ("1 ", "a 1, ", "It is not. ")),
+}
+
+
+def seconds(look: Callable[[str], object], text: str) -> float:
+    """Return the least processor time of three looks."""
+    taken: list[float] = []
+    for _ in range(3):
+        begun = time.process_time()
+        look(text)
+        taken.append(time.process_time() - begun)
+        if taken[-1] > 1:
+            break
+    return min(taken)
+
+
+@pytest.mark.parametrize(("look", "unit"), [(name, unit) for name, (_, units) in LOOKS.items() for unit in units])
+def test_time_grows_with_the_text_alone(look: str, unit: str):
+    find = LOOKS[look][0]
+    longer = seconds(find, (unit * LONG)[:LONG])
+    assert longer < TOO_SHORT or longer < MOST_GROWTH * seconds(find, (unit * SHORT)[:SHORT])
+
+
+def test_excerpts_are_bounded_and_leave_nothing_out():
+    for text in ("", "a", "word " * 5_000, "x" * 20_000, "A sentence. " * 3_000, "line\n\n" * 4_000):
+        spans = list(excerpts(text))
+        assert spans[0][0] == 0
+        assert spans[-1][1] == len(text)
+        assert max(end - start for start, end in spans) <= LONGEST
+        assert all(end - start >= OVERLAP for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert len(spans) <= 1 + 2 * len(text) / (LONGEST - 2 * OVERLAP)
+
+
+@pytest.mark.parametrize("before", [0, 1_960, 3_900, 3_990, 5_800])
+def test_what_lies_across_a_border_is_found_once(before: int):
+    filler = "It rained all day and nobody came to the meeting. " * 200
+    text = f"{filler[:before]} Please write to Ms Harriet Thackeray, 14 Pelham Crescent, Stowbridge SB3 9QT. {filler}"
+    found = [(one.kind, text[one.start : one.end]) for one in found_in_excerpts(NAMES.findings, text)]
+    assert found == [(Kind.PERSON, "Harriet Thackeray"), (Kind.ADDRESS, "14 Pelham Crescent, Stowbridge SB3 9QT")]
