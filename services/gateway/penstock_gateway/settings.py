@@ -37,6 +37,7 @@ from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
+from penstock_gateway.review_settings import ReviewSettings
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
 
@@ -284,6 +285,7 @@ class Settings(ExperimentSections, BudgetSections):
     batches: BatchSettings = BatchSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    reviews: ReviewSettings = ReviewSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""

@@ -54,9 +54,7 @@ _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
 _SEE_REVIEWS = Policy.any_of(KeyScope.READ, KeyScope.REVIEW, KeyScope.ADMIN, KeyScope.OPERATOR)
-_HEAR_OF_REVIEWS = Policy.any_of(
-    KeyScope.INFERENCE, KeyScope.READ, KeyScope.REVIEW, KeyScope.ADMIN, KeyScope.OPERATOR
-)
+_HEAR_OF_REVIEWS = Policy.any_of(KeyScope.INFERENCE, KeyScope.READ, KeyScope.REVIEW, KeyScope.ADMIN, KeyScope.OPERATOR)
 _REVIEW = Policy.any_of(KeyScope.REVIEW, KeyScope.OPERATOR)
 # The wire formats know tenants alone: an operator's key has none.
 _SEARCH_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)

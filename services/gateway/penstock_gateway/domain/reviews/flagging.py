@@ -82,7 +82,6 @@ class FeedbackFlags(msgspec.Struct, frozen=True):
             # The answer itself is kept nowhere.
             text=judgement.correction or judgement.comment,
             context=judgement.comment if judgement.correction else "",
-            found=(),
             rule=judgement.reason.value if judgement.reason is not None else "",
             public_model=judged.public_model,
             user=judgement.user,
@@ -94,13 +93,6 @@ class FeedbackFlags(msgspec.Struct, frozen=True):
             _log.warning("feedback_not_flagged", generation=judged.generation_id, reason=str(error))
 
 
-def flag_of_caller(flag: Flag) -> Flag:
-    """Return a flag without what an application cannot know."""
-    return msgspec.structs.replace(flag, source=Source.CALLER, rule="", rule_version="", found=())
-
-
 def _kept(text: str) -> str:
     """Return what is kept of a text: what every database takes."""
     return text[:MAX_TEXT].encode(errors="replace").decode()
-
-

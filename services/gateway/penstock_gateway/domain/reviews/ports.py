@@ -68,11 +68,12 @@ class Claimant(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Held(NamedTuple):
-    """What a reviewer says to hold: an item, and the number of the claim."""
+    """What a reviewer says to hold: an item, by the number of the claim."""
 
     tenant: str
     id: str
     claim: int
+    reviewer: str = ""
 
 
 class Standing(NamedTuple):
@@ -109,7 +110,9 @@ class ReviewStore(Protocol):
         """Return items after the one of an id: the oldest first, or the newest where decided ones are among them."""
         ...
 
-    async def decided(self, wanted: ReviewFilter, after: tuple[datetime, str] | None, limit: int) -> Sequence[ReviewItem]:
+    async def decided(
+        self, wanted: ReviewFilter, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[ReviewItem]:
         """Return decided items, the oldest decision first, after one of that time and id."""
         ...
 

@@ -42,6 +42,4 @@ def _message(item: ReviewItem, event: str, webhook: str, now: datetime) -> Deliv
     }
     # An item is decided once, and escalated once.
     name = f"{item.id}_{event.rpartition('.')[2]}_{sha256(webhook.encode()).hexdigest()[:8]}"
-    return Delivery(
-        id=name, webhook=webhook, type=event, body=message(event, now, data), created_at=now, next_at=now
-    )
+    return Delivery(id=name, webhook=webhook, type=event, body=message(event, now, data), created_at=now, next_at=now)
