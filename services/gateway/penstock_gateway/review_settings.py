@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from penstock_common.configuration import Duration, Section
-from penstock_common.faults import refuse
+from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_gateway.domain.feedback.judgement import Reason
 from penstock_gateway.domain.reviews.item import Decision, Ruling
 from penstock_gateway.domain.reviews.ports import Expiry, Room
@@ -46,6 +47,9 @@ class ReviewSettings(Section):
     """How often a process looks for items whose time is over, and that are old."""
     feedback_reasons: list[Reason] = []
     """Thumbs down for these reasons are for a reviewer, too, such as `unsafe` and `wrong`."""
+    webhooks: list[str] = []
+    """Those of `webhooks` that hear of decisions, of the tenants that they name, or of all where they name none; what tenants
+    have made hears of `review.decided` and `review.escalated` where it wants to."""
     disputes: bool = False
     """Whether feedback that removes an entry of the cache is for a reviewer, too."""
 
@@ -73,3 +77,10 @@ class ReviewSettings(Section):
             content_kept=self.content_kept,
             every=self.every,
         )
+
+
+def reviews_at_odds(reviews: ReviewSettings, webhooks: Collection[str]) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what is wrong with reviews beside the webhooks that there are."""
+    for index, name in enumerate(reviews.webhooks):
+        if name not in webhooks:
+            yield ("reviews", "webhooks", index), f"there is no webhook '{name}'{nearest(name, set(webhooks))}"

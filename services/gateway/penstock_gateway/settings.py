@@ -37,7 +37,7 @@ from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
-from penstock_gateway.review_settings import ReviewSettings
+from penstock_gateway.review_settings import ReviewSettings, reviews_at_odds
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
 
@@ -356,7 +356,8 @@ class Settings(ExperimentSections, BudgetSections):
         experiments = experiments_at_odds(self.experiments, self.public_models())
         budgets = budgets_at_odds(self.budgets, self.webhooks)
         oidc = oidc_at_odds(self.oidc, self.public_models())
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc])
+        reviews = reviews_at_odds(self.reviews, self.webhooks)
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc, *reviews])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

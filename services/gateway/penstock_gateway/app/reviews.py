@@ -49,7 +49,8 @@ def review_parts(
     """
     own, observer = settings.reviews, ReviewMetrics(registry)
     secret = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
-    store = SqlReviews(ReviewDatabase(engine, secret, telling(webhooks.wanting)))
+    tell = telling(webhooks.wanting, own.webhooks, lambda: webhooks.endpoints)
+    store = SqlReviews(ReviewDatabase(engine, secret, tell))
     desk = FlagDesk(store, own.terms)
     reviews = Reviews(store, SqlRegistry(engine), own.terms)
     tidying = ReviewTidying(store, own.terms)

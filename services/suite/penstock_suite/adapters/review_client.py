@@ -128,7 +128,10 @@ class ReviewClient:
 
 
 def _row(told: pb.Review) -> ReviewRow:
-    named = {name: getattr(told, name) for name in ReviewRow.__struct_fields__ if name not in _CONVERTED}
+    named: dict[str, Any] = {
+        name: getattr(told, name) for name in ReviewRow.__struct_fields__ if name not in _CONVERTED
+    }
+    named.update({name: _moment(told, name) for name in _MOMENTS})
     return ReviewRow(
         **named,
         state=_word(pb.ReviewState.Name(told.state), _STATE),
@@ -136,7 +139,6 @@ def _row(told: pb.Review) -> ReviewRow:
         surface=_word(pb.ReviewSurface.Name(told.surface), _SURFACE),
         decision=_word(pb.ReviewDecision.Name(told.decision), _DECISION),
         kinds=tuple(told.kinds),
-        **{name: _moment(told, name) for name in _MOMENTS},
     )
 
 

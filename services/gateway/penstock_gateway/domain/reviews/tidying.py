@@ -19,6 +19,8 @@ _log = structlog.get_logger(__name__)
 
 _AT_ONCE = 200
 """In one transaction: it must not keep others from writing."""
+_MOST_ROUNDS = 100
+"""In one look."""
 
 
 class ReviewTidying:
@@ -66,5 +68,6 @@ class ReviewTidying:
     async def _forget(self) -> None:
         now = self._now()
         before = now - self._terms.content_kept, now - self._terms.kept
-        while await self._store.forget(*before, _AT_ONCE) >= _AT_ONCE:
-            await asyncio.sleep(0)
+        for _ in range(_MOST_ROUNDS):
+            if await self._store.forget(*before, _AT_ONCE) < _AT_ONCE:
+                return

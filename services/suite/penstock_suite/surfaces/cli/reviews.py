@@ -65,9 +65,7 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
     ) -> None:
         _check(state or (), STATES, "--state")
         _check((source,) if source else (), SOURCES, "--source")
-        wanted = ReviewListing(
-            tenant=tenant, states=tuple(state or ()), source=source, rule=rule, overdue=overdue
-        )
+        wanted = ReviewListing(tenant=tenant, states=tuple(state or ()), source=source, rule=rule, overdue=overdue)
         with failures_told(as_json=as_json):
             found = ask(lambda administration: administration.reviews(wanted, most))
             if as_json:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, String, and_, or_
 
 from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
 from penstock_gateway.adapters.sql.reviews.tables import items
@@ -18,6 +18,7 @@ FREE = {"state": ReviewState.OPEN.value, "reviewer": "", "claimed_until_ms": Non
 """The columns of an item that nobody is at."""
 UNDECIDED = items.c.state != ReviewState.DECIDED.value
 _MOST_KINDS, _MOST_KIND = 32, 64
+_MOST = {column.name: column.type.length for column in items.c if isinstance(column.type, String)}
 _CONTENTS = msgspec.msgpack.Decoder(Content)
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -148,7 +149,7 @@ def matching(wanted: ReviewFilter, now: datetime) -> list[ColumnElement[bool]]:
 
 def _text(text: str, column: str) -> str:
     """Return what is kept of a text that may be anybody's: what every database takes."""
-    return text[: items.c[column].type.length].replace("\x00", "").encode(errors="replace").decode()
+    return text[: _MOST[column]].replace("\x00", "").encode(errors="replace").decode()
 
 
 def _maybe(ms: int | None) -> datetime | None:
