@@ -197,10 +197,12 @@ async def test_nobody_fills_the_queue_alone(desk):
 
 
 async def test_one_judges_no_request_of_ones_own_and_no_escalated_one_without_the_right(desk):
-    own = await desk.flag("own", key_id="r1")
+    await desk.flag("own", key_id="r1")
     assert await desk.claim("key:r1") is None
+    assert await desk.claim("key:r1", user_id="u1") is None
     assert await desk.claim("member:u1", user_id="u1") is not None
-    assert own
+    shared = await desk.flag("of one who shares a key", key_id="r1", user_id="u2")
+    assert (await desk.claim("key:r1", user_id="u1")).id == shared
     second = await desk.flag("of a member", user_id="u1")
     assert await desk.claim("member:u1", user_id="u1") is None
     item = await desk.claim("key:r2")

@@ -59,8 +59,9 @@ class Reviewer(msgspec.Struct, frozen=True):
 
     def has_asked(self, item: ReviewItem) -> bool:
         """Return whether the item is of its own request."""
-        is_own_user = bool(item.user_id) and item.user_id == self.actor.user_id
-        return is_own_user or item.key_id == self.actor.key_id
+        if item.user_id and self.actor.user_id:
+            return item.user_id == self.actor.user_id
+        return item.key_id == self.actor.key_id
 
 
 class SeenItem(NamedTuple):

@@ -56,16 +56,16 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
         ask: Ask,
         *,
         tenant: TenantOption = "",
-        state: Annotated[list[str] | None, typer.Option(metavar="|".join(STATES), help="Repeatable.")] = None,
+        status: Annotated[list[str] | None, typer.Option(metavar="|".join(STATES), help="Repeatable.")] = None,
         source: SourceOption = "",
         rule: RuleOption = "",
         overdue: Annotated[bool, typer.Option("--overdue", help="Those only that should be decided by now.")] = False,
         most: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="So many at most.")] = 50,
         as_json: JsonOption = False,
     ) -> None:
-        _check(state or (), STATES, "--state")
+        _check(status or (), STATES, "--status")
         _check((source,) if source else (), SOURCES, "--source")
-        wanted = ReviewListing(tenant=tenant, states=tuple(state or ()), source=source, rule=rule, overdue=overdue)
+        wanted = ReviewListing(tenant=tenant, states=tuple(status or ()), source=source, rule=rule, overdue=overdue)
         with failures_told(as_json=as_json):
             found = ask(lambda administration: administration.reviews(wanted, most))
             if as_json:

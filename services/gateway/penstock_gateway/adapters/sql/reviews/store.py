@@ -122,9 +122,7 @@ class SqlReviews:
 
     async def claim_next(self, wanted: ReviewFilter, by: Claimant, now: datetime) -> ReviewItem | None:
         """Make the claimant's what is due first; see the port."""
-        conditions = [*matching(wanted, now), nobodys(now), _ITEM.key_id != by.key_id]
-        if by.user_id:
-            conditions.append(_ITEM.user_id != by.user_id)
+        conditions = [*matching(wanted, now), nobodys(now), _is_of_others(by)]
         if not by.takes_escalated:
             conditions.append(_ITEM.escalated.is_(False))
         first = select(_ITEM.id).where(*conditions).order_by(_ITEM.due_ms, _ITEM.id).limit(1)
@@ -227,6 +225,13 @@ async def _has_room(connection: AsyncConnection, item: ReviewItem, room: Room) -
 
 def _count_of(condition: ColumnElement[bool]) -> Any:
     return func.sum(case((condition, 1), else_=0))
+
+
+def _is_of_others(by: Claimant) -> ColumnElement[bool]:
+    """Return the condition of an item of nobody's own request: by the user, where both sides have one."""
+    if not by.user_id:
+        return _ITEM.key_id != by.key_id
+    return and_(_ITEM.user_id != by.user_id, or_(_ITEM.user_id != "", _ITEM.key_id != by.key_id))
 
 
 def _claimed(by: Claimant, number: Any) -> dict[str, Any]:
