@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.guardrails import pipelines_of
 from penstock_gateway.app.idempotency import deferring_parts
 from penstock_gateway.app.job_desk import job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
@@ -200,6 +201,8 @@ def _life_parts(
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
+        rails=parts.rails,
+        guarding=parts.guarding,
         compression=compression,
         retrieval=retrieval,
         cache=cache,
@@ -289,7 +292,7 @@ def _reception(
         note_prices = parts.book.prepare(changed, parts.in_background)
         take_budgets_over = parts.limits.budgets.prepare(changed)
         compressed = terms_by_name(changed)
-        rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
+        rewriter, searched, rules = rewriter_for(compressed.values()), uses_by_name(changed), pipelines_of(changed)
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
@@ -301,6 +304,7 @@ def _reception(
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
             retrieval.take_over(searched)
+            parts.rails.take_over(rules)
 
         return commit
 

@@ -87,8 +87,9 @@ class RedactingStream:
     Holds back up to 256 characters, or a word of up to 4,096; a private key as a whole, of which nothing is kept.
     """
 
-    def __init__(self, find: Find, replacement: Replacement = in_brackets) -> None:
-        self._find, self._replacement = find, replacement
+    def __init__(self, find: Find, replacement: Replacement = in_brackets, *, keys: bool = True) -> None:
+        """``keys``: private keys are looked for, too."""
+        self._find, self._replacement, self._keys = find, replacement, keys
         self._context = self._pending = ""
         self._passed, self._window = 0, HOLD_BACK
         self._in_key = False
@@ -112,7 +113,7 @@ class RedactingStream:
         """Return what leaves next; None: more has to come first."""
         if self._in_key:
             return self._swallow_key(is_last=is_last)
-        if begins := _KEY_BEGINS.search(self._pending[:HOLD_BACK]):
+        if self._keys and (begins := _KEY_BEGINS.search(self._pending[:HOLD_BACK])):
             return self._leave(begins.start()) if begins.start() else self._begin_key(begins)
         boundary = self._boundary()
         if boundary is not None:
