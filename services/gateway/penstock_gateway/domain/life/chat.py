@@ -79,7 +79,7 @@ class ChatExchange(GuardedChat):
         """Which model was chosen, where the caller left that to the router."""
         self.compressed: CompressionTold | None = None
         self.grounds: Grounds | None = None
-        self._name = call.order.generation_id
+        self._name, self._input_steps = call.order.generation_id, parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None

@@ -27,7 +27,6 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.budgeted import BudgetedChat
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.order import Call, ChatOrder
-from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import Bill, Progress, attempts_made
 from penstock_gateway.domain.life.retrieval import GuardHits
 from penstock_gateway.domain.life.sources import AnswerStream, Recorded, renamed
@@ -58,12 +57,10 @@ class GuardStep:
 class GuardedChat(BudgetedChat):
     """A chat, as far as guardrails go. A request that no rule holds for has nothing of this but two attributes."""
 
-    def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
-        super().__init__(call, parts)
-        self.guarding: Guarding | None = None
-        """What rules do with the request; None where none holds for it."""
-        self._input_steps: Sequence[InputStep] = parts.input_steps
-        self._given: Recorded | None = None
+    guarding: Guarding | None = None
+    """What rules do with the request; None where none holds for it."""
+    _given: Recorded | None = None
+    _input_steps: Sequence[InputStep]
 
     def _guarded_steps(self) -> Sequence[InputStep]:
         """Return the steps of the input, with the request's rules after all others."""
