@@ -82,8 +82,10 @@ class Hold(msgspec.Struct, frozen=True):
     whole: bool = False
     carriers: bool = False
     """What may be a link, an image or a tag that has begun."""
+    personal: bool = False
+    """What may be personal data that has begun."""
     keys: bool = False
-    """A private key is swallowed as a whole."""
+    """With ``personal``: a private key is swallowed as a whole."""
 
 
 WHOLE = Hold(whole=True)

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
-from penstock_gateway.domain.guardrails.pii.streams import RedactingStream, RestoringStream
+from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
+from penstock_gateway.domain.guardrails.pii.windows import Window, Windows
 from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold
 
@@ -117,34 +118,37 @@ def _closed(text: str) -> int:
 
 
 class PersonalStage:
-    """Holds back sentences in which personal data may stand, and private keys as a whole."""
+    """Holds back words in which personal data may have begun, and private keys as a whole."""
 
     def __init__(self, find: Find, act: Act, *, keys: bool) -> None:
-        self._find, self._act = find, act
-        self._seen: list[Found] = []
-        self._stream = RedactingStream(self._findings, self._mark, keys=keys)
+        """``keys``: private keys are looked for, too."""
+        self._find, self._act, self._keys = find, act, keys
+        self._windows = Windows(self._findings)
 
     async def feed(self, piece: str) -> str:
         """Return what may leave."""
-        return self._told(self._stream.feed(piece))
+        return self._out(self._windows.feed(piece))
 
     async def end(self) -> str:
         """Return the rest."""
-        return self._told(self._stream.end())
+        return self._out(self._windows.end())
 
     def _findings(self, text: str) -> list[Finding]:
         return [Finding(Kind(one.kind), one.start, one.end, 1.0) for one in self._find(text)]
 
-    def _mark(self, finding: Finding, original: str) -> str:
-        mark = f"[{finding.kind.value.upper()}]"
-        self._seen.append(Found(finding.kind.value, 0, len(original), mark))
-        return mark
-
-    def _told(self, text: str) -> str:
-        if self._seen:
-            seen, self._seen = self._seen, []
-            self._act(seen, text)
-        return text
+    def _out(self, window: Window) -> str:
+        found = [
+            Found(one.kind.value, one.start, one.end, f"[{one.kind.value.upper()}]")
+            for one in window.findings
+            if self._keys or one.kind is not Kind.API_KEY
+        ]
+        if not found:
+            return window.text
+        goes_on = window.continues and found[0].start == 0
+        new = found[1:] if goes_on else found
+        if new:
+            self._act(new, window.text)
+        return replaced(window.text, [found[0]._replace(mark=""), *new] if goes_on else found)
 
 
 class SentenceStage:
@@ -211,8 +215,8 @@ def stage_of(hold: Hold, find: Find, find_beside: FindBeside | None, act: Act) -
         return SentenceStage(find_beside, act)
     if hold.carriers:
         return CarrierStage(find, act)
-    if hold.keys:
-        return PersonalStage(find, act, keys=True)
+    if hold.personal:
+        return PersonalStage(find, act, keys=hold.keys)
     if hold.by_sentence:
 
         async def found(text: str) -> Sequence[Found]:

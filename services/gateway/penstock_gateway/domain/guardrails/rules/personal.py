@@ -8,13 +8,9 @@ from penstock_gateway.domain.guardrails.pii.detector import Detector
 from penstock_gateway.domain.guardrails.pii.finding import Kind
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold, LocalLook, Runs, Surface
 
-_HOLD = Hold(by_sentence=True, keys=True)
-
 
 class PersonalData(LocalLook):
     """Looks for the ``types``; ``allowed`` texts are no finding, whatever their case."""
-
-    hold = _HOLD
 
     def __init__(
         self, detector: Detector, types: Collection[str], allowed: Collection[str] = (), *, beside: bool = False
@@ -22,6 +18,7 @@ class PersonalData(LocalLook):
         self._detector, self._types = detector, frozenset(map(Kind, types))
         self._allowed = frozenset(one.casefold() for one in allowed)
         self.runs = Runs.BESIDE if beside else Runs.INLINE
+        self.hold = Hold(personal=True, by_sentence=beside, keys=Kind.API_KEY in self._types)
 
     def found(self, text: str, surface: Surface) -> Sequence[Found]:
         """Return what is found."""
