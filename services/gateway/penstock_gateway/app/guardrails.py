@@ -15,6 +15,7 @@ from penstock_gateway.domain.guardrails.injection.encapsulation import Spotlight
 from penstock_gateway.domain.guardrails.pattern_cost import checked_pattern
 from penstock_gateway.domain.guardrails.pii.detector import Detector as PersonalDetector
 from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
+from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Pipeline, Rails
 from penstock_gateway.domain.guardrails.pipeline.rule import Look, OnFailure, Rule
 from penstock_gateway.domain.guardrails.rules.carriers import Exfiltration
@@ -137,6 +138,7 @@ def open_guardrails(stack: AsyncExitStack, settings: Settings) -> tuple[Rails, G
     parts = GuardParts(
         beside=threads,
         secret=secret,
+        memo=Memo(),
         by_conversation=section.pseudonyms == "conversation",
         most_held=section.most_held,
     )

@@ -23,6 +23,7 @@ from penstock_gateway.adapters.guardrails.beside import Threads
 from penstock_gateway.app.guardrails import pipelines_of
 from penstock_gateway.domain.guardrails.pipeline.answer import GuardedAnswer
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding, GuardParts
+from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Rails
 from penstock_gateway.domain.life.sources import Replayed
 from penstock_gateway.settings import Settings
@@ -66,7 +67,7 @@ def guarding_of(
         input=SimpleNamespace(model="m"), context=SimpleNamespace(user=""),
     )  # fmt: skip
     call: Any = SimpleNamespace(order=order, caller=SimpleNamespace(user_id=""))
-    return Guarding(held, call, GuardParts(Threads(2, 4), b"s" * 32, desk, by_conversation, 10_000))
+    return Guarding(held, call, GuardParts(Threads(2, 4), b"s" * 32, Memo(), desk, by_conversation, 10_000))
 
 
 def said(text: str, role: Role = Role.USER) -> Message:

@@ -35,6 +35,7 @@ MAIL, NAME = 'o"hara\\x@example.com', "zoe.ümit@example.com"
 RULES = {
     "names": {"kind": "pii", "action": "pseudonymise", "types": ["email"]},
     "cards": {"kind": "pii", "types": ["credit_card", "email"]},
+    "keys": {"kind": "secrets"},
     "rivals": {"kind": "words", "deny": ["acme corp", "Wile E. Coyote"], "action": "redact"},
     "orders": {"kind": "pattern", "patterns": [r"\bORD-\d{4,8}\b"], "action": "redact"},
     "leaks": {"kind": "exfiltration"},
@@ -60,6 +61,16 @@ async def test_redaction_is_the_same_for_every_cut():
     assert await text_seen(guarding_of(RULES, output=OUTPUT), list(SAID)) == REDACTED
     for at in range(1, len(SAID)):
         assert await text_seen(guarding_of(RULES, output=OUTPUT), [SAID[:at], SAID[at:]]) == REDACTED, at
+
+
+KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEowIBAAKCAQEA7v5Xn2kQpL9\n" * 30 + "-----END RSA PRIVATE KEY-----"
+
+
+async def test_a_private_key_never_leaves_and_is_left_alone_where_nobody_minds():
+    text = f"Here it is:\n{KEY}\nThat was it."
+    for pieces in ([text], list(text)):
+        assert await text_seen(guarding_of(RULES, output=["keys"]), pieces) == "Here it is:\n[API_KEY]\nThat was it."
+        assert await text_seen(guarding_of(RULES, output=["cards"]), pieces) == text
 
 
 async def _with_pseudonyms(text: str):
