@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from penstock_common.configuration import Duration, Section
 from penstock_common.faults import KeyPath, nearest, refuse
@@ -72,6 +72,7 @@ _OF_KINDS: dict[str, frozenset[str]] = {
     "threshold": frozenset({"injection", "topics", "grounding", "moderation"}),
     "examples": frozenset({"topics"}),
     "url": frozenset({"moderation"}),
+    "api_key": frozenset({"moderation"}),
     "datamarking": frozenset({"spotlight"}),
 }
 _NEEDED = {
@@ -139,6 +140,8 @@ class RuleSettings(Section):
     """Texts of the topic."""
     url: str = ""
     """Where texts are sent to be judged."""
+    api_key: SecretStr = SecretStr("")
+    """For that."""
     datamarking: bool = False
     """Whether words are parted by a mark, too."""
 
@@ -173,6 +176,8 @@ class RuleSettings(Section):
             yield ("text",), "a rule that replaces needs the 'text' that it puts in the place of what it found"
         if self.hold and self.action != "review":
             yield ("hold",), "only a rule whose action is 'review' can hold"
+        if self.url and not self.url.startswith(("http://", "https://")):
+            yield ("url",), "a URL that begins with http:// or https:// is expected"
         yield from self._patterns_at_odds()
 
     def _patterns_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anthropic
@@ -10,6 +12,8 @@ import grpc
 import httpx2
 import openai
 import pytest
+import redis.asyncio
+from aiohttp import web
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
@@ -199,3 +203,94 @@ async def test_cached_answers_pass_the_rules_of_now_and_hold_no_original(documen
     assert again.header["x-penstock-cache"].startswith("hit")
     for one in (first, again):
         assert one.json["choices"][0]["message"]["content"] == f"{MAIL} is at [REDACTED]."
+
+
+class Classifier:
+    """A classifier of safety over HTTP, which flags what speaks of a bomb."""
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+        self.status = 200
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.asked.append((request.headers.get("authorization"), body["input"]))
+        bad = "bomb" in body["input"]
+        result = {"flagged": bad, "categories": {"violence": bad}, "category_scores": {"violence": float(bad)}}
+        return web.json_response({"results": [result]}, status=self.status)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        app = web.Application()
+        app.router.add_post("/judge", self._answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/judge"
+        await runner.cleanup()
+
+
+async def test_a_classifier_elsewhere_judges_and_does_as_set_where_it_fails(document, serve, upstream):
+    judge = Classifier()
+    async with judge.running() as url:
+        unsafe = {"kind": "moderation", "url": url, "api_key": "key-of-the-judge", "timeout": "20s"}
+        document["guardrails"] = {
+            "rules": {
+                "names": RULES["names"],
+                "unsafe": unsafe,
+                "perhaps": {**unsafe, "on_failure": "open", "action": "report"},
+            },
+            "pipelines": [
+                {"models": ["fast"], "input": ["names", "unsafe"], "output": ["unsafe"]},
+                {"models": ["safe"], "input": ["perhaps"]},
+            ],
+        }
+        suite = await serve()
+        assert (await suite.ask(f"Mail {MAIL} of the bomb")).error["code"] == "content_filter"
+        # It sees what the model would.
+        assert MAIL not in judge.asked[0][1] and judge.asked[0][0] == "Bearer key-of-the-judge"
+        upstream.enqueue(Answer(tokens=["It is ", "a bomb"]))
+        streamed = await suite.ask("What is it?", stream=True)
+        assert [one["choices"][0]["finish_reason"] for one in streamed.chunks][-2:] == ["content_filter", None]
+        judge.status = 500
+        failed = await suite.ask("Anything else?")
+        assert (failed.status, failed.error["code"]) == (503, "service_unavailable")
+        passed = await suite.ask("Anything else?", model="safe")
+        assert (passed.status, passed.header[HEADER]) == (200, "perhaps=failed:1")
+
+
+async def test_nothing_of_an_original_is_kept_logged_traced_or_cached(
+    document, serve, upstream, redis_server, tmp_path, capfd
+):
+    names = {"kind": "pii", "action": "pseudonymise", "types": ["email", "phone"]}
+    seen = {"kind": "pii", "action": "redact", "types": ["credit_card"]}
+    document["guardrails"] = {"rules": {"n": names, "c": seen}, "pipelines": [{"input": ["c", "n"], "output": ["c"]}]}
+    document["telemetry"] = {"capture_content": True}
+    suite = await serve()
+    call = {"id": "c1", "type": "function", "function": {"name": "find", "arguments": json.dumps({"who": MAIL})}}
+    turns = [
+        {"role": "system", "content": f"You serve {MAIL}."},
+        {"role": "user", "content": [{"type": "text", "text": f"I pay by {CARD}, {MAIL}."}]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": f"{MAIL} has {CARD}."},
+    ]
+    upstream.enqueue(Answer(tokens=list("Done.")))
+    for asked in (turns, turns[:2], turns[:2]):
+        answered = await suite.ask(messages=asked, temperature=0)
+        assert answered.status == 200
+    assert len(upstream.requests) == 2 and answered.header["x-penstock-cache"].startswith("hit")
+    sent_body = json.dumps([one.body for one in upstream.requests])
+    kept = await _everything_in(redis_server.url)
+    await suite.ledger_after_close()
+    files = b"".join(one.read_bytes() for one in tmp_path.rglob("*") if one.is_file())
+    logged = "".join(capfd.readouterr()).encode()
+    for secret in (MAIL, CARD, MAIL.split("@")[0], CARD[:9]):
+        assert secret not in sent_body
+        assert not any(secret.encode() in place for place in (kept, files, logged))
+
+
+async def _everything_in(url: str) -> bytes:
+    async with redis.asyncio.from_url(url) as client:
+        keys = [key async for key in client.scan_iter()]
+        return b"".join([key + (await client.dump(key) or b"") for key in keys])

@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.guard_rules import Asked
 from penstock_gateway.app.guardrails import pipelines_of
 from penstock_gateway.app.idempotency import deferring_parts
 from penstock_gateway.app.job_desk import job_servicer
@@ -119,7 +120,10 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models = ModelDirectory(router, embedder, parts.forks)
-    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval))
+    asked = Asked(None if channels.embedding is None else embedder, parts.guardrails.http)
+    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
+    whose = keyring, store, holders, tokens
+    reception, prepare = _reception(settings, whose, parts, (compression, retrieval, asked))
     documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
     who = holders, parts.ledger, parts.in_background
     tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
@@ -201,8 +205,8 @@ def _life_parts(
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
-        rails=parts.rails,
-        guarding=parts.guarding,
+        rails=parts.guardrails.rails,
+        guarding=parts.guardrails.parts,
         compression=compression,
         retrieval=retrieval,
         cache=cache,
@@ -274,12 +278,12 @@ def _reception(
     settings: Settings,
     access: tuple[Keyring, SqlKeyStore, Holders, TokenAuthenticator | None],
     parts: Parts,
-    input_steps: tuple[ContextCompression, Retrieval],
+    input_steps: tuple[ContextCompression, Retrieval, Asked],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     keyring, store, holders, tokens = access
     own, pepper = settings.gateway, keyring.pepper
-    compression, retrieval = input_steps
+    compression, retrieval, asked = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(
         pepper, keyring.directory, keys, store, parts.in_background, freshness=trust, tokens=tokens
@@ -292,7 +296,11 @@ def _reception(
         note_prices = parts.book.prepare(changed, parts.in_background)
         take_budgets_over = parts.limits.budgets.prepare(changed)
         compressed = terms_by_name(changed)
-        rewriter, searched, rules = rewriter_for(compressed.values()), uses_by_name(changed), pipelines_of(changed)
+        rewriter, searched, rules = (
+            rewriter_for(compressed.values()),
+            uses_by_name(changed),
+            pipelines_of(changed, asked),
+        )
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
@@ -304,7 +312,7 @@ def _reception(
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
             retrieval.take_over(searched)
-            parts.rails.take_over(rules)
+            parts.guardrails.rails.take_over(rules)
 
         return commit
 

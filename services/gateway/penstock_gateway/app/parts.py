@@ -22,13 +22,11 @@ from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
-from penstock_gateway.app.guardrails import open_guardrails
+from penstock_gateway.app.guardrails import Guardrails, open_guardrails
 from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
-from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
-from penstock_gateway.domain.guardrails.pipeline.rails import Rails
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -68,8 +66,7 @@ class Parts:
     """The ledger as operators have it."""
     jobs: JobParts
     idempotency: IdempotencyParts
-    rails: Rails
-    guarding: GuardParts
+    guardrails: Guardrails
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -102,7 +99,6 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
-    rails, guarding = open_guardrails(stack, settings)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -120,8 +116,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
         idempotency=await opened(open_idempotency(settings, engine)),
-        rails=rails,
-        guarding=guarding,
+        guardrails=await open_guardrails(stack, settings),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))
