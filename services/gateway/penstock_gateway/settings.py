@@ -31,6 +31,7 @@ from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, Stal
 from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
+from penstock_gateway.guardrail_settings import GuardrailSettings, guardrails_at_odds
 from penstock_gateway.idempotency_settings import IdempotencySettings
 from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.ledger_settings import LedgerSettings
@@ -286,6 +287,7 @@ class Settings(ExperimentSections, BudgetSections):
     idempotency: IdempotencySettings = IdempotencySettings()
     feedback: FeedbackSettings = FeedbackSettings()
     reviews: ReviewSettings = ReviewSettings()
+    guardrails: Annotated[GuardrailSettings, RELOADED] = GuardrailSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""
@@ -357,7 +359,9 @@ class Settings(ExperimentSections, BudgetSections):
         budgets = budgets_at_odds(self.budgets, self.webhooks)
         oidc = oidc_at_odds(self.oidc, self.public_models())
         reviews = reviews_at_odds(self.reviews, self.webhooks)
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc, *reviews])
+        guardrails = guardrails_at_odds(self.guardrails)
+        at_odds = (*experiments, *budgets, *oidc, *reviews, *guardrails)
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *at_odds])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

@@ -65,6 +65,7 @@ class Document(BaseModel):
     jobs: Any = None
     batches: Any = None
     idempotency: Any = None
+    guardrails: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

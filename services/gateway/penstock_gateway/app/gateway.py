@@ -25,6 +25,8 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.guard_rules import Asked
+from penstock_gateway.app.guardrails import pipelines_of
 from penstock_gateway.app.idempotency import deferring_parts
 from penstock_gateway.app.job_desk import job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
@@ -43,6 +45,7 @@ from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.tidying import Tidying
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
+from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -121,10 +124,10 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models = ModelDirectory(router, embedder, parts.forks)
-    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval))
-    documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
-    who = holders, parts.ledger, parts.in_background
-    tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
+    asked = _begin_guarding(settings, parts, None if channels.embedding is None else embedder)
+    access = keyring, store, holders, tokens
+    reception, prepare = _reception(settings, access, parts, (compression, retrieval, asked))
+    tidying = _tidying(settings, parts, holders, (life, embeddings), (knowledge, keyring))
     served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated = _deferred(settings, parts, models)
     surfaces = Surfaces(
@@ -150,6 +153,25 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         also_drains=parts.jobs.runner.drain,
     )
     return surfaces, tidying
+
+
+def _begin_guarding(settings: Settings, parts: Parts, embedder: EmbeddingClient | NoEmbedding | None) -> Asked:
+    asked = Asked(embedder, parts.guardrails.http)
+    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
+    return asked
+
+
+def _tidying(
+    settings: Settings,
+    parts: Parts,
+    holders: Holders,
+    lives: tuple[ChatLife, EmbeddingLife],
+    documents: tuple[Knowledge, Keyring],
+) -> Tidying:
+    knowledge, keyring = documents
+    administration = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
+    who = holders, parts.ledger, parts.in_background
+    return have_jobs_run(parts.jobs, settings, who, (*lives, administration))
 
 
 def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple[Gate, DeferringParts, RepeatedCalls]:
@@ -205,6 +227,8 @@ def _life_parts(
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
+        rails=parts.guardrails.rails,
+        guarding=parts.guardrails.parts,
         compression=compression,
         retrieval=retrieval,
         cache=cache,
@@ -276,12 +300,12 @@ def _reception(
     settings: Settings,
     access: tuple[Keyring, SqlKeyStore, Holders, TokenAuthenticator | None],
     parts: Parts,
-    input_steps: tuple[ContextCompression, Retrieval],
+    input_steps: tuple[ContextCompression, Retrieval, Asked],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     keyring, store, holders, tokens = access
     own, pepper = settings.gateway, keyring.pepper
-    compression, retrieval = input_steps
+    compression, retrieval, asked = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(
         pepper, keyring.directory, keys, store, parts.in_background, freshness=trust, tokens=tokens
@@ -294,7 +318,11 @@ def _reception(
         note_prices = parts.book.prepare(changed, parts.in_background)
         take_budgets_over = parts.limits.budgets.prepare(changed)
         compressed = terms_by_name(changed)
-        rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
+        rewriter, searched, rules = (
+            rewriter_for(compressed.values()),
+            uses_by_name(changed),
+            pipelines_of(changed, asked),
+        )
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
@@ -306,6 +334,7 @@ def _reception(
             parts.forks.take_over(changed.forks())
             compression.take_over(compressed, rewriter)
             retrieval.take_over(searched)
+            parts.guardrails.rails.take_over(rules)
 
         return commit
 

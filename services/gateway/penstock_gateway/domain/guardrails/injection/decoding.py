@@ -20,7 +20,9 @@ MOST_VIEWS = 8
 _LONGEST = 20_000
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX = re.compile(r"\b(?:0x)?(?:[0-9a-fA-F]{2}[\s:,]?){8,}|(?:\\x[0-9a-fA-F]{2}){6,}")
-_PERCENT = re.compile(r"(?:[\w.+-]*%[0-9a-fA-F]{2}){6,}[\w.+-]*")
+_PERCENT = re.compile(r"%[0-9a-fA-F]{2}")
+_BESIDE_PERCENT = re.compile(r"[\w.+-]*")
+_FEWEST_PERCENTS = 6
 _ESCAPED = re.compile(r"(?:(?:\\u[0-9a-fA-F]{4}|&#x?[0-9a-fA-F]{2,5};)){6,}")
 _BINARY = re.compile(r"\b(?:[01]{8}[\s,]?){6,}")
 _DECIMAL = re.compile(r"\b(?:\d{2,3}[\s,]+){7,}\d{2,3}\b")
@@ -28,7 +30,11 @@ _SEPARATED = re.compile(
     r"(?<![^\W_])[^\W\d_](?:([ \t]{1,2}|[ ]?[.\-_*|/·~+][ ]?)[^\W\d_](?![^\W_])){3,}"
     r"(?:(?:[ \t]{2,4}|[ ]?[.\-_*|/·~+:,;!]?[ ]{1,3})[^\W\d_](?:\1[^\W\d_](?![^\W_])){0,20})*"
 )
-_LEET_WORD = re.compile(r"[A-Za-z0-9@$!|+()]*(?:[A-Za-z][0-9@$!|+]|[0-9@$!|+][A-Za-z])[A-Za-z0-9@$!|+]*|\b\d{5,12}\b")
+_LEET_SIGNS = re.compile(r"[A-Za-z0-9@$!|+()]*")
+_LEET_END = re.compile(r"[A-Za-z0-9@$!|+]*")
+_LEET_PAIR = re.compile(r"[A-Za-z](?=[0-9@$!|+])|[0-9@$!|+](?=[A-Za-z])")
+_LEET_NUMBER = re.compile(r"\b\d{5,12}\b")
+_DIGIT = re.compile("[0-9]")
 _LEET = str.maketrans("013456789@$!|+", "oleasgtbgasiit")
 _LEET_OTHER = str.maketrans("1", "i")
 _WORD = re.compile(r"[A-Za-z]{2,}")
@@ -117,16 +123,40 @@ def _numbers(text: str) -> Iterator[View]:
 
 
 def _escapes(text: str) -> Iterator[View]:
-    for one in _PERCENT.finditer(text):
-        said = _as_text(unquote_to_bytes(one[0].replace("+", " ")))
+    for start, end in _with_percents(text):
+        said = _as_text(unquote_to_bytes(text[start:end].replace("+", " ")))
         if said is not None:
-            yield _view("percent", text, one.start(), one.end(), said)
+            yield _view("percent", text, start, end, said)
     for one in _ESCAPED.finditer(text):
         said = re.sub(r"\\u([0-9a-fA-F]{4})", lambda code: chr(int(code[1], 16)), one[0])
         said = re.sub(r"&#x([0-9a-fA-F]+);", lambda code: chr(int(code[1], 16)), said)
         said = re.sub(r"&#(\d+);", lambda code: chr(min(int(code[1]), 0x10FFFF)), said)
         if reads_like_language(said):
             yield _view("escapes", text, one.start(), one.end(), said)
+
+
+def _with_percents(text: str) -> Iterator[tuple[int, int]]:
+    """Yield runs of letters and signs with six bytes as ``%41`` and more, in one way through the text."""
+    if text.count("%") < _FEWEST_PERCENTS:
+        return
+    start, end, count = 0, 0, 0
+    for one in _PERCENT.finditer(text):
+        if count and end == one.start():
+            count += 1
+        else:
+            if count >= _FEWEST_PERCENTS:
+                yield start, end
+            start, count = _begin_of_word(text, one.start(), end), 1
+        behind = _BESIDE_PERCENT.match(text, one.end())
+        end = behind.end() if behind else one.end()
+    if count >= _FEWEST_PERCENTS:
+        yield start, end
+
+
+def _begin_of_word(text: str, at: int, earliest: int) -> int:
+    while at > earliest and (text[at - 1].isalnum() or text[at - 1] in "_.+-"):
+        at -= 1
+    return at
 
 
 def _spaced(text: str) -> Iterator[View]:
@@ -153,11 +183,37 @@ def _unspaced(one: re.Match[str]) -> str:
 
 
 def _leet(text: str) -> Iterator[View]:
-    found = [one for one in _LEET_WORD.finditer(text) if _unleet(one[0]) is not None]
-    if len(found) < 2 and not (found and len(text) < 200):
+    words = _leet_words(text)
+    meant = [(start, end, said) for start, end in words if (said := _unleet(text[start:end])) is not None]
+    if len(meant) < 2 and not (meant and len(text) < 200):
         return
-    said = _LEET_WORD.sub(lambda one: _unleet(one[0]) or one[0], text)
-    yield View("leet", said, found[0].start(), found[-1].end(), said)
+    kept: list[str] = []
+    at = 0
+    for start, end, said in meant:
+        kept += (text[at:start], said)
+        at = end
+    yield View("leet", whole := "".join([*kept, text[at:]]), meant[0][0], meant[-1][1], whole)
+
+
+def _leet_words(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where digits stand among letters, or alone as five to twelve; around digits alone, so that prose costs a look."""
+    last = 0
+    while digit := _DIGIT.search(text, last):
+        start = digit.start()
+        while start > last and text[start - 1] in _LEET_SIGN:
+            start -= 1
+        run = _LEET_SIGNS.match(text, start)
+        end = last = run.end() if run else start + 1
+        pairs = [one.start() for one in _LEET_PAIR.finditer(text, start, end)]
+        if pairs:
+            behind = _LEET_END.match(text, pairs[-1], end)
+            stop = behind.end() if behind else end
+            yield start, stop
+            start = stop
+        yield from (one.span() for one in _LEET_NUMBER.finditer(text, start, end))
+
+
+_LEET_SIGN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@$!|+()")
 
 
 def _unleet(word: str) -> str | None:

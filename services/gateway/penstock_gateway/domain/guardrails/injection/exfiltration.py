@@ -16,14 +16,20 @@ from urllib.parse import unquote_plus, urlsplit
 
 from penstock_gateway.domain.guardrails.injection.language import reads_like_language
 
-_IMAGE = re.compile(r"!\[(?P<text>[^\]\n]{0,200})\]\(\s*<?(?P<url>[^\s)>]{4,4000})>?[^)\n]{0,100}\)")
-_LINK = re.compile(r"(?<!!)\[(?P<text>[^\]\n]{0,200})\]\(\s*<?(?P<url>[^\s)>]{4,4000})>?[^)\n]{0,100}\)")
+# What stands in brackets is at most so long, and so is an address.
+_LONGEST_TEXT, _LONGEST_URL = 200, 4000
+_OPENS_IMAGE = re.compile(r"!\[")
+_OPENS_LINK = re.compile(r"(?<!!)\[")
+_BEFORE_URL = re.compile(r"\s{0,20}<?")
+_ENDS_URL = re.compile(r"[\s)>]")
+_BEHIND_URL = re.compile(r">?[^)\n]{0,100}\)")
 _REFERENCE = re.compile(r"^ {0,3}\[(?P<text>[^\]\n]{1,100})\]:[ \t]+<?(?P<url>[^\s>]{4,4000})>?", re.MULTILINE)
 _TAG = re.compile(
-    r"<\s*(?P<tag>iframe|img|object|embed|script|link|video|audio|source|form|a|meta|base|input|svg|image)\b"
-    r"(?P<rest>[^>]{0,4000})>(?:\s*</\s*(?:iframe|object|embed|script|video|audio)\s*>)?",
+    r"<\s*(?P<tag>iframe|img|object|embed|script|link|video|audio|source|form|a|meta|base|input|svg|image)\b",
     re.IGNORECASE,
 )
+_CLOSED = re.compile(r"\s{0,20}</\s{0,20}(?:iframe|object|embed|script|video|audio)\s{0,20}>", re.IGNORECASE)
+_LONGEST_TAG = 4000
 _ADDRESS = re.compile(
     r"(?:src|href|data|srcset|action|poster|xlink:href|content)\s*=\s*[\"']?\s*(?:\d+;\s*url=)?([^\s\"'>]{4,4000})",
     re.IGNORECASE,
@@ -33,7 +39,7 @@ _PLACE = re.compile(r"\{[^{}\s]{2,60}\}|\[[A-Za-z_ ]{3,40}\]|<[a-z_' ]{3,60}>|\b
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _OPAQUE = re.compile(r"(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[a-z])[A-Za-z0-9_-]{24,}")
 _PERSONAL = re.compile(
-    r"[\w.+-]+@[\w-]+\.[a-z]{2,}|\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b|\b(?:\d[ -]?){13,19}\b|\b\d{3}-\d{2}-\d{4}\b"
+    r"(?<![\w.+-])[\w.+-]+@[\w-]{1,63}\.[a-z]{2,}|\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b|\b(?:\d[ -]?){13,19}\b|\b\d{3}-\d{2}-\d{4}\b"
     r"|\bsk-[\w-]{8,}|\beyJ[\w-]{10,}|\"\w+\":",
 )
 _TELLING = re.compile(
@@ -94,22 +100,58 @@ def carriers(text: str) -> list[Carrier]:
 
 
 def _markdown(text: str) -> Iterator[Carrier]:
-    for pattern, way, tag in (
-        (_IMAGE, Way.LOADED, "image"),
-        (_LINK, Way.CLICKED, "link"),
-        (_REFERENCE, Way.CLICKED, "link"),
-    ):
-        for one in pattern.finditer(text):
-            yield Carrier(one.start(), one.end(), one["url"], one["text"], way, tag, _says(one["url"], way))
+    yield from _in_brackets(text)
+    for one in _REFERENCE.finditer(text):
+        yield Carrier(
+            one.start(), one.end(), one["url"], one["text"], Way.CLICKED, "link", _says(one["url"], Way.CLICKED)
+        )
+
+
+def _in_brackets(text: str) -> Iterator[Carrier]:
+    """Yield images and links, such as ``[text](address)``, in one way through the text."""
+    last = {Way.LOADED: 0, Way.CLICKED: 0}
+    ends, at = 0, text.find("](")
+    while at >= 0:
+        url = _BEFORE_URL.match(text, at + 2)
+        start = url.end() if url else at + 2
+        if ends < start:
+            ends = stop.start() if (stop := _ENDS_URL.search(text, start)) else len(text)
+        behind = _BEHIND_URL.match(text, ends) if 4 <= ends - start <= _LONGEST_URL else None
+        for opens, way, tag in ((_OPENS_IMAGE, Way.LOADED, "image"), (_OPENS_LINK, Way.CLICKED, "link")):
+            if behind and (opened := _opened(text, opens, at, last[way])):
+                said = text[start:ends]
+                yield Carrier(opened.start(), behind.end(), said, text[opened.end() : at], way, tag, _says(said, way))
+                last[way] = behind.end()
+        at = text.find("](", at + 2)
+
+
+def _opened(text: str, opens: re.Pattern[str], at: int, earliest: int) -> re.Match[str] | None:
+    """Return the bracket that opens what ``at`` closes: the first one behind the last that was closed, of this line."""
+    earliest = max(earliest, at - _LONGEST_TEXT - 1, text.rfind("]", 0, at) + 1 if at else 0)
+    return opens.search(text, max(earliest, text.rfind("\n", earliest, at) + 1), at)
+
+
+def _tags(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """Yield the tags that may have an address: name, what follows it, from where to where."""
+    place = 0
+    while one := _TAG.search(text, place):
+        end = text.find(">", one.end())
+        if end < 0:
+            return
+        if end - one.end() > _LONGEST_TAG:
+            place = one.end()
+            continue
+        closed = _CLOSED.match(text, end + 1)
+        place = closed.end() if closed else end + 1
+        yield one["tag"].lower(), text[one.end() : end], one.start(), place
 
 
 def _html(text: str) -> Iterator[Carrier]:
-    for one in _TAG.finditer(text):
-        tag = one["tag"].lower()
+    for tag, rest, start, end in _tags(text):
         way = Way.LOADED if tag in _LOADED else Way.CLICKED
-        for address in _ADDRESS.finditer(one["rest"]):
+        for address in _ADDRESS.finditer(rest):
             if "//" in address[1] or address[1].startswith("data:"):
-                yield Carrier(one.start(), one.end(), address[1], "", way, tag, _says(address[1], way, tag))
+                yield Carrier(start, end, address[1], "", way, tag, _says(address[1], way, tag))
                 break
     for one in _STYLE.finditer(text):
         yield Carrier(one.start(), one.end(), one["url"], "", Way.LOADED, "style", _says(one["url"], Way.LOADED))

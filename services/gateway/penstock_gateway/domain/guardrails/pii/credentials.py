@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from penstock_gateway.domain.guardrails.pii.blocks import blocks
 from penstock_gateway.domain.guardrails.pii.entropy import entropy, has_mixed_signs, is_placeholder
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.scanned import Scanned, Word
@@ -25,13 +26,10 @@ _ISSUED = re.compile(
     r"[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,}|\$(?:2[aby]|5|6|argon2id?|y)\$[^\s:\"']{20,})"
 )
 _LOOKS_ISSUED = re.compile(r"[0-9]|A[KS]IA[A-Z]|[a-z][A-Z][a-zA-Z]*[a-z][A-Z]")
-_BLOCK = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:(?:\\n|[\s\S]){0,12000}?-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----|(?:(?:\\n|\s)+(?:[A-Za-z0-9+/=]{16,}|[A-Z][\w-]+: [^\n]*))*)"
-)
 # What begins the name of a secret, in small letters; each is looked for by itself, so they are few.
-_STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie")
+STEMS = ("pass", "pwd", "secret", "token", "key", "auth", "sess", "cookie")
 # These stand as words of their own.
-_WORDS = frozenset(
+NAME_WORDS = frozenset(
     "credential credentials bearer kennwort contraseña contrasena senha jeton clave schlüssel llave clé cle sleutel chave klucz nyckel lösenord lösenordet wachtwoord geheim geheimnis sid identified pin chiave segreto segreta salt".split()
 )
 _FAR_STEMS = (
@@ -67,7 +65,7 @@ _COMMANDS = re.compile(
     r"\b(?:docker|podman|mysql\w*|mariadb\w*|sshpass|psql|mongo\w*|redis-cli|htpasswd|az|helm|smbclient|ldap\w+|curl|wget|rabbitmqadmin|svn|influx|kinit)\b[^\n|;]{0,140}?\s(?:-[pPaw]\s?|--?pass(?:word|wd|phrase)?[ =]|-u\s?[\w.\-@]+:|--user[ =][\w.\-@]+:)[\"']?(?P<value>[^\s\"']{6,})|"
     r"\blogin\s+\S+\s+password\s+(?P<netrc>\S{4,})|\s--?pass(?:word|wd|phrase)[ =][\"']?(?P<option>[^\s\"'|;]{6,})"
 )
-_COMMAND_WORDS = frozenset(
+COMMAND_WORDS = frozenset(
     "docker podman mysql mysqldump mysqladmin mariadb sshpass psql mongo mongosh mongodump redis htpasswd az helm smbclient ldapsearch curl wget rabbitmqadmin svn influx kinit password passwd passphrase".split()
 )
 _FOLLOWED = re.compile(rf"{_NAME_REST}\s+(?:id |ids |value )?[\"'`]?(?P<value>[^\s\"'`,;<>()]+)")
@@ -95,13 +93,12 @@ def keys(scanned: Scanned) -> Iterator[Finding]:
     """Yield keys, passwords and sessions. A private key is its whole block, or what there is of it."""
     text = scanned.text
     if "PRIVATE KEY" in text:
-        for match in _BLOCK.finditer(text):
-            yield Finding(Kind.API_KEY, match.start(), match.end(), 1.0)
+        yield from (Finding(Kind.API_KEY, start, end, 1.0) for start, end in blocks(text))
     for word in scanned.long_words:
         if _LOOKS_ISSUED.search(word.text):
             yield from _issued(word)
     yield from _named(scanned)
-    if (not _COMMAND_WORDS.isdisjoint(scanned.words) and "-" in text) or "login" in scanned.words:
+    if (not COMMAND_WORDS.isdisjoint(scanned.words) and "-" in text) or "login" in scanned.words:
         yield from _told_to_commands(text)
 
 
@@ -128,7 +125,7 @@ def has_enough_signs(value: str) -> bool:
 
 def _named(scanned: Scanned) -> Iterator[Finding]:
     lower = scanned.lower
-    stems = (*_STEMS, *(_WORDS & scanned.words), *(() if scanned.is_ascii else _FAR_STEMS))
+    stems = (*STEMS, *(NAME_WORDS & scanned.words), *(() if scanned.is_ascii else _FAR_STEMS))
     for stem in stems:
         at = lower.find(stem)
         while at >= 0:

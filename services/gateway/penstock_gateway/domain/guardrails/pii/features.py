@@ -8,10 +8,10 @@ from typing import NamedTuple
 from penstock_gateway.domain.guardrails.pii.finding import Finding
 from penstock_gateway.domain.guardrails.pii.likeness import Weights
 from penstock_gateway.domain.guardrails.pii.tokens import (
+    Near,
     Token,
     begins_sentence,
     class_of,
-    kind_near,
     mail_parts,
     mark_before,
     mark_behind,
@@ -36,6 +36,7 @@ class Around(NamedTuple):
     mails: frozenset[str]
     likenesses: dict[str, tuple[float, float]]
     weights: Weights
+    near: Near
 
     def likeness(self, lower: str) -> tuple[float, float]:
         """Return how much a word looks like a name, and like a place or a brand."""
@@ -47,7 +48,7 @@ class Around(NamedTuple):
 
 def around(text: str, tokens: list[Token], known: Sequence[Finding], weights: Weights) -> Around:
     """Return the text to judge."""
-    return Around(text, tokens, known, mail_parts(text, known), {}, weights)
+    return Around(text, tokens, known, mail_parts(text, known), {}, weights, Near(known))
 
 
 def may_be_a_name(all_: Around, place: int) -> bool:
@@ -101,7 +102,7 @@ def features_of(all_: Around, place: int, tagged: str) -> list[str]:
     name, other = all_.likeness(token.lower)
     level = _level(name)
     start = "s" if begins_sentence(text, token.start) else "m"
-    near = kind_near(all_.known, token.start, token.end)
+    near = all_.near.kinds(token.start, token.end)
     mark = mark_before(text, token.start) + mark_behind(text, token.end)
     others, own = _others(all_, place), class_of(token.lower)
     before = tokens[place - 1] if place else _EDGE

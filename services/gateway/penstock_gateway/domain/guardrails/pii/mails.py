@@ -20,21 +20,21 @@ _PLACEHOLDER = re.compile(
 )
 _LOCAL_LENGTH = 64
 _OPENS = "!#$%&'*+/=?^`{|}~.-"
-_AT = "at|ät|\\[at\\]|\\(at\\)|\\{at\\}|arobase|arroba|chiocciola|apenstaartje|małpa|malpa|snabel-?a|klammeraffe|собака|@|アットマーク|艾特|آت|at sign"
+AT = "at|ät|\\[at\\]|\\(at\\)|\\{at\\}|arobase|arroba|chiocciola|apenstaartje|małpa|malpa|snabel-?a|klammeraffe|собака|@|アットマーク|艾特|آت|at sign"
 _DOT = (
     "dot|punkt|point|punto|ponto|punt|kropka|точка|ドット|点|نقطة|\\[dot\\]|\\(dot\\)|\\{dot\\}|\\[punkt\\]|\\(punkt\\)"
 )
-_MARK = f"{_DOT}|underscore|under score|unterstrich|tiret bas|guion bajo|guión bajo|trattino basso|liggend streepje|dash|hyphen|minus|bindestrich|tiret|guion|guión|trattino|streepje|hífen|traço|bindestreck|podkreślnik|myślnik|plus"
+MARK = f"{_DOT}|underscore|under score|unterstrich|tiret bas|guion bajo|guión bajo|trattino basso|liggend streepje|dash|hyphen|minus|bindestrich|tiret|guion|guión|trattino|streepje|hífen|traço|bindestreck|podkreślnik|myślnik|plus"
 _SPELLED = re.compile(
-    rf"(?<![\w@.])(?:[\w+-]+\s+(?:{_MARK})\s+){{0,4}}[\w.+-]+\s*(?:\s(?:{_AT})\s|\[at\]|\(at\)|\{{at\}})\s*[\w-]+(?:\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\)|\.)\s*[\w-]+)*?"
+    rf"(?<![\w@.])(?:[\w+-]+\s+(?:{MARK})\s+){{0,4}}[\w.+-]+\s*(?:\s(?:{AT})\s|\[at\]|\(at\)|\{{at\}})\s*[\w-]+(?:\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\)|\.)\s*[\w-]+)*?"
     rf"\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\))\s*[^\W\d_]{{2,12}}(?:\s(?:{_DOT})\s[^\W\d_]{{2,3}})?(?![\w@])",
     re.IGNORECASE,
 )
 _HALF_SPELLED = re.compile(
-    rf"(?<![\w@.])[\w+-]+(?:[._][\w+-]+)+\s*(?:\s(?:{_AT})\s|\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])|(?<![\w@.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])",
+    rf"(?<![\w@.])[\w+-]+(?:[._][\w+-]+)+\s*(?:\s(?:{AT})\s|\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])|(?<![\w@.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])",
     re.IGNORECASE,
 )
-_DOT_WORDS = frozenset("dot punkt point punto ponto punt kropka".split())
+DOT_WORDS = frozenset("dot punkt point punto ponto punt kropka".split())
 _FAR_GATES = (" kropka ", " точка ", "ドット", " نقطة ", " ät ")
 
 
@@ -46,7 +46,7 @@ def mails(scanned: Scanned) -> Iterator[Finding]:
         if found := _around(text, at):
             yield Finding(Kind.EMAIL, *found, 1.0)
         at = text.find("@", at + 1)
-    if scanned.has(_DOT_WORDS, _FAR_GATES):
+    if scanned.has(DOT_WORDS, _FAR_GATES):
         for match in _SPELLED.finditer(text):
             yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
         for match in _HALF_SPELLED.finditer(text):

@@ -88,27 +88,36 @@ def cards(scanned: Scanned) -> Iterator[Finding]:
 
 
 def _cards_among(scanned: Scanned, groups: list[tuple[int, int]], first: int, last: int) -> Iterator[Finding]:
+    ends = _ends_of_chains(scanned.text, groups, first, last)
     while first <= last:
-        found = _card_from(scanned, groups, first)
+        found = _card_from(scanned, groups, first, ends[first])
         if found is not None:
             yield Finding(Kind.CREDIT_CARD, groups[first][0], groups[found][1], 1.0)
         first = found + 1 if found is not None else first + 1
 
 
-def _card_from(scanned: Scanned, groups: list[tuple[int, int]], first: int) -> int | None:
-    """Return the last of the groups that make a card number with the first one."""
+def _ends_of_chains(text: str, groups: list[tuple[int, int]], first: int, last: int) -> dict[int, int]:
+    """Return of each group the last one of those that what stands between them may join with it."""
+    ends = {last: last}
+    for place in range(last - 1, first - 1, -1):
+        ends[place] = ends[place + 1] if _joins(text, groups[place], groups[place + 1]) else place
+    return ends
+
+
+def _card_from(scanned: Scanned, groups: list[tuple[int, int]], first: int, chain: int) -> int | None:
+    """Return the last of the groups, up to that of the chain, that make a card number with the first one."""
     text, start = scanned.text, groups[first][0]
-    if _LATIN.search(text, max(0, start - 1), start):
+    digits, best = 0, None
+    for last in range(first, min(chain + 1, first + _MAX_GROUPS)):
+        digits += groups[last][1] - groups[last][0]
+        if digits > 19:
+            break
+        if digits >= _SHORTEST_CARD:
+            written = "".join([text[slice(*group)] for group in groups[first : last + 1]])
+            if _is_card(scanned, written, start, groups[last][1]):
+                best = last
+    if best is not None and _LATIN.search(text, max(0, start - 1), start):
         return None
-    digits, best = "", None
-    for last in range(first, min(len(groups), first + _MAX_GROUPS)):
-        if last > first and not _joins(text, groups[last - 1], groups[last]):
-            break
-        digits += text[slice(*groups[last])]
-        if len(digits) > 19:
-            break
-        if len(digits) >= 13 and _is_card(scanned, digits, start, groups[last][1]):
-            best = last
     return best
 
 

@@ -71,7 +71,7 @@ def _is_other(scanned: Scanned, match: re.Match[str]) -> bool:
     return bool(is_date) or (value.isdigit() and not 7 <= digits <= 9) or digits * 2 + 1 < len(value)
 
 
-_MONTHS = (
+MONTHS = (
     "jan(?:uary|uar|vier|uari)?|feb(?:ruary|ruar|ruari)?|f[ée]vr(?:ier)?|mar(?:ch|s|zo|t|ço|ca)?|märz|mrz|maart|mrt|apr(?:il|ile)?|avr(?:il)?|ma[yijg]|maj[a]?|mei|mai[o]?|mayo|maggio|"
     "jun[eio]?|juni|juin|junio|junho|giugno|jul[yio]?|juli|juil(?:let)?|julio|julho|luglio|aug(?:ust|usti|usti)?|août|aout|agosto?|ago|augustus|sep(?:t(?:ember|embre|iembre)?)?|setembro|set(?:tembre)?|"
     "o[ck]t(?:ober|obre|ubre)?|outubro|out|ottobre|ott|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember|embre|embro)?|dic(?:iembre|embre)?|déc(?:embre)?|"
@@ -79,13 +79,13 @@ _MONTHS = (
     "января|февраля|марта|апреля|мая|июня|июля|августа|сентября|октября|ноября|декабря|"
     "يناير|فبراير|مارس|أبريل|ابريل|إبريل|مايو|يونيو|يوليو|أغسطس|سبتمبر|أكتوبر|اكتوبر|نوفمبر|ديسمبر"
 )
-_ORDINALS = (
+ORDINALS = (
     "first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|"
     "ersten|zweiten|dritten|vierten|fünften|sechsten|siebten|siebenten|achten|neunten|zehnten|elften|zwölften|\\w{3,6}zehnten|zwanzigsten|\\w{3,7}undzwanzigsten|dreißigsten|einunddreißigsten|premier|primero|primo|primeiro|"
     "un|deux|trois|quatre|cinq|six|sept|huit|neuf|dix|onze|douze|treize|quatorze|quinze|seize|dix-sept|dix-huit|dix-neuf|vingt|vingt et un|vingt-\\w{2,6}|trente|trente et un|dos|tres|cuatro|cinco|seis|siete|ocho|nueve|diez|once|doce|trece|catorce|quince|veinte|"
     "twentieth|twenty[- ](?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth)|thirtieth|thirty[- ]first"
 )
-_WORD_YEAR = r"(?:nineteen|twenty|two thousand)[- ](?:and )?(?:hundred )?[a-z]+(?:[- ][a-z]+)?|(?:neunzehn|zweitausend)\w*|mille neuf cent[\w -]+|deux mille[\w -]*|mil novecientos[\w ]+|dos mil[\w ]*"
+_WORD_YEAR = r"(?:nineteen|twenty|two thousand)[- ](?:and )?(?:hundred )?[a-z]{1,12}(?:[- ][a-z]{1,12})?|(?:neunzehn|zweitausend)\w{0,24}|mille neuf cent[\w -]{1,40}|deux mille[\w -]{0,40}|mil novecientos[\w ]{1,40}|dos mil[\w ]{0,40}"
 _YEAR = r"(?:(?:18|19|20)\d\d)"
 _DAY = r"(?:0?[1-9]|[12]\d|3[01])"
 _DATE = re.compile(
@@ -94,8 +94,8 @@ _DATE = re.compile(
     rf"|{_YEAR}[./-](?:0?[1-9]|1[0-2])[./-]{_DAY}(?![\w/-]|\.\d)"
     rf"|{_DAY}[ -](?:0?[1-9]|1[0-2])[ -]{_YEAR}(?!\w)"
     rf"|{_YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?!\w)|{_DAY}(?:0[1-9]|1[0-2]){_YEAR}(?!\w)"
-    rf"|(?:the\s)?(?:{_DAY}(?:st|nd|rd|th|er|re|ème|e|\.|º|°|ª|-go|:e|a)?|{_ORDINALS})[\s-]?\s?(?:of\s|de\s|d'|di\s|do\s|den\s)?(?:{_MONTHS})\.?,?[\s-]{{1,2}}(?:de\s|del\s|do\s|of\s|in\s)?(?:{_YEAR}(?:\s(?:года|r\.|г\.))?|'?\d\d(?!\d|[:.]\d)|{_WORD_YEAR})(?!\w)"
-    rf"|(?:{_MONTHS})\.?[\s-]{{1,2}}(?:the\s)?(?:{_DAY}(?:st|nd|rd|th)?|{_ORDINALS}),?[\s-]{{1,2}}(?:{_YEAR}|{_WORD_YEAR})(?!\w)"
+    rf"|(?:the\s)?(?:{_DAY}(?:st|nd|rd|th|er|re|ème|e|\.|º|°|ª|-go|:e|a)?|{ORDINALS})[\s-]?\s?(?:of\s|de\s|d'|di\s|do\s|den\s)?(?:{MONTHS})\.?,?[\s-]{{1,2}}(?:de\s|del\s|do\s|of\s|in\s)?(?:{_YEAR}(?:\s(?:года|r\.|г\.))?|'?\d\d(?!\d|[:.]\d)|{_WORD_YEAR})(?!\w)"
+    rf"|(?:{MONTHS})\.?[\s-]{{1,2}}(?:the\s)?(?:{_DAY}(?:st|nd|rd|th)?|{ORDINALS}),?[\s-]{{1,2}}(?:{_YEAR}|{_WORD_YEAR})(?!\w)"
     rf"|{_YEAR}\s?年\s?\d{{1,2}}\s?月\s?\d{{1,2}}\s?[日号號]"
     rf"|(?:昭和|平成|令和|大正|民国)\s?(?:\d{{1,2}}|元)\s?年\s?\d{{1,2}}\s?月\s?\d{{1,2}}\s?日)"
     r"|(?<=[\u3040-\u9fff])(?:\d{4}年\d{1,2}月\d{1,2}[日号號]|(?:昭和|平成|令和|大正)\d{1,2}年\d{1,2}月\d{1,2}日|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?!\d))",
@@ -201,7 +201,8 @@ def _column(lower: str) -> _Column:
     head = lower[: max(0, head_end)]
     mark = next((each for each in "\t;|," if head.count(each) and lower.count(each, head_end) >= head.count(each)), "")
     places = [place for place, name in enumerate(head.split(mark) if mark else ()) if cues.BIRTH_BEFORE.search(name)]
-    return _Column(mark, places[0], head_end) if places and len(head) < _MAX_HEAD else _Column("", 0, 0)
+    is_head = bool(places) and len(head) < _MAX_HEAD and not any(map(str.isdigit, head))
+    return _Column(mark, places[0], head_end) if is_head else _Column("", 0, 0)
 
 
 _MAX_HEAD = 200

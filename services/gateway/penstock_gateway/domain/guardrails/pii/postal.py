@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 
 _UP = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĹĻĽŁŃŅŇŌŐŒŔŘŚŞŠŢŤŪŮŰŲŸŹŻŽȘȚ"
 _LOW = "a-zß-öø-ÿāăąćčďđēėęěğģīįıķĺļľłńņňōőœŕřśşšţťūůűųÿźżžșț"
-_CAPITAL = rf"[{_UP}][{_UP}{_LOW}'\-]*\.?"
-_ANY_WORD = rf"[{_UP}{_LOW}][{_UP}{_LOW}'\-]*\.?"
-_TITLE = rf"(?:St\.|[{_UP}](?:[{_LOW}'\-][{_UP}{_LOW}'\-]*)?)"
+# Words have at most so many letters: each place of a text is looked at once for each of them.
+_WORD_LENGTH = 40
+_REST = rf"[{_UP}{_LOW}'\-]{{0,{_WORD_LENGTH}}}"
+_CAPITAL = rf"[{_UP}]{_REST}\.?"
+_ANY_WORD = rf"[{_UP}{_LOW}]{_REST}\.?"
+_TITLE = rf"(?:St\.|[{_UP}](?:[{_LOW}'\-]{_REST})?)"
 _PLACE = rf"(?:{_TITLE})(?:[ -](?:{_TITLE}|am|an|der|im|in|de|la|le|les|del|di|do|da|sur|sous|upon|on|under|ob|bei|op|aan|den|i|nad)){{0,4}}"
-_NUMBER = r"\d{1,5}(?:\s?[-/–]\s?\d{1,5})?\s?(?:[A-Za-z]\b)?(?:-[IVX]+\b)?"
+_NUMBER = r"\d{1,5}(?:\s?[-/–]\s?\d{1,5})?\s?(?:[A-Za-z]\b)?(?:-[IVX]{1,8}\b)?"
 _UK_CODE = r"[A-Z]{1,2}\d{1,2}[A-Z]?\s?\d[A-Z]{2}\b"
 _US_CODE = r"[A-Z]{2}\.?,? \d{5}(?:-\d{4})?\b"
 _COUNTRY = r"(?:, ?(?:UK|U\.K\.|USA|U\.S\.A\.|Ireland|England|Scotland|Wales|Germany|France|Spain|Italy|Poland|Sweden|Canada|Australia|Deutschland|Österreich|Schweiz|España|Italia|Portugal|Polska|Sverige|Nederland|Belgique|België|Suisse))?"
@@ -26,59 +30,52 @@ _HOUSE = rf"(?:(?:The )?{_CAPITAL}(?: {_CAPITAL}){{0,2}} (?:Cottage|House|Lodge|
 _COMPANY = rf"(?:c/o {_ANY_WORD}(?: (?:& )?{_ANY_WORD}){{0,4}}|{_CAPITAL}(?: {_CAPITAL}){{0,3}} (?:Ltd|Inc|LLC|plc|Limited|GmbH|AG|Joinery|Bakery|School|College|Clinic|Surgery|Hotel|Stables|Garage|Workshop|Studio|Nursery|Brewery|Pharmacy|Practice|Solicitors|Partners|Consulting|Logistics)\.?)"
 _TAIL = rf"(?:,? ?\n?(?:{_UNIT}|{_PLACE}(?= ?(?:,|{_UK_CODE}|\d|$|[.;:?!)\n]|from|and|is|until|to|in|or|für|,))))"
 _BEHIND = rf"(?:,\s?{_UNIT}|,\s?\n?{_PLACE}(?:,? (?:{_UK_CODE}|{_US_CODE}|[A-Z]{{2,3}} \d{{4}}\b|\d{{4,6}}\b|[A-Z]\d[A-Z] \d[A-Z]\d\b|[A-Z]\d{{2}} [A-Z0-9]{{4}}\b))?|,?\s(?:{_UK_CODE}|{_US_CODE}))"
-_NO_STREET = re.compile(
-    r"(?:Ave|Dr|St|Way|End|Point|Side|Run|Bank|Gate|View|Park|Green|Field|Court|Place|Market|Office|Level|Common|Mount|Row)\b"
-)
 _ENGLISH = re.compile(
     rf"(?<![\w/.-])(?:{_COMPANY},\s)?(?:{_UNIT},?\s)?(?:{_HOUSE},\s)?{_NUMBER},?\s(?:{_CAPITAL}\s){{0,4}}(?:[NSEW]\.? )?(?:{_STREETS})\b\.?(?:\s(?:Street|Road|Estate|North|South|East|West|N|S|E|W|NW|NE|SW|SE))?(?:{_BEHIND}){{0,5}}{_COUNTRY}"
 )
 _ENGLISH_HOUSE = re.compile(
     rf"(?<![\w/.-])(?:{_COMPANY},\s)?(?:{_UNIT},\s(?:{_HOUSE},\s)?|{_HOUSE},\s)(?:{_CAPITAL}\s){{1,3}}(?:{_STREETS})\b(?:\s(?:Estate))?(?:{_BEHIND}){{0,5}}{_COUNTRY}"
 )
-_WITH_UK_CODE = re.compile(
-    rf"(?<![\w/.-])(?:[\w'&./\-]+ ){{0,5}}[\w'&./\-]+(?:, (?:[\w'&./\-]+ ){{0,4}}[\w'&./\-]+){{0,5}},? {_UK_CODE}"
-)
 _BOX = re.compile(
-    rf"(?<!\w)(?:P\.?\s?O\.?\s?)?(?:Box|Postfach|B\.?P\.?|Apartado(?: de Correos)?|Postbus|Casella Postale|Skr\. poczt\.|Caixa Postal|Boîte postale)\s(?:No\.?\s)?\d[\d ]{{1,6}}\d?(?:,\s?(?:\d{{4,5}}\s)?{_PLACE}(?:\s(?:{_UK_CODE}|{_US_CODE}|\d{{4,6}}))?)+"
+    rf"(?<!\w)(?:P\.?\s?O\.?\s?)?(?:Box|Postfach|B\.?P\.?|Apartado(?: de Correos)?|Postbus|Casella Postale|Skr\. poczt\.|Caixa Postal|Boîte postale)\s(?:No\.?\s)?\d[\d ]{{1,6}}\d?(?:,\s?(?:\d{{4,5}}\s)?{_PLACE}(?:\s(?:{_UK_CODE}|{_US_CODE}|\d{{4,6}}))?){{1,4}}"
 )
 _GERMAN_ENDS = "straße|strasse|str\\.|weg|gasse|allee|platz|ring|ufer|damm|park|hof|steig|stieg|pfad|chaussee|graben|berg|markt|tor|kamp|twiete|wall|zeile|siedlung|anger|brücke|bogen|winkel|rain|höhe|heide|feld|grund|garten|gärten|promenade|kai|stätte|dorf|bach|tal|leite|reihe|deich|holz|wiese|wiesen|acker|mühle"
 _CITY = rf"(?:[A-Z]{{1,3}}-)?\d{{4,5}}(?:\s?[A-Z]{{2}})?\s{_PLACE}"
 _GERMAN = re.compile(
-    rf"(?<![\w/.-])(?:(?:{_CAPITAL}[ -]){{0,3}}[{_UP}][{_LOW}]+(?:-[{_UP}][{_LOW}]+)*-?(?i:{_GERMAN_ENDS})|(?:{_CAPITAL} )?(?:Straße|Str\.|Weg|Allee|Platz|Ring|Gasse|Ufer|Damm|Markt)|(?:Am|An der|An den|Auf der|Auf dem|Im|In der|In den|Zum|Zur|Unter den|Hinter der|Beim|Alte|Neue|Obere|Untere|Unterm|Vor dem|Hinterm)\s{_CAPITAL}(?: {_CAPITAL})?)"
+    rf"(?<![\w/.-])(?:(?:{_CAPITAL}[ -]){{0,3}}[{_UP}][{_LOW}]{{1,{_WORD_LENGTH}}}(?:-[{_UP}][{_LOW}]{{1,{_WORD_LENGTH}}}){{0,4}}-?(?i:{_GERMAN_ENDS})|(?:{_CAPITAL} )?(?:Straße|Str\.|Weg|Allee|Platz|Ring|Gasse|Ufer|Damm|Markt)|(?:Am|An der|An den|Auf der|Auf dem|Im|In der|In den|Zum|Zur|Unter den|Hinter der|Beim|Alte|Neue|Obere|Untere|Unterm|Vor dem|Hinterm)\s{_CAPITAL}(?: {_CAPITAL})?)"
     rf"\s\d{{1,4}}\s?(?:[a-z]\b)?(?:\s?[-/]\s?\d{{1,4}}[a-z]?)?(?:,?\s(?:Hinterhaus|Whg\.|Wohnung|Stiege|Top|\d\. ?OG|EG|DG|\d\. Stock)\s?\d*)?(?:,?\s?\n?(?:in )?{_CITY})?",
 )
 _DUTCH_ENDS = "straat|laan|weg|plein|gracht|kade|pad|dijk|singel|hof|steeg|dreef|markt|plantsoen|wal|haven|baan|park|ring|veld|akker|poort|brink|boulevard|dwarsstraat|lei|vest|berg|burg"
 _DUTCH = re.compile(
-    rf"(?<![\w/.-])(?:{_CAPITAL} )?(?:[{_UP}][{_LOW}\-]*(?:{_DUTCH_ENDS})|(?:Laan|Weg|Plein|Prins|Koningin)\s(?:van (?:de |het |der )?)?{_CAPITAL})\s\d{{1,4}}(?:[ -]?(?:[a-zA-Z]|[IVX]+|bis|hs))?\b(?:,?\s\d{{4}}\s?[A-Z]{{2}}\s{_PLACE}|,\s{_CITY}|,\s?{_PLACE})"
+    rf"(?<![\w/.-])(?:{_CAPITAL} )?(?:[{_UP}][{_LOW}\-]{{0,{_WORD_LENGTH}}}(?:{_DUTCH_ENDS})|(?:Laan|Weg|Plein|Prins|Koningin)\s(?:van (?:de |het |der )?)?{_CAPITAL})\s\d{{1,4}}(?:[ -]?(?:[a-zA-Z]|[IVX]{{1,6}}|bis|hs))?\b(?:,?\s\d{{4}}\s?[A-Z]{{2}}\s{_PLACE}|,\s{_CITY}|,\s?{_PLACE})"
 )
 _SWEDISH = re.compile(
-    rf"(?<![\w/.-])(?:{_CAPITAL} )?[{_UP}][{_LOW}\-]*(?:gatan|vägen|gränd|torget|torg|stigen|allén|backen|gata|väg|stig|platsen|plan|kajen|leden|vej|gade|veien|gaten|gården)\s\d{{1,4}}\s?(?:[A-Z]\b)?(?:,?\s(?:lgh \d+,?\s)?(?:SE-|S-)?\d{{3}}\s?\d{{2}}\s{_PLACE}|,\s{_CITY})?"
+    rf"(?<![\w/.-])(?:{_CAPITAL} )?[{_UP}][{_LOW}\-]{{0,{_WORD_LENGTH}}}(?:gatan|vägen|gränd|torget|torg|stigen|allén|backen|gata|väg|stig|platsen|plan|kajen|leden|vej|gade|veien|gaten|gården)\s\d{{1,4}}\s?(?:[A-Z]\b)?(?:,?\s(?:lgh \d{{1,5}},?\s)?(?:SE-|S-)?\d{{3}}\s?\d{{2}}\s{_PLACE}|,\s{_CITY})?"
 )
-_ROMANCE_WORD = rf"(?:{_CAPITAL}|de|du|des|d'|la|le|les|l'|del|della|delle|dei|degli|di|da|do|dos|das|los|las|el|y|e|et|en|à|au|aux|sur|San|Santa|\d{{1,2}}(?= de| d| [{_LOW}]))"
 _FRENCH_KINDS = "rue|avenue|av\\.|boulevard|bd|impasse|allée|allées|place|chemin|quai|route|cours|passage|square|sentier|ruelle|résidence|faubourg|esplanade|promenade|villa|cité|montée|traverse|lotissement|hameau|venelle|clos|mail|rond-point|voie|parvis"
 _FRENCH = re.compile(
-    rf"(?i:(?<![\w/.-])(?:(?:appt?\.?|appartement|bât\.?|bâtiment|résidence|étage|esc\.?)\s[\w' -]{{1,24}},\s)*\d{{1,4}}(?:\s?(?:bis|ter|quater|[a-d]))?,?\s(?:{_FRENCH_KINDS}))\s(?:[{_UP}{_LOW}0-9'\-]+\s?){{1,7}}?(?=,|\s\d{{4,5}}\s|[.;\n)]|$)(?:,?\s?\n?\d{{4,5}}\s{_PLACE}(?:\sCedex(?:\s\d+)?)?|,\s{_PLACE})?"
+    rf"(?i:(?<![\w/.-])(?:(?:appt?\.?|appartement|bât\.?|bâtiment|résidence|étage|esc\.?)\s[\w' -]{{1,24}},\s){{0,3}}\d{{1,4}}(?:\s?(?:bis|ter|quater|[a-d]))?,?\s(?:{_FRENCH_KINDS}))\s[{_UP}{_LOW}0-9'\-]{{1,{_WORD_LENGTH}}}(?:\s[{_UP}{_LOW}0-9'\-]{{1,{_WORD_LENGTH}}}){{0,6}}?\s?(?=,|\s\d{{4,5}}\s|[.;\n)]|$)(?:,?\s?\n?\d{{4,5}}\s{_PLACE}(?:\sCedex(?:\s\d{{1,3}})?)?|,\s{_PLACE})?"
 )
 _SPANISH_KINDS = "calle|c/|avenida|avda\\.?|av\\.|plaza|pza\\.?|paseo|pº|camino|carretera|ctra\\.?|ronda|travesía|callejón|glorieta|urbanización|urb\\.|carrer|rúa|cuesta|pasaje|bulevar|colonia|rambla|via|viale|v\\.le|piazza|piazzale|p\\.zza|corso|c\\.so|vicolo|largo|strada|contrada|località|lungomare|salita|calata|borgo|rua|r\\.(?=\\sd[aoe]s?\\s)|travessa|praça|largo|estrada|alameda|beco|rotunda|calçada|praceta|quinta|rodovia|ladeira"
 _SPANISH = re.compile(
-    rf"(?<![\w/.-])(?i:{_SPANISH_KINDS})\s?(?:(?i:de|del|della|delle|dei|degli|di|da|do|dos|das|la|las|los|el|dell'|d')\s?)*[{_UP}\d][{_UP}{_LOW}'\-.]*(?:\s(?:{_ANY_WORD}|y|e)){{0,5}}?,?\s(?:n\.?[º°o]?\s?|nº\s?|núm\.\s?|s/n)?\d{{1,5}}\s?(?:[a-zA-Z]\b)?(?:/\w+)?(?:,?\s(?:\d{{1,2}}\.?[ºª°](?:\s?(?:[A-Z]\b|izq\.?|dcha\.?|Dto\.?|Esq\.?|D\b|E\b|Frente))?|(?:piso|planta|puerta|esc\.|escalera|int\.|interno|scala|apto\.?|apartamento|andar|lote|bloque)\s\w+))*(?:,?\s?\n?(?:\d{{5}}(?:-\d{{3}})?|\d{{4}}-\d{{3}})\s{_PLACE}(?:\s\([A-Z]{{2}}\))?|,\s{_PLACE}(?:,?\s\d{{4,5}}\b)?)?"
+    rf"(?<![\w/.-])(?i:{_SPANISH_KINDS})\s?(?:(?i:de|del|della|delle|dei|degli|di|da|do|dos|das|la|las|los|el|dell'|d')\s?){{0,4}}[{_UP}\d][{_UP}{_LOW}'\-.]{{0,{_WORD_LENGTH}}}(?:\s(?:{_ANY_WORD}|y|e)){{0,5}}?,?\s(?:n\.?[º°o]?\s?|nº\s?|núm\.\s?|s/n)?\d{{1,5}}\s?(?:[a-zA-Z]\b)?(?:/\w{{1,9}})?(?:,?\s(?:\d{{1,2}}\.?[ºª°](?:\s?(?:[A-Z]\b|izq\.?|dcha\.?|Dto\.?|Esq\.?|D\b|E\b|Frente))?|(?:piso|planta|puerta|esc\.|escalera|int\.|interno|scala|apto\.?|apartamento|andar|lote|bloque)\s\w{{1,9}})){{0,6}}(?:,?\s?\n?(?:\d{{5}}(?:-\d{{3}})?|\d{{4}}-\d{{3}})\s{_PLACE}(?:\s\([A-Z]{{2}}\))?|,\s{_PLACE}(?:,?\s\d{{4,5}}\b)?)?"
 )
 _POLISH = re.compile(
-    rf"(?i:(?<![\w/.-])(?:ul\.|ulica|ulicy|al\.|aleja|alei|aleje|pl\.|placu?|os\.|osiedle|osiedlu|rynek))\s(?:{_CAPITAL}\s|\d+ ){{1,4}}\d{{1,4}}[a-zA-Z]?(?:\s?(?:/|m\.|lok\.|m)\s?\d{{1,4}}[a-z]?)?(?:,?\s?\n?\d{{2}}-\d{{3}}\s{_PLACE}|,\s{_PLACE})?"
+    rf"(?i:(?<![\w/.-])(?:ul\.|ulica|ulicy|al\.|aleja|alei|aleje|pl\.|placu?|os\.|osiedle|osiedlu|rynek))\s(?:{_CAPITAL}\s|\d{{1,5}} ){{1,4}}\d{{1,4}}[a-zA-Z]?(?:\s?(?:/|m\.|lok\.|m)\s?\d{{1,4}}[a-z]?)?(?:,?\s?\n?\d{{2}}-\d{{3}}\s{_PLACE}|,\s{_PLACE})?"
 )
-_RU_WORD = r"[А-ЯЁ][А-Яа-яЁё\-]+"
+_RU_WORD = r"[А-ЯЁ][А-Яа-яЁё\-]{1,40}"
 _RUSSIAN = re.compile(
-    rf"(?<!\w)(?:\d{{6}},?\s)?(?:(?:г\.|город|гор\.|пос\.|с\.|дер\.)\s?{_RU_WORD},?\s)?(?:{_RU_WORD},\s)?(?:ул\.|улица|улице|пр\.|пр-т|просп\.|проспект|проспекте|пер\.|переулок|переулке|пл\.|площадь|площади|наб\.|набережная|ш\.|шоссе|бул\.|бульвар|б-р|проезд|тупик)\s?(?:{_RU_WORD}|\d+-\w+)(?:\s{_RU_WORD})?"
-    rf"(?:,?\s?(?:д\.|дом|кв\.|квартира|корп\.|корпус|к\.|стр\.|строение|под\.|офис|оф\.)?\s?\d{{1,4}}[а-яА-Я]?(?:/\d+)?)*(?:,?\s(?:г\.|город|гор\.|пос\.|с\.)?\s?{_RU_WORD}(?=[,.\s;]|$))?(?:,?\s\d{{6}})?"
+    rf"(?<!\w)(?:\d{{6}},?\s)?(?:(?:г\.|город|гор\.|пос\.|с\.|дер\.)\s?{_RU_WORD},?\s)?(?:{_RU_WORD},\s)?(?:ул\.|улица|улице|пр\.|пр-т|просп\.|проспект|проспекте|пер\.|переулок|переулке|пл\.|площадь|площади|наб\.|набережная|ш\.|шоссе|бул\.|бульвар|б-р|проезд|тупик)\s?(?:{_RU_WORD}|\d{{1,4}}-\w{{1,6}})(?:\s{_RU_WORD})?"
+    rf"(?:,?\s?(?:д\.|дом|кв\.|квартира|корп\.|корпус|к\.|стр\.|строение|под\.|офис|оф\.)?\s?\d{{1,4}}[а-яА-Я]?(?:/\d{{1,4}})?){{0,8}}(?:,?\s(?:г\.|город|гор\.|пос\.|с\.)?\s?{_RU_WORD}(?=[,.\s;]|$))?(?:,?\s\d{{6}})?"
 )
 _JAPANESE = re.compile(
     r"(?:〒?\d{3}-\d{4}\s?)?(?:東京都|北海道|(?:大阪|京都)府|[\u4e00-\u9fff]{2,3}県)?[\u4e00-\u9fff\u3041-\u3096\u30a1-\u30faヶケ々]{1,8}?[市区郡町村][\u4e00-\u9fff\u3041-\u3096\u30a1-\u30faー々]{0,12}?(?:\d{1,4}丁目)?\d{1,4}(?:[-番の]\d{1,4}){0,3}(?:番地|番|号)?(?:\d{0,3}号)?(?:\s?[\u4e00-\u9fff\u30a1-\u30faーA-Z]{2,14}\s?\d{1,4}号?室?)?"
 )
 _CHINESE = re.compile(
-    r"(?:[\u4e00-\u9fff]{2,8}?(?:省|自治区))?(?:[\u4e00-\u9fff]{2,6}?市)?(?:[\u4e00-\u9fff]{1,6}?[区县镇乡])?[\u4e00-\u9fff\d]{1,12}?(?:路|街|道|巷|弄|大道|胡同|村|里)(?:[\u4e00-\u9fff]{0,3})?\d{1,5}号?(?:[\u4e00-\u9fff]{0,8}?\d{1,4}(?:号楼|栋|幢|座|单元|楼|层|室|房|号))*"
+    r"(?:[\u4e00-\u9fff]{2,8}?(?:省|自治区))?(?:[\u4e00-\u9fff]{2,6}?市)?(?:[\u4e00-\u9fff]{1,6}?[区县镇乡])?[\u4e00-\u9fff\d]{1,12}?(?:路|街|道|巷|弄|大道|胡同|村|里)(?:[\u4e00-\u9fff]{0,3})?\d{1,5}号?(?:[\u4e00-\u9fff]{0,8}?\d{1,4}(?:号楼|栋|幢|座|单元|楼|层|室|房|号)){0,6}"
 )
 _ARABIC = re.compile(
-    r"(?:رقم\s)?\d{0,4}\s?(?:شارع|طريق|جادة|حي|زقاق|ميدان)\s[\u0621-\u064a]+(?:\s[\u0621-\u064a]+){0,2}(?:[،,]\s?(?:[\u0621-\u064a]+\s?){0,3}\d{0,5}(?:\s?[\u0621-\u064a]+)?){0,4}"
+    r"(?:رقم\s)?\d{0,4}\s?(?:شارع|طريق|جادة|حي|زقاق|ميدان)\s[\u0621-\u064a]{1,30}(?:\s[\u0621-\u064a]{1,30}){0,2}(?:[،,]\s?(?:[\u0621-\u064a]{1,30}\s?){0,3}\d{0,5}(?:\s?[\u0621-\u064a]{1,30})?){0,4}"
 )
 _CHINESE_LEAD = re.compile(r"^(?:我|住址?|地址|家住|寄到|送到|送货|收货|请|在|于|是|为|到|至|址|的|现|居|搬|去|了)+")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -95,10 +92,11 @@ def postal_addresses(text: str, known: Sequence[Finding]) -> Iterator[Finding]:
     else:
         patterns = (*_LATIN, _RUSSIAN)
     found: list[tuple[int, int]] = []
+    taken = _Taken(known)
     for pattern in patterns:
         for match in pattern.finditer(text):
             end = match.start() + len(match[0].rstrip(" ,.;\n"))
-            if is_address(text, match.start(), end, known):
+            if is_address(text, match.start(), end, taken):
                 found.append((match.start(), end))
     if _HAN.search(text):
         found += _eastern(text)
@@ -113,9 +111,22 @@ def postal_addresses(text: str, known: Sequence[Finding]) -> Iterator[Finding]:
         yield Finding(Kind.ADDRESS, start, end, 0.85)
 
 
-def is_address(text: str, start: int, end: int, known: Sequence[Finding]) -> bool:
+class _Taken:
+    """What is known to be something else, by where it stands."""
+
+    def __init__(self, known: Sequence[Finding]) -> None:
+        self._starts = [one.start for one in known]
+        self._ends = [one.end for one in known]
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Return whether something known reaches into these places; what is known is in order, without overlaps."""
+        at = bisect_right(self._ends, start)
+        return at < len(self._starts) and self._starts[at] < end
+
+
+def is_address(text: str, start: int, end: int, taken: _Taken) -> bool:
     """Return whether a match holds nothing that is known to be something else, and no date or amount."""
-    if any(one.start < end and start < one.end for one in known):
+    if taken.overlaps(start, end):
         return False
     value = text[start:end]
     if "," in value or _CITY_BEHIND.search(value):
@@ -137,18 +148,16 @@ def _by_code(text: str) -> list[tuple[int, int]]:
     """Return what ends with a British post code, from the first part in capital letters or with a number."""
     found: list[tuple[int, int]] = []
     for match in _CODE.finditer(text):
-        line = max(
-            text.rfind("\n", 0, match.start()),
-            text.rfind(": ", 0, match.start()),
-            text.rfind("; ", 0, match.start()),
-            text.rfind(". ", 0, match.start()),
-        )
-        start = _first_part(text, line + 1, match.start())
+        earliest = max(0, match.start() - _LONGEST)
+        line = max(text.rfind(mark, earliest, match.start()) for mark in ("\n", ": ", "; ", ". "))
+        start = _first_part(text, max(line + 1, earliest), match.start())
         if start is not None:
             found.append((start, match.end()))
     return found
 
 
+# Characters of an address before its post code.
+_LONGEST = 160
 _CODE = re.compile(rf"(?<=[\w,] ){_UK_CODE}")
 _PART = re.compile(rf"(?:(?:{_NUMBER}|{_CAPITAL}|&|c/o|of|the|on|upon|in|under|by|de|le|la)(?:\s|$))+$")
 

@@ -37,7 +37,7 @@ _BETWEEN = re.compile(r"[\s,.\-–;]{1,3}(?:(?:and|dash|hyphen|space|then|und|et
 _FAR_GATES = ("ноль", "семь", "девять", "восемь", "صفر")
 _KANJI_RUN = re.compile(r"(?:[〇零一二三四五六七八九][\s、,-]?){7,16}")
 _LEAST = 7
-_LATIN_DIGITS = frozenset(_VALUES) | frozenset(_REPEATS)
+DIGIT_WORDS = frozenset(_VALUES) | frozenset(_REPEATS)
 # A number of seven digits is said with more different words than these; "a one in two chance" is not.
 _FEWEST_WORDS = 2
 # Of such a number one word at least is longer; "one" stands in many words.
@@ -47,7 +47,7 @@ _SHORT_WORD = 3
 def spoken(scanned: Scanned) -> Iterator[Finding]:
     """Yield numbers of at least seven spelled digits: cards, social security numbers, telephone numbers."""
     lower = scanned.lower
-    said = _LATIN_DIGITS & scanned.words
+    said = DIGIT_WORDS & scanned.words
     if (len(said) > _FEWEST_WORDS and _counts(lower, [one for one in said if len(one) > _SHORT_WORD])) or (
         not scanned.is_ascii and _counts(lower, _FAR_GATES)
     ):
@@ -83,7 +83,7 @@ def _sequences(lower: str) -> Iterator[tuple[str, int, int]]:
     for match in _WORD.finditer(lower):
         said = _said(match[0])
         joined = digits and _BETWEEN.fullmatch(lower, end, match.start())
-        if said is None and match[0] not in _REPEATS and not (joined and match[0] in _JOINS):
+        if said is None and match[0] not in _REPEATS and not (joined and match[0] in JOINS):
             if len(digits) >= _LEAST:
                 yield digits, start, end
             digits, repeat, tens = "", 1, False
@@ -109,7 +109,12 @@ def _sequences(lower: str) -> Iterator[tuple[str, int, int]]:
         yield digits, start, end
 
 
-_JOINS = frozenset("and und et y e dash hyphen".split())
+JOINS = frozenset("and und et y e dash hyphen".split())
+
+
+def is_spelled(word: str) -> bool:
+    """Return whether a word of small letters is a number, or says how often a digit stands."""
+    return word in _REPEATS or _said(word) is not None
 
 
 def _said(word: str) -> str | None:

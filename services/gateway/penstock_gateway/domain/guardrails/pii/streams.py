@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from penstock_gateway.domain.guardrails.pii.blocks import BEGINS, swallowed
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.redaction import Replacement, in_brackets
 
@@ -21,15 +22,6 @@ HOLD_BACK_OF_A_WORD = 4096
 _BOUNDARY = re.compile(r"(?<=[^\W\d_]{4})[.!?][\"')\]]?(?=\s[^\d\s])|\n(?=\S)|[。！？](?=[^\d])")
 _ABBREVIATED = re.compile(r"(?:blvd|avda|prof|ulica|bldg|geb|str)$", re.IGNORECASE)
 _BREAKS = re.compile(r"\s|[\u3000-\u30ff\u4e00-\u9fff\uff00-\uffef]")
-_KEY_BEGINS = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_ENDS = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
-_KEY_END = "-----END"
-_LONGEST_END = 80
-_KEY_WORD = re.compile(r"(?:\s|\\n)*(?P<word>\S+)")
-# Lines of a key, and what may stand above them (RFC 1421).
-_OF_A_KEY = re.compile(
-    r"(?:[A-Za-z0-9+/=]|\\[nr])*[A-Za-z0-9+/=]{15,}(?:[A-Za-z0-9+/=]|\\[nr])*|[A-Za-z0-9+/]*=+|[A-Z][\w-]+:|\d,ENCRYPTED|[A-Z0-9-]+,[0-9A-F]{16,}|(?=\S*\d)(?=\S*[a-zA-Z])[A-Za-z0-9+/]{2,15}"
-)
 
 Find = Callable[[str], Sequence[Finding]]
 
@@ -112,7 +104,7 @@ class RedactingStream:
         """Return what leaves next; None: more has to come first."""
         if self._in_key:
             return self._swallow_key(is_last=is_last)
-        if begins := _KEY_BEGINS.search(self._pending[:HOLD_BACK]):
+        if begins := BEGINS.search(self._pending[:HOLD_BACK]):
             return self._leave(begins.start()) if begins.start() else self._begin_key(begins)
         boundary = self._boundary()
         if boundary is not None:
@@ -186,26 +178,13 @@ class RedactingStream:
         return self._replacement(Finding(Kind.API_KEY, 0, len(original), 1.0), original)
 
     def _swallow_key(self, *, is_last: bool) -> str | None:
-        """Return nothing as long as lines of a key come, up to its end; where they end without it, go on as usual."""
-        while word := _KEY_WORD.match(self._pending):
-            if ends := _KEY_ENDS.match(self._pending, word.start("word")):
-                self._in_key, self._pending = False, self._pending[ends.end() :]
-                return ""
-            is_whole = word.end() < len(self._pending) or is_last
-            if (not is_whole and len(self._pending) < HOLD_BACK_OF_A_WORD) or _may_end(
-                word["word"], self._pending, is_last
-            ):
-                return None
-            if not _OF_A_KEY.fullmatch(word["word"]):
-                self._in_key = False
-                return ""
-            self._pending = self._pending[word.end() :]
-        return None
-
-
-def _may_end(word: str, pending: str, is_last: bool) -> bool:
-    """Return whether the line that ends a key has come in part."""
-    return not is_last and _KEY_END.startswith(word[: len(_KEY_END)]) and len(pending) < _LONGEST_END
+        """Let go of a private key up to its end; where it ends without one, go on as usual."""
+        part = swallowed(self._pending, HOLD_BACK_OF_A_WORD, is_last=is_last)
+        self._pending = self._pending[part.length :]
+        if not part.is_over:
+            return None
+        self._in_key = False
+        return ""
 
 
 class ByteStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -110,15 +111,22 @@ def class_of(lower: str) -> str:
     return CLASSES.get(lower, "")
 
 
-def kind_near(known: Sequence[Finding], start: int, end: int, reach: int = 4) -> tuple[str, str]:
-    """Return what was found right before and right behind; empty where nothing was."""
-    before = behind = ""
-    for one in known:
-        if 0 <= start - one.end <= reach:
-            before = one.kind.value
-        elif 0 <= one.start - end <= reach:
-            behind = one.kind.value
-    return before, behind
+class Near:
+    """What was found, in order and without overlaps, by what stands beside it."""
+
+    def __init__(self, known: Sequence[Finding], reach: int = 4) -> None:
+        self._known = known
+        self._reach = reach
+        self._starts = [one.start for one in known]
+        self._ends = [one.end for one in known]
+
+    def kinds(self, start: int, end: int) -> tuple[str, str]:
+        """Return what was found right before and right behind; empty where nothing was."""
+        at = bisect_right(self._ends, start) - 1
+        before = self._known[at].kind.value if at >= 0 and start - self._ends[at] <= self._reach else ""
+        at = bisect_left(self._starts, end)
+        is_behind = at < len(self._starts) and self._starts[at] - end <= self._reach
+        return before, self._known[at].kind.value if is_behind else ""
 
 
 def mail_parts(text: str, known: Sequence[Finding]) -> frozenset[str]:
