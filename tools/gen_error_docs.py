@@ -43,6 +43,7 @@ _ADVICE = {
     "UPSTREAM_FAILED": "Ask another model, or later; every candidate has been tried already.",
     "UPSTREAM_TIMEOUT": "Ask a faster model, or grant more time.",
     "CONTENT_REFUSED": "Change the content; the upstream's policy refuses it.",
+    "GUARDRAIL_REFUSED": "Change the content; a rule of the operator's refuses it.",
     "INTERNAL": "Give `x-request-id` to the operator, who finds the cause in the log.",
     "PEER_NOT_PERMITTED": "Give the process a certificate with the name of its role, or name it in `services.peers`.",
     "RIGHTS_EXCEEDED": "Name the bound that `metadata` names, no wider than your own key's, or use a key without it.",

@@ -28,11 +28,15 @@ from penstock_gateway.adapters.budget_metrics import BudgetMetrics
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.kept_metrics import BatchEndMetrics, IdempotencyMetrics
 from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
+from penstock_gateway.adapters.review_metrics import ReviewMetrics, StandingCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.app.structured_output import structured_answers
 from penstock_gateway.domain.jobs.observing import DepthWatch
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 from penstock_gateway.domain.limits.sight import BudgetSeen
+from penstock_gateway.domain.reviews.ports import Standing
+from penstock_gateway.domain.reviews.terms import ReviewTerms
+from penstock_gateway.domain.reviews.tidying import ReviewTidying
 from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
@@ -71,6 +75,7 @@ def _of_services() -> dict[str, set[str]]:
     JobMetrics(registry)
     IdempotencyMetrics(registry)
     BatchEndMetrics(registry)
+    ReviewMetrics(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
     for collector in (
@@ -112,6 +117,8 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     unasked: Any = None
     watch = DepthWatch(unasked)
     watch.looked_at = datetime.now(UTC)
+    reviews = ReviewTidying(unasked, ReviewTerms())
+    reviews.standing = Standing(1, 0, 0, datetime.now(UTC))
     collectors = (
         HealthMetrics(health),
         LimitMetrics(lambda: [("u", gate)]),
@@ -122,6 +129,7 @@ def _made_when_asked_for() -> dict[str, set[str]]:
         LimitsCollector(Uncounted()),
         BudgetsCollector(lambda: [budget]),
         DepthCollector(watch),
+        StandingCollector(reviews),
     )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
     return {sample.name: set(sample.labels) for sample in samples}
@@ -247,6 +255,13 @@ def test_all_that_is_counted_of_documents_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
     measured = {name for name in known if name.startswith("penstock_retrieval_")}
     assert len(measured) == 3
+    assert {name for name in measured if name not in shown} == set()
+
+
+def test_all_that_is_counted_of_reviews_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    measured = {name for name in known if name.startswith("penstock_review") and not name.endswith(("_sum", "_count"))}
+    assert len(measured) == 5
     assert {name for name in measured if name not in shown} == set()
 
 

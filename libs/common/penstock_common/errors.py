@@ -27,6 +27,7 @@ PenstockError
 ├── UpstreamFailed            asked, and it failed
 ├── UpstreamTimeout           asked, and it was silent
 ├── ContentRefused            the upstream's policy refused
+├── GuardrailRefused          a rule of the operator's refused
 ├── DeadlineExceeded          the caller's own deadline passed
 └── InternalError             our fault; the cause is in the log
 
@@ -260,6 +261,13 @@ class ContentRefused(PenstockError):
     """The upstream's policy refused the content."""
 
     upstream: str = ""
+
+
+@dataclass(eq=False)
+class GuardrailRefused(PenstockError):
+    """A rule of the operator's, named ``rule``, does not let the request through; never says what it has found."""
+
+    rule: str = ""
 
 
 @dataclass(eq=False)

@@ -59,6 +59,7 @@ _TABLE: tuple[tuple[type[errors.PenstockError], grpc.StatusCode, int], ...] = (
     (errors.UpstreamFailed, grpc.StatusCode.UNAVAILABLE, reasons.ERROR_REASON_UPSTREAM_FAILED),
     (errors.UpstreamTimeout, grpc.StatusCode.DEADLINE_EXCEEDED, reasons.ERROR_REASON_UPSTREAM_TIMEOUT),
     (errors.ContentRefused, grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_CONTENT_REFUSED),
+    (errors.GuardrailRefused, grpc.StatusCode.FAILED_PRECONDITION, reasons.ERROR_REASON_GUARDRAIL_REFUSED),
     (errors.DeadlineExceeded, grpc.StatusCode.DEADLINE_EXCEEDED, reasons.ERROR_REASON_DEADLINE_EXCEEDED),
     (errors.InternalError, grpc.StatusCode.INTERNAL, reasons.ERROR_REASON_INTERNAL),
 )

@@ -31,12 +31,14 @@ from penstock_gateway.domain.life.ladder import Ladder, Rung, SmallerModel, Stal
 from penstock_gateway.domain.prompts.library import LibraryTerms
 from penstock_gateway.experiment_settings import ExperimentSections, experiments_at_odds
 from penstock_gateway.feedback_settings import FeedbackSettings
+from penstock_gateway.guardrail_settings import GuardrailSettings, guardrails_at_odds
 from penstock_gateway.idempotency_settings import IdempotencySettings
 from penstock_gateway.job_settings import JobSettings
 from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
+from penstock_gateway.review_settings import ReviewSettings, reviews_at_odds
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
 
@@ -284,6 +286,8 @@ class Settings(ExperimentSections, BudgetSections):
     batches: BatchSettings = BatchSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     feedback: FeedbackSettings = FeedbackSettings()
+    reviews: ReviewSettings = ReviewSettings()
+    guardrails: Annotated[GuardrailSettings, RELOADED] = GuardrailSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""
@@ -354,7 +358,10 @@ class Settings(ExperimentSections, BudgetSections):
         experiments = experiments_at_odds(self.experiments, self.public_models())
         budgets = budgets_at_odds(self.budgets, self.webhooks)
         oidc = oidc_at_odds(self.oidc, self.public_models())
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc])
+        reviews = reviews_at_odds(self.reviews, self.webhooks)
+        guardrails = guardrails_at_odds(self.guardrails)
+        at_odds = (*experiments, *budgets, *oidc, *reviews, *guardrails)
+        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *at_odds])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

@@ -61,9 +61,11 @@ class Document(BaseModel):
     prompts: Any = None
     oidc: Any = None
     feedback: Any = None
+    reviews: Any = None
     jobs: Any = None
     batches: Any = None
     idempotency: Any = None
+    guardrails: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

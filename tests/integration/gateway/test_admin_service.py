@@ -76,6 +76,7 @@ PUBLIC = {
         "UsageService",
         "JobService",
         "BatchService",
+        "ReviewService",
     ),
 }
 

@@ -88,6 +88,7 @@ async def test_row_of_an_answer_says_who_asked_what_came_and_what_it_cost(suite)
         "corrected_by": "",
         "job": "",
         "attempt": 0,
+        "guardrails": "",
     }
 
 

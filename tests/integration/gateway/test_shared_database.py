@@ -132,7 +132,7 @@ async def test_database_of_the_first_version_goes_on_as_it_is(old_url):
 
 
 # Nobody's, of no known source, with no price that has a name; a charge, and of no job.
-ENTRY = (*("",) * 9, "charge", 0, "", 0)
+ENTRY = (*("",) * 9, "charge", 0, "", 0, "")
 
 
 def upgraded(contents):

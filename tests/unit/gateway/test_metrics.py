@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from penstock_common.llm.types import UnitPrices, Usage
+from penstock_common.telemetry import semconv
 from penstock_gateway.adapters.telemetry import Metrics
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.settlement import LedgerRow
@@ -61,6 +62,12 @@ class Instruments:
         counter("penstock_retrieval_passages_total", told, "cited")
         told = "Citations in answers: of a passage, or of none that the model was given."
         counter("penstock_retrieval_citations_total", told, "of")
+        told = "Findings of guardrails."
+        counter("penstock_guardrails_verdicts_total", told, "rule", "action", "surface", "shadow")
+        told = "Looks of guardrails that failed or were late."
+        counter("penstock_guardrails_failures_total", told, "rule", "surface", "shadow")
+        told = "Seconds that a guardrail has looked at the texts of one request on one surface."
+        histogram("penstock_guardrails_duration_seconds", told, semconv.GUARDRAIL_BUCKETS, "rule", "surface")
         self.degraded = counter(
             "penstock_degraded_answers_total", "Answers that stood in for a model's own.", "model", "step"
         )

@@ -27,6 +27,8 @@ TABLE: list[tuple[errors.PenstockError, int, str, str | None, str | None, type[o
      openai.BadRequestError),
     (errors.ContentRefused("m"), 400, "invalid_request_error", "content_policy_violation", None,
      openai.BadRequestError),
+    (errors.GuardrailRefused("m"), 400, "invalid_request_error", "content_filter", None,
+     openai.BadRequestError),
     (errors.InvalidCredentials("m"), 401, "authentication_error", "invalid_api_key", None,
      openai.AuthenticationError),
     (errors.ScopeMissing("m"), 403, "permission_error", "missing_scope", None, openai.PermissionDeniedError),

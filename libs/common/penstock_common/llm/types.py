@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from penstock_common.llm.vocabulary.answer import (
     STOPPED_BY_BUDGET,
+    STOPPED_BY_GUARDRAIL,
     Batch,
     ChoiceFinished,
     ContentEvent,
@@ -64,6 +65,7 @@ __all__ = [
     "GENERAL_TASK",
     "NANO_USD_PER_USD",
     "STOPPED_BY_BUDGET",
+    "STOPPED_BY_GUARDRAIL",
     "TOKENS_PER_PRICE_UNIT",
     "Batch",
     "Candidate",

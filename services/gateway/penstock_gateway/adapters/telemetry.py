@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -21,6 +21,7 @@ from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.guardrails.pipeline.told import FAILED, Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
 from penstock_gateway.domain.life.order import ChatOrder
@@ -54,7 +55,7 @@ class Metrics:
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.saved, self.gaps = _Saved(registry), _gaps(registry)
-        self.routing, self.retrieval = _Routing(registry), _Retrieval(registry)
+        self.routing, self.retrieval, self.guardrails = _Routing(registry), _Retrieval(registry), _Guardrails(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )
@@ -138,6 +139,31 @@ class _Routing:
         if row.outcome == OK and row.cache_status != "hit" and not row.degraded and not row.unit_prices.is_unknown:
             self._best.add((model,), cost_nano_usd(row.usage, best) / _NANO)
             self._cost.add((model,), row.cost_nano_usd / _NANO)
+
+
+class _Guardrails:
+    """What rules say, by rule; names are those that the configuration gives."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        told, labels = "Findings of guardrails.", ("rule", "action", "surface", "shadow")
+        self._verdicts = Counters(registry, semconv.METRIC_GUARDRAIL_VERDICTS, told, labels)
+        told = "Looks of guardrails that failed or were late."
+        self._failures = Counters(registry, semconv.METRIC_GUARDRAIL_FAILURES, told, ("rule", "surface", "shadow"))
+        told = "Seconds that a guardrail has looked at the texts of one request on one surface."
+        buckets = semconv.GUARDRAIL_BUCKETS
+        self._seconds = Histograms(registry, semconv.METRIC_GUARDRAIL_SECONDS, told, ("rule", "surface"), buckets)
+
+    def observe(self, said: Sequence[Told]) -> None:
+        """Count what rules have said of one request."""
+        for told in said:
+            shadow = "yes" if told.shadow else "no"
+            if told.action == FAILED:
+                self._failures.add((told.rule, told.surface, shadow), told.count)
+                continue
+            if told.count:
+                self._verdicts.add((told.rule, told.action, told.surface, shadow), told.count)
+            if told.looks:
+                self._seconds.observe((told.rule, told.surface), told.seconds)
 
 
 class _Retrieval:
@@ -247,6 +273,8 @@ class TelemetryObserver:
                 gap = longest_gap(step.children) or gap
         if gap is not None:
             self._metrics.gaps.observe((exchange.public_model, gap.came_from.value), gap.seconds)
+        if exchange.guardrails:
+            self._metrics.guardrails.observe(exchange.guardrails)
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:

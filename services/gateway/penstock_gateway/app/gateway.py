@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from penstock_common.background import StartWork
+from penstock_common.background import running as tidying_reviews
 from penstock_common.key_material import read_token
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.service import Commit, Prepare, Role
@@ -24,6 +25,8 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
+from penstock_gateway.app.guard_rules import Asked
+from penstock_gateway.app.guardrails import pipelines_of
 from penstock_gateway.app.idempotency import deferring_parts
 from penstock_gateway.app.job_desk import batch_servicer, job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
@@ -43,6 +46,7 @@ from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.tidying import Tidying
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
+from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -68,6 +72,7 @@ from penstock_gateway.surfaces.grpc.job_desk import viewers_of
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.reviews import ReviewServicer, reviewers_of
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
@@ -104,6 +109,7 @@ async def running(
         surfaces, tidying = surfaces_of(settings, channels, parts)
         await stack.enter_async_context(running_jobs(parts.jobs, tidying, claims=settings.jobs.run_here))
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
+        await stack.enter_async_context(tidying_reviews(parts.reviews.tidying.run()))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
 
@@ -120,10 +126,10 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models = ModelDirectory(router, embedder, parts.forks)
-    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval))
-    documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
-    who = holders, parts.ledger, parts.in_background
-    tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
+    asked = _begin_guarding(settings, parts, None if channels.embedding is None else embedder)
+    access = keyring, store, holders, tokens
+    reception, prepare = _reception(settings, access, parts, (compression, retrieval, asked))
+    tidying = _tidying(settings, parts, holders, (life, embeddings), (knowledge, keyring))
     served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated = _deferred(settings, parts, models)
     surfaces = Surfaces(
@@ -139,7 +145,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
         jobs=job_servicer(settings, parts, reception, gate, repeated),
         batches=batch_servicer(parts.engine, parts.jobs, viewers_of(actors_of(reception))),
-        for_operators=_for_operators(parts, reception),
+        for_people=_for_people(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=_wire_formats(own, (parts, deferring), reception, served),
         idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
@@ -152,16 +158,37 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     return surfaces, tidying
 
 
+def _begin_guarding(settings: Settings, parts: Parts, embedder: EmbeddingClient | NoEmbedding | None) -> Asked:
+    asked = Asked(embedder, parts.guardrails.http)
+    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
+    return asked
+
+
+def _tidying(
+    settings: Settings,
+    parts: Parts,
+    holders: Holders,
+    lives: tuple[ChatLife, EmbeddingLife],
+    documents: tuple[Knowledge, Keyring],
+) -> Tidying:
+    knowledge, keyring = documents
+    administration = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
+    who = holders, parts.ledger, parts.in_background
+    return have_jobs_run(parts.jobs, settings, who, (*lives, administration))
+
+
 def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple[Gate, DeferringParts, RepeatedCalls]:
     gate = Gate(models, parts.limits.book, parts.limits.limiter)
     deferring = deferring_parts(settings, parts.jobs, parts.idempotency, gate)
     return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
 
 
-def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:
+def _for_people(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer, ReviewServicer]:
     actor_of = actors_of(reception)
-    return ExperimentServicer(parts.experiments.administration, actor_of), LedgerServicer(
-        parts.book.administration, actor_of
+    return (
+        ExperimentServicer(parts.experiments.administration, actor_of),
+        LedgerServicer(parts.book.administration, actor_of),
+        parts.reviews.servicer(reviewers_of(actor_of)),
     )
 
 
@@ -203,6 +230,8 @@ def _life_parts(
     return LifeParts(
         visits=visits,
         input_steps=(OpenInput(),),
+        rails=parts.guardrails.rails,
+        guarding=parts.guardrails.parts,
         compression=compression,
         retrieval=retrieval,
         cache=cache,
@@ -275,12 +304,12 @@ def _reception(
     settings: Settings,
     access: tuple[Keyring, SqlKeyStore, Holders, TokenAuthenticator | None],
     parts: Parts,
-    input_steps: tuple[ContextCompression, Retrieval],
+    input_steps: tuple[ContextCompression, Retrieval, Asked],
 ) -> tuple[Reception, Prepare]:
     """Return who lets requests in, and what makes other tenants, tiers, keys, ladders and forks ready."""
     keyring, store, holders, tokens = access
     own, pepper = settings.gateway, keyring.pepper
-    compression, retrieval = input_steps
+    compression, retrieval, asked = input_steps
     keys, trust = settings.configured_keys(pepper), own.key_freshness
     authenticator = Authenticator(
         pepper, keyring.directory, keys, store, parts.in_background, freshness=trust, tokens=tokens
@@ -293,7 +322,11 @@ def _reception(
         note_prices = parts.book.prepare(changed, parts.in_background)
         take_budgets_over = parts.limits.budgets.prepare(changed)
         compressed, schema_terms = terms_by_name(changed), schema_terms_by_name(changed)
-        rewriter, searched = rewriter_for(compressed.values()), uses_by_name(changed)
+        rewriter, searched, rules = (
+            rewriter_for(compressed.values()),
+            uses_by_name(changed),
+            pipelines_of(changed, asked),
+        )
 
         def commit() -> None:
             authenticator.take_over(terms, configured)
@@ -306,6 +339,7 @@ def _reception(
             compression.take_over(compressed, rewriter)
             parts.structured.take_over(schema_terms)
             retrieval.take_over(searched)
+            parts.guardrails.rails.take_over(rules)
 
         return commit
 

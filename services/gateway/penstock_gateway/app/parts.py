@@ -22,11 +22,14 @@ from penstock_gateway.adapters.sql.schema import SCHEMAS
 from penstock_gateway.adapters.telemetry import Telemetry, TelemetryObserver, observing, show_ledger
 from penstock_gateway.app.experiments import ExperimentParts, open_experiments
 from penstock_gateway.app.flights import open_flights
+from penstock_gateway.app.guardrails import Guardrails, open_guardrails
 from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
+from penstock_gateway.app.reviews import ReviewParts, review_parts
 from penstock_gateway.app.structured_output import structured_output_for
+from penstock_gateway.domain.guardrails.pipeline.rechecking import RailsRecheck
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -66,8 +69,10 @@ class Parts:
     book: LedgerParts
     """The ledger as operators have it."""
     jobs: JobParts
+    reviews: ReviewParts
     idempotency: IdempotencyParts
     structured: StructuredOutput
+    guardrails: Guardrails
     flights: Flights | None
     """None where each request has an answer of its own generated."""
 
@@ -100,6 +105,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
+    reviews = review_parts(settings, engine, limits.budgets.webhooks.book, registry)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -116,11 +122,14 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
+        reviews=reviews,
         idempotency=await opened(open_idempotency(settings, engine, registry)),
+        guardrails=await open_guardrails(stack, settings, reviews.desk),
         structured=structured_output_for(settings, registry),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))
+    reviews.reviews.recheck = RailsRecheck(parts.guardrails.rails, parts.guardrails.parts)
     show_ledger(registry, lambda: parts.ledger.waiting)
     return parts
 

@@ -35,6 +35,7 @@ from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.reviews import ReviewServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.grpc.webhooks import WebhookServicer
@@ -68,7 +69,8 @@ class Surfaces:
     jobs: JobServicer
     batches: BatchServicer
     webhooks: WebhookServicer
-    for_operators: tuple[ExperimentServicer, LedgerServicer]
+    for_people: tuple[ExperimentServicer, LedgerServicer, ReviewServicer]
+    """For operators and reviewers."""
     wire_formats: Handler
     idempotency: IdempotentCalls
     http_limits: HttpLimits
@@ -93,7 +95,7 @@ class Surfaces:
             self.jobs,
             self.batches,
             self.webhooks,
-            *self.for_operators,
+            *self.for_people,
         )
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]

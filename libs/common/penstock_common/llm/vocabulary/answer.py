@@ -121,6 +121,7 @@ class Degradation(Enum):
 
 
 STOPPED_BY_BUDGET = "budget"
+STOPPED_BY_GUARDRAIL = "guardrail"
 
 
 class StopDetails(Value, frozen=True):
@@ -135,7 +136,7 @@ class Finished(Value, frozen=True, tag="finished"):
     """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order.
 
     ``degraded`` is None where it is the model's own answer; ``service_tier`` is the provider's word, or ``''``. ``stopped_by``
-    says who ended it before the model did: ``STOPPED_BY_BUDGET``, or nobody.
+    says who ended it before the model did: ``STOPPED_BY_BUDGET``, ``STOPPED_BY_GUARDRAIL``, or nobody.
     """
 
     reason: FinishReason

@@ -1588,7 +1588,8 @@ type GenerationFinished struct {
 	StopDetails *StopDetails `protobuf:"bytes,31,opt,name=stop_details,json=stopDetails,proto3" json:"stop_details,omitempty"`
 	// The tier of service that the answer was given at, in the provider's word; empty where it does not tell.
 	ServiceTier string `protobuf:"bytes,32,opt,name=service_tier,json=serviceTier,proto3" json:"service_tier,omitempty"`
-	// What ended it before the model did, with FINISH_REASON_LENGTH: "budget", where what was left of one had been used up.
+	// What ended it before the model did: "budget", with FINISH_REASON_LENGTH, where what was left of one had been used up;
+	// "guardrail", with FINISH_REASON_CONTENT_FILTER, where a rule of the operator's refused more of it.
 	StoppedBy string `protobuf:"bytes,33,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"`
 	// The answer is less than what was asked for, as the model's own candidates had all failed, or a budget was spent.
 	Degraded      Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`

@@ -36,7 +36,7 @@ _PLACES = ", ".join("?" * len(_WRITTEN))
 _LAST = ("saved_tokens", "saved_nano_usd", "prompt", "prompt_version", "task", "cache_entry", "compressed_tokens")
 # Whose it is, and how it is known what it cost.
 _OF_ENTRY = ("team", "user_id", "usage_source", "stopped_by", "reserved_nano_usd", "price_revision", "operation")
-_OF_JOB = ("job", "attempt")
+_OF_JOB = ("job", "attempt", "guardrails")
 _last_of, _job_of = attrgetter(*_LAST), attrgetter(*_OF_JOB)
 _INSERT = f"INSERT INTO ledger ({_COLUMNS}) VALUES ({_PLACES}) ON CONFLICT (generation_id) DO NOTHING"  # noqa: S608
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     false,
     text,
@@ -205,6 +206,8 @@ ledger = Table(
     # The writer's again: of which job a row is, and of which of its attempts.
     Column("job", String(40), nullable=False, server_default=""),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    # What guardrails have said: a JSON array, or nothing.
+    Column("guardrails", Text, nullable=False, server_default=""),
     # All that a scope's spend is summed from, so that the rows themselves are not read.
     Index(
         "ix_ledger_spend",

@@ -12,6 +12,7 @@ from penstock_common.errors import (
     AddressNotPermitted,
     ContentRefused,
     ContextLengthExceeded,
+    GuardrailRefused,
     InternalError,
     InvalidCredentials,
     InvalidRequest,
@@ -54,6 +55,7 @@ _FINAL = (
     ResourceState,
     ResourceChanged,
     ContentRefused,
+    GuardrailRefused,
 )
 _JITTER = 0.2
 # Who is told to come at once comes a little later: others were told the same.

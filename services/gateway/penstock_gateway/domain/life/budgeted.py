@@ -10,7 +10,7 @@ from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import PenstockError, QuotaExhausted
 from penstock_common.llm.estimate import estimated_tokens
-from penstock_common.llm.types import Batch, Degradation, GenerationInput, JsonSchema, Plan
+from penstock_common.llm.types import STOPPED_BY_BUDGET, Batch, Degradation, GenerationInput, JsonSchema, Plan
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.knowledge_use.query import query_of
 from penstock_gateway.domain.life.admission import BudgetReserved, given_back
@@ -20,7 +20,7 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
-from penstock_gateway.domain.life.retrieval import Grounds
+from penstock_gateway.domain.life.retrieval import Grounds, GuardHits
 from penstock_gateway.domain.life.seats import Following, Seat
 from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
@@ -57,7 +57,7 @@ class BudgetedChat(Exchange[ChatOrder]):
     def budget_told(self) -> str:
         """What a budget did to the answer: ``CAPPED``, ``STOPPED``, or nothing."""
         finished = self._progress.finished
-        if finished is not None and finished.stopped_by:
+        if finished is not None and finished.stopped_by == STOPPED_BY_BUDGET:
             return STOPPED
         return CAPPED if self._spending is not None and self._spending.is_capped else ""
 
@@ -188,7 +188,11 @@ class BudgetedChat(Exchange[ChatOrder]):
             except (QuotaExhausted, BudgetReserved):
                 self._give_up()
                 raise
-        return await retrieval.grounds(asked, self.call, self._note_search)
+        return await retrieval.grounds(asked, self.call, self._note_search, self._guard_of_hits())
+
+    def _guard_of_hits(self) -> GuardHits | None:
+        """Return what makes of hits what the model may see; None where that is all of them as they are."""
+        return None
 
     def _note_search(self, found: SearchResult) -> None:
         if found.query_cost_nano_usd:

@@ -25,13 +25,13 @@ from penstock_common.llm.types import Batch, Decision, Finished, GenerationInput
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
-from penstock_gateway.domain.life.budgeted import BudgetedChat
 from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
 from penstock_gateway.domain.life.compression import CompressionTold
 from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on, waited_at_ns
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.flights import Flights
+from penstock_gateway.domain.life.guarded import CutShort, GuardedChat
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.outcome import Outcome
@@ -44,13 +44,11 @@ from penstock_gateway.domain.life.sources import (
     AnswerSource,
     AnswerStream,
     Generation,
-    Recorded,
     Replay,
     kept_form,
     renamed,
 )
 from penstock_gateway.domain.life.validation import validate_input
-from penstock_gateway.domain.limits.meter import OutOfMoney
 from penstock_gateway.domain.prompts.library import with_prompt
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
@@ -67,7 +65,7 @@ class ChatLife:
         return ChatExchange(call, self._parts)
 
 
-class ChatExchange(BudgetedChat):
+class ChatExchange(GuardedChat):
     """One chat's life."""
 
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
@@ -84,7 +82,6 @@ class ChatExchange(BudgetedChat):
         self._name, self._input_steps = call.order.generation_id, parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._source: AnswerSource | None = None
-        self._given: Recorded | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._descent: Descent | None = None
@@ -124,9 +121,9 @@ class ChatExchange(BudgetedChat):
                     note(named)
                     yield named
                 is_open = True
-            except OutOfMoney as cause:
+            except CutShort as cause:
                 is_open = True
-                yield await self._run_out(cause)
+                yield await self._cut_short(cause)
             except PenstockError as error:
                 if self._progress.first_event_ns:
                     # The caller has some of it already.
@@ -143,8 +140,9 @@ class ChatExchange(BudgetedChat):
                     named = batch if self._progress.started is not None else renamed(batch, self._name)
                     note(named)
                     answer.extend(named)
-            except OutOfMoney as cause:
-                answer.extend(await self._run_out(cause))
+            except CutShort as cause:
+                answer = Answer() if self._progress.started is None else answer
+                answer.extend(await self._cut_short(cause))
             except PenstockError as error:
                 await self._step_down(error)
                 self._progress = Progress()
@@ -162,7 +160,8 @@ class ChatExchange(BudgetedChat):
         self._check()
         steps.next("admit")
         await self._reserve()
-        effective, self.compressed = await effective_input(self.call, self._input_steps, parts.compression)
+        steps_in = self._guarded_steps() if parts.rails.pipelines else self._input_steps
+        effective, self.compressed = await effective_input(self.call, steps_in, parts.compression)
         if order.knowledge is not None or order.input.model in parts.retrieval.models:
             effective = await self._retrieve(effective)
         if self._source is not None:
@@ -281,10 +280,8 @@ class ChatExchange(BudgetedChat):
         elif source.plan is not None:
             attempts = self._generating(source).children
         stream = source.open(attempts)
-        if self._parts.guards:
-            stream = self._given = Recorded(stream)
-            for guard in self._parts.guards:
-                stream = guard.watch(stream, self.call)
+        if self._parts.guards or self.guarding is not None:
+            stream = self._watched(stream)
         if isinstance(source, Leading):
             source.keep_in(self._progress.events if self._given is None else self._given.events)
         self._stream = stream
@@ -305,7 +302,8 @@ class ChatExchange(BudgetedChat):
             return
         self._steps.stop(failure)
         if first_ns:
-            self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure))
+            told = {} if self.guarding is None else self.guarding.tally.attributes(of_output=True)
+            self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure, told))
 
     async def _close(self, error: BaseException | None) -> None:
         self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
@@ -357,6 +355,7 @@ class ChatExchange(BudgetedChat):
             part=self.assigned.part if self.assigned is not None else NO_PART,
             compressed_tokens=self.compressed.saved if self.compressed is not None else 0,
             retrieval=self.grounds.signals(progress) if self.grounds is not None else None,
+            guardrails=self.guarding.tally if self.guarding is not None else None,
         )
 
     def _attempts(self) -> Sequence[Step]:

@@ -16,6 +16,7 @@ from penstock_common.errors import DeadlineExceeded, ModelNotPermitted, Penstock
 from penstock_common.llm.types import Decision
 from penstock_common.rpc.scope import CURRENT_SCOPE, NOBODY, RequestScope
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.guardrails.pipeline.told import Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.admission import given_back, refusal
 from penstock_gateway.domain.life.cancelling import cancelled_by_others
@@ -54,6 +55,7 @@ class EndedExchange(msgspec.Struct, frozen=True):
     error: BaseException | None
     decision: Decision | None = None
     retrieval: RetrievalSignals | None = None
+    guardrails: tuple[Told, ...] = ()
 
 
 class Observer(Protocol):
@@ -312,7 +314,8 @@ class Exchange(Generic[OrderT_co]):
         self._give_back(error, outcome)
         steps.stop()
         ended_ns = steps.recorded[-1].end_ns
-        told = outcome.decision, outcome.retrieval
+        said = () if outcome.guardrails is None else outcome.guardrails.all()
+        told = outcome.decision, outcome.retrieval, said
         visits.observer.ended(EndedExchange(call, row, outcome.public_model, steps.recorded, ended_ns, error, *told))
 
     def _give_back(self, error: BaseException | None, outcome: Outcome | None) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from penstock_common.llm.types import Candidate, Decision
+from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder
@@ -39,6 +40,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     retrieval: RetrievalSignals | None = None
     stopped_by: str = ""
     operation: str = "chat"
+    guardrails: Tally | None = None
 
 
 def ledger_row(
@@ -84,4 +86,5 @@ def ledger_row(
         user_id=caller.user_id,
         stopped_by=outcome.stopped_by,
         operation=outcome.operation,
+        guardrails=outcome.guardrails.json() if outcome.guardrails is not None else "",
     )

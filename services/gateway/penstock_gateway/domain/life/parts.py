@@ -10,6 +10,8 @@ from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.llm.types import GenerationInput, Plan
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Assigned, Experiments
+from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
+from penstock_gateway.domain.guardrails.pipeline.rails import NO_RAILS, Rails
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.exchange import VisitParts
@@ -29,6 +31,7 @@ from penstock_gateway.domain.structured.terms import StructuredOutput
 class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the life of a request is made of. ``input_steps`` and ``guards`` come in their order.
 
+    ``rails``: the rules that hold for requests; where there are any, ``guarding`` is what they take to be at work.
     ``inference_is_here``: it is in this process, and tells of its attempts even where a caller leaves.
     ``matches_meaning``: so does the cache, where the configuration says so. ``ladders``: what stands in for the answers of public models, by their names, where there is something.
     ``forks``: the public models that leave a choice to the router. ``flights``: equal requests share a generation; None: each
@@ -44,6 +47,8 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     generator: Generator
     guards: Sequence[OutputGuard] = ()
+    rails: Rails = NO_RAILS
+    guarding: GuardParts | None = None
     inference_is_here: bool = False
     matches_meaning: bool = False
     ladders: Ladders = NO_LADDERS

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from penstock_common.contract.knowledge import SearchResult
+from penstock_common.contract.knowledge import Hit, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import (
     ContextLengthExceeded,
@@ -46,6 +46,10 @@ _ROOM_SHARE = 0.8
 EXTRACTIVE = "extractive"
 RETRIEVED = "knowledge"
 """The upstream that is told of answers that no model has written: quotes, and that nothing was found."""
+
+
+GuardHits = Callable[[Sequence[Hit]], Awaitable[Sequence[Hit]]]
+"""Returns hits as the model may see them, or raises what refuses the request."""
 
 
 class Grounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,11 +101,15 @@ class Retrieval:
         return tuple(joined(order.knowledge or NOT_SAID, self.models.get(order.input.model, NOT_SAID)).bases)
 
     async def grounds(
-        self, request: GenerationInput, call: Call[ChatOrder], note: Callable[[SearchResult], None] | None = None
+        self,
+        request: GenerationInput,
+        call: Call[ChatOrder],
+        note: Callable[[SearchResult], None] | None = None,
+        guard: GuardHits | None = None,
     ) -> Grounds:
         """Return what the answer to ``request`` is to rest on; it is recorded as a step.
 
-        ``note`` hears of the search, before what was found is looked at.
+        ``note`` hears of the search, before what was found is looked at; ``guard`` says what of that the model may see.
 
         Raises:
             ModelNotFound: if no model of the name would be asked, and there is none.
@@ -118,6 +126,9 @@ class Retrieval:
         retrieved = await self._retrieved(use, request, call, step)
         if note is not None:
             note(retrieved.result)
+        if guard is not None and retrieved.passages:
+            result = msgspec.structs.replace(retrieved.result, hits=await guard(retrieved.result.hits))
+            retrieved = msgspec.structs.replace(retrieved, passages=all_of(result.hits), result=result)
         step.attributes = {
             "bases": ",".join(use.bases),
             "outcome": retrieved.outcome,

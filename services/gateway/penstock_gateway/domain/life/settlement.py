@@ -51,6 +51,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     where ``user`` is what the request said. ``usage_source`` is reported, counted or estimated; empty: as the usage has it.
     ``stopped_by`` is what cut an answer short, such as ``budget``. ``reserved_nano_usd`` is what was expected of it,
     and ``operation`` what was asked for: chat, embeddings or search. Where a ``job`` asked, it is that one's ``attempt``.
+    ``guardrails`` is what rules have said, a JSON array, or empty.
     """
 
     generation_id: str
@@ -92,6 +93,7 @@ class LedgerRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     operation: str = ""
     job: str = ""
     attempt: int = 0
+    guardrails: str = ""
 
 
 class Ledger(Protocol):

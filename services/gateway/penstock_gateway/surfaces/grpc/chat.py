@@ -11,6 +11,7 @@ from penstock_common.rpc.method import Handler
 from penstock_common.rpc.scope import Metadata
 from penstock_common.rpc.sending import begun
 from penstock_common.rpc.server_call import ServerCall
+from penstock_gateway.domain.guardrails.pipeline.told import HEADER as GUARDRAILS_HEADER
 from penstock_gateway.domain.idempotency.keys import KEY_HEADER
 from penstock_gateway.domain.idempotency.repeats import Joined
 from penstock_gateway.domain.jobs.results import ChatResult
@@ -160,6 +161,7 @@ def _told(event: GenerationEvent, exchange: ChatExchange) -> GenerationEvent | L
 
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
     started = exchange.started
+    told = exchange.guarding.tally.line() if exchange.guarding is not None else ""
     dropped = (("x-penstock-dropped", dropped_names(started.dropped)),) if started and started.dropped else ()
     prompt = exchange.call.order.prompt
     assigned = exchange.assigned
@@ -179,5 +181,6 @@ def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
         ),
         *(degradation_headers(exchange.degraded, exchange.age_seconds) if exchange.degraded is not None else ()),
         *(((BUDGET_HEADER, exchange.budget_told),) if exchange.is_metered and exchange.budget_told else ()),
+        *(((GUARDRAILS_HEADER, told),) if told else ()),
         *limit_headers(exchange.standings, exchange.shadowed),
     )

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 from penstock_common.llm.types import NANO_USD_PER_USD, Decision, Degradation
 from penstock_common.priority import Priority
+from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
+from penstock_gateway.domain.guardrails.pipeline.told import HEADER as GUARDRAILS_HEADER
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
 from penstock_gateway.domain.life.retrieval import Grounds
@@ -48,6 +50,7 @@ def exchange_lines(exchange: ChatExchange) -> bytes:
         f"{_compressed_line(exchange) if exchange.compressed is not None else ''}"
         f"{_schema_line(exchange) if exchange.checked is not None else ''}"
         f"{_knowledge_line(exchange.grounds) if exchange.grounds is not None else ''}"
+        f"{_guardrails_line(exchange.guarding) if exchange.guarding is not None else ''}"
         f"{_priority_line(exchange) if exchange.call.order.priority is not Priority.DEFAULT else ''}"
     ).encode("latin-1", "replace")
 
@@ -104,6 +107,11 @@ def _prompt_line(prompt: PromptReference) -> str:
 
 def _experiment_line(part: Part) -> str:
     return f"{EXPERIMENT_HEADER}: {part}\r\n"
+
+
+def _guardrails_line(guarding: Guarding) -> str:
+    told = guarding.tally.line()
+    return f"{GUARDRAILS_HEADER}: {printable(told)}\r\n" if told else ""
 
 
 def _compressed_line(exchange: ChatExchange) -> str:

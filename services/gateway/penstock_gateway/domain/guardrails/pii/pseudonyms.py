@@ -39,7 +39,7 @@ class Pseudonyms:
         self._key = key
         self._by_original: dict[tuple[Kind, str], str] = {}
         self._originals: dict[str, str] = {}
-        self._known: re.Pattern[str] | None = None
+        self._kinds: dict[str, Kind] = {}
 
     def __len__(self) -> int:
         return len(self._originals)
@@ -68,7 +68,8 @@ class Pseudonyms:
             if self._is_free(made):
                 self._by_original[kind, original] = made
                 self._originals[made] = original
-                self._known = None
+                if len(original) >= _LEAST_KNOWN:
+                    self._kinds[original] = kind
                 return made
         raise PseudonymsExhausted(f"no free pseudonym of kind {kind.value}")
 
@@ -88,15 +89,15 @@ class Pseudonyms:
         return replaced(text, again, lambda one, original: self.pseudonym(one.kind, original))
 
     def _again(self, text: str, findings: Sequence[Finding]) -> list[Finding]:
-        kinds = {original: kind for kind, original in self._by_original if len(original) >= _LEAST_KNOWN}
+        # Most originals stand in few texts, and a pattern of all would be made anew for each.
+        kinds = {original: kind for original, kind in self._kinds.items() if original in text}
         if not kinds:
             return list(findings)
-        if self._known is None:
-            longest_first = sorted(kinds, key=len, reverse=True)
-            self._known = re.compile(r"(?<![^\W_])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![^\W_])")
+        longest_first = sorted(kinds, key=len, reverse=True)
+        known = re.compile(r"(?<![^\W_])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![^\W_])")
         seen = [
             Finding(kinds[match[0]], match.start(), match.end(), 1.0)
-            for match in self._known.finditer(text)
+            for match in known.finditer(text)
             if not any(one.start < match.end() and match.start() < one.end for one in findings)
         ]
         return sorted([*findings, *seen], key=lambda one: one.start)

@@ -39,6 +39,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.UnsupportedParameter: _Form(400, "invalid_request_error"),
     errors.ContextLengthExceeded: _Form(400, "invalid_request_error"),
     errors.ContentRefused: _Form(400, "invalid_request_error"),
+    errors.GuardrailRefused: _Form(400, "invalid_request_error"),
     errors.InvalidCredentials: _Form(401, "authentication_error"),
     errors.ScopeMissing: _Form(403, "permission_error"),
     errors.PeerNotPermitted: _Form(500, "api_error"),

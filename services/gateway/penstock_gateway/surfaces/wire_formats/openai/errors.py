@@ -42,6 +42,7 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.UnsupportedParameter: _Form(400, "invalid_request_error", "unsupported_parameter"),
     errors.ContextLengthExceeded: _Form(400, "invalid_request_error", "context_length_exceeded", "messages"),
     errors.ContentRefused: _Form(400, "invalid_request_error", "content_policy_violation"),
+    errors.GuardrailRefused: _Form(400, "invalid_request_error", "content_filter"),
     errors.InvalidCredentials: _Form(401, "authentication_error", "invalid_api_key", headers=(_CHALLENGE,)),
     errors.ScopeMissing: _Form(403, "permission_error", "missing_scope"),
     # The caller has a key, and no part in it: a setting inside the suite is wrong.

@@ -1,0 +1,42 @@
+"""Threads for rules that take milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from penstock_gateway.domain.guardrails.pipeline.judging import TooMuchWaits
+from penstock_gateway.domain.guardrails.pipeline.rule import Found
+
+
+class Threads:
+    """Implements ``Beside``. What is late goes on in its thread, and nobody hears of it; what waits for one does not begin."""
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self._threads, self._most = threads, threads + waiting
+        self._pool = ThreadPoolExecutor(threads, "guardrails")
+        self._under_way = 0
+
+    async def run(self, work: Callable[[], Sequence[Found]]) -> Sequence[Found]:
+        """Return what the work returns, as ``Beside`` says."""
+        if self._under_way >= self._most:
+            raise TooMuchWaits(f"{self._under_way} looks are under way")
+        self._under_way += 1
+        future = self._pool.submit(work)
+        future.add_done_callback(self._note_end_of(asyncio.get_running_loop()))
+        return await asyncio.wrap_future(future)
+
+    def _note_end_of(self, loop: asyncio.AbstractEventLoop) -> Callable[[object], None]:
+        def note(_: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._note_end)
+
+        return note
+
+    def _note_end(self) -> None:
+        self._under_way -= 1
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,85 @@
+"""Patterns that operators write: those that cannot take long, whatever the text is.
+
+Python's engine goes back over what it has tried, so that a pattern with repetitions inside one another, or many in a
+row, may take hours. Here each repetition has an end, and the ways in which one place can be tried are counted.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+# Python has no other way to take a pattern apart; both stand there since 3.11.
+parser: Any = import_module("re._parser")
+constants: Any = import_module("re._constants")
+
+MOST_WAYS = 20_000
+"""In which a pattern may be tried at one place of a text."""
+MOST_WIDTH = 1024
+"""Characters that a pattern may match."""
+_REFUSED = {
+    constants.GROUPREF: "a reference to a group",
+    constants.GROUPREF_EXISTS: "a condition on a group",
+    constants.ASSERT: "a look ahead or behind",
+    constants.ASSERT_NOT: "a look ahead or behind",
+}
+
+
+class PatternRefused(ValueError):
+    """The pattern is none, or may take long."""
+
+
+def checked_pattern(pattern: str) -> tuple[re.Pattern[str], int]:
+    """Return the pattern compiled, and the most characters that it matches.
+
+    Raises:
+        PatternRefused: if it is no pattern, or may take long; the message says what to write.
+    """
+    try:
+        parsed = parser.parse(pattern)
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise PatternRefused(f"no regular expression: {error}") from error
+    ways = _ways(parsed)
+    width = min(parsed.getwidth()[1], constants.MAXREPEAT)
+    if width > MOST_WIDTH:
+        raise PatternRefused(f"it matches up to {width} characters: {MOST_WIDTH} are the most")
+    if not parsed.getwidth()[0]:
+        raise PatternRefused("it matches an empty text, and so everywhere")
+    if ways > MOST_WAYS:
+        raise PatternRefused(
+            f"it may be tried in {ways} ways at one place, and {MOST_WAYS} are the most: "
+            "write fewer repetitions in a row or inside one another, or shorter ones"
+        )
+    return compiled, width
+
+
+def _ways(parsed: Any) -> int:
+    """Return an upper bound of the ways in which a pattern can be tried at one place."""
+    ways = 1
+    for operation, argument in parsed:
+        ways *= _ways_of(operation, argument)
+        if ways > MOST_WAYS**2:
+            break
+    return ways
+
+
+def _ways_of(operation: Any, argument: Any) -> int:
+    if operation in _REFUSED:
+        raise PatternRefused(f"{_REFUSED[operation]} is not supported here")
+    if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+        least, most, inner = argument
+        if most is constants.MAXREPEAT:
+            raise PatternRefused(
+                "a repetition without an end: write {0,64} in the place of '*', {1,64} in the place of '+'"
+            )
+        each = _ways(inner)
+        return (most - least + 1) * (each ** min(most, 64) if each > 1 else 1)
+    if operation is constants.BRANCH:
+        return sum(_ways(branch) for branch in argument[1])
+    if operation is constants.SUBPATTERN:
+        return _ways(argument[-1])
+    if operation in (constants.ATOMIC_GROUP, constants.POSSESSIVE_REPEAT):
+        raise PatternRefused("atomic groups and possessive repetitions are not supported here")
+    return 1

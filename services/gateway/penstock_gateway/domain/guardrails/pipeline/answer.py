@@ -1,0 +1,171 @@
+"""An answer under its rules: what of it the caller may see, event by event, in the order that it came in.
+
+Text waits for as long as its rules need; a call waits until all of it is there. Signed reasoning is never changed: what
+a provider has signed comes back to it, or is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import msgspec
+
+from penstock_common.llm.events import merge_deltas
+from penstock_common.llm.types import (
+    Batch,
+    ChoiceFinished,
+    GenerationEvent,
+    OpaqueDelta,
+    ReasoningDelta,
+    Started,
+    TextDelta,
+    ToolCallDelta,
+)
+from penstock_gateway.domain.guardrails.pipeline.calls import Calls
+from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
+from penstock_gateway.domain.guardrails.pipeline.lane import Lane, Verdicts
+from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
+from penstock_gateway.domain.guardrails.pipeline.rule import Surface
+from penstock_gateway.domain.life.sources import AnswerStream
+
+
+class GuardedAnswer:
+    """What the caller may see of an answer; reading it raises ``AnswerRefused`` where a rule ends it."""
+
+    def __init__(self, answer: AnswerStream, guarding: Guarding) -> None:
+        self._answer, self._guarding = answer, guarding
+        self._batches: AsyncIterator[Batch] = aiter(answer)
+        self._verdicts = Verdicts(guarding)
+        rules = guarding.held.output.get(Surface.OUTPUT, ())
+        self._whole = [rule for rule in rules if rule.enforces and rule.look.hold.whole]
+        self._observers = [rule for rule in rules if not rule.enforces]
+        self._lanes: dict[tuple[int, str], Lane] = {}
+        self._last: dict[int, str] = {}
+        self._calls = Calls(guarding, self._verdicts)
+        self._held: list[Batch] | None = [] if self._whole else None
+
+    def __aiter__(self) -> GuardedAnswer:
+        return self
+
+    async def __anext__(self) -> Batch:
+        if self._held is not None:
+            return await self._after_all()
+        while True:
+            out = await self._seen(await anext(self._batches))
+            if out:
+                return out
+
+    async def aclose(self) -> None:
+        """End it."""
+        await self._answer.aclose()
+
+    async def _after_all(self) -> Batch:
+        """Return the answer once rules have looked at all of it."""
+        events: list[GenerationEvent] = []
+        length = 0
+        async for batch in self._batches:
+            events += batch
+            length += sum(len(event.text) for event in batch if isinstance(event, TextDelta | ReasoningDelta))
+            if length > self._guarding.parts.most_held:
+                raise AnswerRefused(TOO_LONG, rule=self._whole[0].name)
+        self._held = None
+        for text in _texts_of(events):
+            for rule in self._whole:
+                await self._verdicts.judge(rule, text, Surface.OUTPUT)
+        return await self._seen(merge_deltas(events))
+
+    async def _seen(self, batch: Batch) -> list[GenerationEvent]:
+        out: list[GenerationEvent] = []
+        for event in batch:
+            await self._take(event, out)
+        return out
+
+    async def _take(self, event: GenerationEvent, out: list[GenerationEvent]) -> None:
+        if isinstance(event, TextDelta):
+            await self._text(event, out)
+        elif isinstance(event, ReasoningDelta):
+            await self._reasoning(event, out)
+        elif isinstance(event, ToolCallDelta):
+            await self._end(event.choice, "call", out)
+            await self._calls.feed(event, out)
+        elif isinstance(event, Started):
+            out.append(event)
+        elif isinstance(event, OpaqueDelta | ChoiceFinished):
+            await self._end(event.choice, "", out)
+            out.append(event)
+        else:
+            await self._end_all(out)
+            out.append(event)
+
+    async def _text(self, event: TextDelta, out: list[GenerationEvent]) -> None:
+        name = "refusal" if event.is_refusal else "text"
+        await self._end(event.choice, name, out)
+        lane = self._lane(event.choice, name)
+        if lane.is_open_to_all:
+            lane.note(event.text)
+            out.append(event)
+            return
+        if event.text:
+            self._say(lane, await lane.feed(event.text), out)
+        if event.citations_json:
+            # It refers to the text before it.
+            self._say(lane, await lane.end(), out)
+            out.append(TextDelta(text="", choice=event.choice, citations_json=event.citations_json))
+
+    async def _reasoning(self, event: ReasoningDelta, out: list[GenerationEvent]) -> None:
+        await self._end(event.choice, "reasoning", out)
+        lane = self._lane(event.choice, "reasoning")
+        if lane.is_open_to_all:
+            lane.note(event.text)
+            out.append(event)
+            return
+        if event.text:
+            self._say(lane, await lane.feed(event.text), out)
+        if event.signature or event.hidden or event.extra_json:
+            self._say(lane, await lane.end(), out)
+            out.append(msgspec.structs.replace(event, text=""))
+
+    def _say(self, lane: Lane, text: str, out: list[GenerationEvent]) -> None:
+        if not text:
+            return
+        if lane.name == "reasoning":
+            out.append(ReasoningDelta(text=text, choice=lane.choice))
+        else:
+            # Probabilities are those of other words now, or would tell what was taken out.
+            out.append(TextDelta(text=text, choice=lane.choice, is_refusal=lane.name == "refusal"))
+
+    def _lane(self, choice: int, name: str) -> Lane:
+        lane = self._lanes.get((choice, name))
+        if lane is None:
+            lane = self._lanes[choice, name] = Lane(choice, name, self._guarding, self._verdicts)
+        self._last[choice] = name
+        return lane
+
+    async def _end(self, choice: int, name: str, out: list[GenerationEvent]) -> None:
+        """Let what waits of a choice go, where something else than ``name`` goes on: nothing overtakes it."""
+        last = self._last.get(choice, "")
+        if last == name:
+            return
+        if last and last != "call":
+            lane = self._lanes[choice, last]
+            self._say(lane, await lane.end(), out)
+        if name != "call":
+            await self._calls.end(choice, out)
+        self._last[choice] = name
+
+    async def _end_all(self, out: list[GenerationEvent]) -> None:
+        for choice in sorted(self._last):
+            await self._end(choice, "", out)
+        for lane in self._lanes.values():
+            for rule in self._observers if lane.said() else ():
+                await self._verdicts.observe(rule, lane.said(), Surface.OUTPUT)
+        self._lanes, self._last = {}, {}
+
+
+def _texts_of(events: Sequence[GenerationEvent]) -> list[str]:
+    """Return what each choice says."""
+    texts: dict[int, list[str]] = {}
+    for event in events:
+        if isinstance(event, TextDelta):
+            texts.setdefault(event.choice, []).append(event.text)
+    return ["".join(pieces) for pieces in texts.values()]

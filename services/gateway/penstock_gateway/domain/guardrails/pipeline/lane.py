@@ -1,0 +1,144 @@
+"""One text of an answer on its way through its rules, and what follows from what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, end_of_answer
+from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Runs, Surface
+from penstock_gateway.domain.guardrails.pipeline.windows import Act, RestoringStage, Stage, stage_of
+from penstock_gateway.domain.guardrails.rules.grounded import answer_text
+
+
+class Hit(Exception):
+    """A rule ends the answer."""
+
+    def __init__(self, rule: Rule, found: Sequence[Found], text: str) -> None:
+        super().__init__(rule.name)
+        self.rule, self.found, self.text = rule, found, text
+
+
+class Verdicts:
+    """What follows from findings in an answer."""
+
+    def __init__(self, guarding: Guarding) -> None:
+        self._guarding = guarding
+
+    def act_of(self, rule: Rule, surface: Surface) -> Act:
+        """Return what hears of findings that redact, or end the answer."""
+
+        def act(found: Sequence[Found], text: str) -> None:
+            self._guarding.tally.note(rule, surface, found)
+            if rule.action is not Action.REDACT:
+                raise Hit(rule, found, text)
+
+        return act
+
+    def foreign(self, found: Sequence[Found], text: str) -> Sequence[Found]:
+        """Return what was found that is no pseudonym of this request's: those are the caller's own, and get restored."""
+        originals = self._guarding.pseudonyms
+        if not len(originals):
+            return found
+        known = originals.originals
+        return [one for one in found if text[one.start : one.end] not in known]
+
+    async def judge(self, rule: Rule, text: str, surface: Surface) -> None:
+        """Have a rule look at a whole text.
+
+        Raises:
+            AnswerRefused: if it ends the answer.
+            GuardrailUnavailable: if it must look, and cannot.
+        """
+        found = self.foreign(await self._guarding.judge.found(rule, self._as_seen(rule, text), surface), text)
+        if found:
+            raise await self.ended(Hit(rule, found, text), surface)
+
+    async def observe(self, rule: Rule, text: str, surface: Surface) -> None:
+        """Have a rule look at a whole text that it changes nothing of."""
+        found = await self._guarding.judge.found(rule, self._as_seen(rule, text), surface)
+        if found and rule.action is Action.REVIEW and not rule.shadow:
+            await self._guarding.flag(rule, text, surface, found)
+
+    async def ended(self, hit: Hit, surface: Surface) -> AnswerRefused:
+        """Return what ends the answer."""
+        rule, item = hit.rule, ""
+        if rule.action is Action.REVIEW:
+            item = await self._guarding.flag(rule, hit.text, surface, hit.found)
+        return end_of_answer(rule, item)
+
+    def _as_seen(self, rule: Rule, text: str) -> str:
+        return answer_text(self._guarding.context, text) if rule.kind == "grounding" else text
+
+
+class Lane:
+    """One text. ``name`` is text, refusal or reasoning; of reasoning nothing is changed, as it may be signed."""
+
+    def __init__(self, choice: int, name: str, guarding: Guarding, verdicts: Verdicts) -> None:
+        self.choice, self.name = choice, name
+        self._guarding, self._verdicts = guarding, verdicts
+        self._said: list[str] = []
+        rules = guarding.held.output.get(Surface.OUTPUT, ())
+        self._rules = [rule for rule in rules if rule.enforces and not rule.look.hold.whole]
+        if name == "reasoning":
+            self._rules = [rule for rule in self._rules if rule.action is not Action.REDACT]
+        self._restores = bool(len(guarding.pseudonyms)) and name != "reasoning"
+        self.is_open_to_all = not self._rules and not self._restores
+        """Whether all of it passes as it comes."""
+        self._stages: list[Stage] = []
+        self._restoring: RestoringStage | None = None
+
+    def note(self, text: str) -> None:
+        """Take in what has passed."""
+        self._said.append(text)
+
+    def said(self) -> str:
+        """Return what has passed, pseudonyms in it."""
+        return "".join(self._said)
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave after this piece.
+
+        Raises:
+            AnswerRefused: if a rule ends the answer.
+        """
+        self._begin()
+        try:
+            for stage in self._stages:
+                piece = await stage.feed(piece) if piece else ""
+        except Hit as hit:
+            raise await self._verdicts.ended(hit, Surface.OUTPUT) from None
+        self._said.append(piece)
+        return await self._restoring.feed(piece) if self._restoring is not None else piece
+
+    async def end(self) -> str:
+        """Return the rest, after which another text may begin. Raises as ``feed`` does."""
+        self._begin()
+        rest = ""
+        try:
+            for stage in self._stages:
+                rest = (await stage.feed(rest) if rest else "") + await stage.end()
+        except Hit as hit:
+            raise await self._verdicts.ended(hit, Surface.OUTPUT) from None
+        self._said.append(rest)
+        restoring, self._stages, self._restoring = self._restoring, [], None
+        return rest if restoring is None else await restoring.feed(rest) + await restoring.end()
+
+    def _begin(self) -> None:
+        if self._stages or self._restoring is not None:
+            return
+        self._stages = [self._stage(rule) for rule in self._rules]
+        if self._restores:
+            self._restoring = RestoringStage(self._guarding.pseudonyms.originals)
+
+    def _stage(self, rule: Rule) -> Stage:
+        judge, foreign = self._guarding.judge, self._verdicts.foreign
+
+        def find(text: str) -> Sequence[Found]:
+            return foreign(judge.found_now(rule, text, Surface.OUTPUT), text)
+
+        async def find_beside(text: str) -> Sequence[Found]:
+            return foreign(await judge.found_quietly(rule, text, Surface.OUTPUT), text)
+
+        act = self._verdicts.act_of(rule, Surface.OUTPUT)
+        return stage_of(rule.look.hold, find, None if rule.look.runs is Runs.INLINE else find_beside, act)

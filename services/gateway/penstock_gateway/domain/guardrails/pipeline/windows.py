@@ -1,0 +1,226 @@
+"""What of a streamed text may leave: each rule holds back only what it needs, and sees what those before it let through.
+
+What comes out is the same wherever the pieces are cut.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
+from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
+from penstock_gateway.domain.guardrails.pii.windows import Window, Windows
+from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced
+from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold
+
+# What has left already and is looked at again, so that a rule sees what stands before.
+_CONTEXT = 300
+# Stands for what has left, of which borders of words alone are known: no rule looks for it.
+_A_LETTER, _NO_LETTER = "\u00aa", "\x1f"
+# Characters of a sentence that are held at most.
+MOST_OF_A_SENTENCE = 1024
+# The longest address that is looked for, and what stands around it.
+_MOST_OF_A_CARRIER = 4400
+_SENTENCE = re.compile(r"(?<=[^\W\d_]{3})[.!?][\"')\]]?\s(?=[^\d\s])|\n(?=\S)|[\u3002\uff01\uff1f](?=[^\d])")
+_BREAK = re.compile(r"\s")
+_BEGINS = re.compile(r"[!\[<]|url\(|u(?:r(?:l)?)?$|^ {0,3}$", re.MULTILINE)
+# A link, an image, a reference, a tag or an address in a style that has begun and may go on.
+_OPEN = re.compile(
+    r"!?\[[^\]\n]{0,200}(?:\](?:\([^)\n]{0,4200}|:[ \t]*\S{0,4000})?)?\Z|!\Z|<\s*\Z|<\s*[a-zA-Z/][^>]{0,4100}\Z"
+    r"|url\([^)]{0,4000}\Z|u(?:r(?:l)?)?\Z| {0,3}\Z"
+)
+
+Find = Callable[[str], Sequence[Found]]
+FindBeside = Callable[[str], Awaitable[Sequence[Found]]]
+Act = Callable[[Sequence[Found], str], None]
+"""Hears what was found for good, and the text that it stands in; raises what ends the answer."""
+
+
+class Stage(Protocol):
+    """Takes pieces of a text and returns what may leave."""
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave after this piece."""
+        ...
+
+    async def end(self) -> str:
+        """Return the rest; nothing may follow."""
+        ...
+
+
+class WidthStage:
+    """Holds back as many characters as the longest finding has, and one more, by which its end is known."""
+
+    def __init__(self, find: Find, act: Act, width: int) -> None:
+        self._find, self._act, self._width = find, act, width + 1
+        self._before = self._held = ""
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave."""
+        self._held += piece
+        return self._leave(len(self._held) - self._width)
+
+    async def end(self) -> str:
+        """Return the rest."""
+        return self._leave(len(self._held))
+
+    def _leave(self, cut: int) -> str:
+        if cut <= 0:
+            return ""
+        offset = len(self._before)
+        text = self._before + self._held
+        found = [one for one in self._find(text) if offset <= one.start < offset + cut]
+        cut = max([cut, *(one.end - offset for one in found)])
+        if found:
+            self._act(found, text[: offset + cut])
+        out = replaced(
+            self._held[:cut], [one._replace(start=one.start - offset, end=one.end - offset) for one in found]
+        )
+        self._before = _A_LETTER if self._held[cut - 1].isalnum() or self._held[cut - 1] == "_" else _NO_LETTER
+        self._held = self._held[cut:]
+        return out
+
+
+class CarrierStage:
+    """Holds back what may be a link, an image or a tag that has begun; all else leaves at once."""
+
+    def __init__(self, find: Find, act: Act) -> None:
+        self._find, self._act = find, act
+        self._held = ""
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave."""
+        self._held += piece
+        return self._leave(_closed(self._held))
+
+    async def end(self) -> str:
+        """Return the rest."""
+        return self._leave(len(self._held))
+
+    def _leave(self, cut: int) -> str:
+        text, self._held = self._held[:cut], self._held[cut:]
+        found = self._find(text) if text else ()
+        if found:
+            self._act(found, text)
+        return replaced(text, found) if found else text
+
+
+def _closed(text: str) -> int:
+    """Return up to where nothing has begun that may go on; what is longer than any address has no end."""
+    if len(text) <= _MOST_OF_A_CARRIER and _OPEN.match(text):
+        return 0
+    for one in _BEGINS.finditer(text, max(0, len(text) - _MOST_OF_A_CARRIER)):
+        if _OPEN.match(text, one.start()):
+            return one.start()
+    return len(text)
+
+
+class PersonalStage:
+    """Holds back words in which personal data may have begun, and private keys as a whole."""
+
+    def __init__(self, find: Find, act: Act, *, keys: bool) -> None:
+        """``keys``: private keys are looked for, too."""
+        self._find, self._act, self._keys = find, act, keys
+        self._windows = Windows(self._findings)
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave."""
+        return self._out(self._windows.feed(piece))
+
+    async def end(self) -> str:
+        """Return the rest."""
+        return self._out(self._windows.end())
+
+    def _findings(self, text: str) -> list[Finding]:
+        return [Finding(Kind(one.kind), one.start, one.end, 1.0) for one in self._find(text)]
+
+    def _out(self, window: Window) -> str:
+        found = [
+            Found(one.kind.value, one.start, one.end, f"[{one.kind.value.upper()}]")
+            for one in window.findings
+            if self._keys or one.kind is not Kind.API_KEY
+        ]
+        if not found:
+            return window.text
+        goes_on = window.continues and found[0].start == 0
+        new = found[1:] if goes_on else found
+        if new:
+            self._act(new, window.text)
+        return replaced(window.text, [found[0]._replace(mark=""), *new] if goes_on else found)
+
+
+class SentenceStage:
+    """Holds back sentences, for rules that look beside or at more than a few words."""
+
+    def __init__(self, find: FindBeside, act: Act) -> None:
+        self._find, self._act = find, act
+        self._context = self._held = ""
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave."""
+        self._held += piece
+        out: list[str] = []
+        while (cut := _sentence_of(self._held)) > 0:
+            out.append(await self._leave(cut))
+        return "".join(out)
+
+    async def end(self) -> str:
+        """Return the rest."""
+        return await self._leave(len(self._held)) if self._held else ""
+
+    async def _leave(self, cut: int) -> str:
+        text, offset = self._context + self._held[:cut], len(self._context)
+        found = [
+            one._replace(start=max(0, one.start - offset), end=one.end - offset)
+            for one in await self._find(text)
+            if one.end > offset
+        ]
+        if found:
+            self._act(found, text)
+        out = replaced(self._held[:cut], found)
+        self._context, self._held = text[-_CONTEXT:], self._held[cut:]
+        return out
+
+
+def _sentence_of(text: str) -> int:
+    """Return where the first sentence ends; 0 where none does."""
+    if one := _SENTENCE.search(text, 0, MOST_OF_A_SENTENCE):
+        return one.end()
+    if len(text) < MOST_OF_A_SENTENCE:
+        return 0
+    blanks = [one.end() for one in _BREAK.finditer(text, MOST_OF_A_SENTENCE // 2, MOST_OF_A_SENTENCE)]
+    return blanks[-1] if blanks else MOST_OF_A_SENTENCE
+
+
+class RestoringStage:
+    """Puts originals in the place of their pseudonyms."""
+
+    def __init__(self, originals: Mapping[str, str]) -> None:
+        self._stream = RestoringStream(originals)
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave."""
+        return self._stream.feed(piece)
+
+    async def end(self) -> str:
+        """Return the rest."""
+        return self._stream.end()
+
+
+def stage_of(hold: Hold, find: Find, find_beside: FindBeside | None, act: Act) -> Stage:
+    """Return what holds back as a rule needs; ``find_beside`` is set where it looks beside."""
+    if find_beside is not None:
+        return SentenceStage(find_beside, act)
+    if hold.carriers:
+        return CarrierStage(find, act)
+    if hold.personal:
+        return PersonalStage(find, act, keys=hold.keys)
+    if hold.by_sentence:
+
+        async def found(text: str) -> Sequence[Found]:
+            return find(text)
+
+        return SentenceStage(found, act)
+    return WidthStage(find, act, hold.width)

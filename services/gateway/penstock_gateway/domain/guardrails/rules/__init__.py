@@ -1,0 +1,1 @@
+"""What each kind of rule looks for in a text."""

@@ -1,0 +1,154 @@
+"""What a chat's life has of guardrails: its rules on the way in, on the way out, and the end of an answer that one refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock_common.contract.knowledge import Hit
+from penstock_common.llm.types import (
+    STOPPED_BY_GUARDRAIL,
+    Batch,
+    ChoiceFinished,
+    Finished,
+    FinishReason,
+    GenerationEvent,
+    GenerationInput,
+    Started,
+    StopDetails,
+    TextDelta,
+    Usage,
+)
+from penstock_gateway.domain.guardrails.pipeline.answer import GuardedAnswer
+from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
+from penstock_gateway.domain.guardrails.pipeline.rule import Surface
+from penstock_gateway.domain.life.budgeted import BudgetedChat
+from penstock_gateway.domain.life.effective import InputStep
+from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.progress import Bill, Progress, attempts_made
+from penstock_gateway.domain.life.retrieval import GuardHits
+from penstock_gateway.domain.life.sources import AnswerStream, Recorded, renamed
+from penstock_gateway.domain.limits.meter import OutOfMoney
+
+CutShort = (OutOfMoney, AnswerRefused)
+"""What ends an answer that is complete as far as it came."""
+_CATEGORY = "guardrail"
+
+
+class GuardStep:
+    """The input step of a request's own rules."""
+
+    name = "guard.input"
+
+    def __init__(self, guarding: Guarding) -> None:
+        self._guarding = guarding
+
+    async def apply(self, request: GenerationInput, call: Call[ChatOrder]) -> GenerationInput:
+        """Return the input as the model may see it, or raise what refuses it."""
+        step = call.steps.recorded[-1]
+        try:
+            return await self._guarding.entering(request)
+        finally:
+            step.attributes = self._guarding.tally.attributes(of_output=False)
+
+
+class GuardedChat(BudgetedChat):
+    """A chat, as far as guardrails go. A request that no rule holds for has nothing of this but two attributes."""
+
+    guarding: Guarding | None = None
+    """What rules do with the request; None where none holds for it."""
+    _given: Recorded | None = None
+    _input_steps: Sequence[InputStep]
+
+    def _guarded_steps(self) -> Sequence[InputStep]:
+        """Return the steps of the input, with the request's rules after all others."""
+        order, parts = self.call.order, self._parts
+        held = parts.rails.held(order.tenant, order.input.model, order.key_id)
+        if held is None or parts.guarding is None:
+            return self._input_steps
+        self.guarding = Guarding(held, self.call, parts.guarding)
+        return (*[step for step in self._input_steps if step.name != GuardStep.name], GuardStep(self.guarding))
+
+    def _guard_of_hits(self) -> GuardHits | None:
+        guarding = self.guarding
+        if guarding is None or Surface.DOCUMENT not in guarding.held.input:
+            return None
+
+        async def guarded(hits: Sequence[Hit]) -> Sequence[Hit]:
+            return [await _entered(guarding, hit) for hit in hits]
+
+        return guarded
+
+    def _watched(self, answer: AnswerStream) -> AnswerStream:
+        """Return what the caller may see of an answer; what its source gives is recorded."""
+        stream: AnswerStream
+        stream = self._given = Recorded(answer)
+        for guard in self._parts.guards:
+            stream = guard.watch(stream, self.call)
+        guarding = self.guarding
+        if guarding is not None and (guarding.held.output or len(guarding.pseudonyms)):
+            stream = GuardedAnswer(stream, guarding)
+        return stream
+
+    async def _cut_short(self, cause: OutOfMoney | AnswerRefused) -> Batch:
+        """Return the end of an answer that its budgets, or its rules, let go no further."""
+        if isinstance(cause, OutOfMoney):
+            return await self._run_out(cause)
+        if self._seat is not None:
+            await self._seat.leave(cause)
+        if self._stream is not None:
+            await self._stream.aclose()
+        end = self._refused_end(cause)
+        self._progress.note(end)
+        return end
+
+    def _refused_end(self, cause: AnswerRefused) -> Batch:
+        progress, given = self._progress, [] if self._given is None else self._given.events
+        attempts = self._attempts()
+        whole = given[-1] if given and isinstance(given[-1], Finished) else None
+        if whole is None:
+            # It is billed for what was generated, whatever the caller has seen of it.
+            generated = Progress()
+            if given:
+                generated.note(given)
+            generated.note_ended(attempts)
+            bill, made = generated.bill(self._effective), attempts_made(attempts, generated)
+        else:
+            usage = next((event for event in reversed(given) if isinstance(event, Usage)), Usage())
+            bill, made = Bill(usage, whole.unit_prices, whole.cost_nano_usd), whole.attempts
+        before: list[GenerationEvent] = []
+        started = next((event for event in given if isinstance(event, Started)), None)
+        if started is not None and not progress.events:
+            before += renamed((started,), self.call.order.generation_id)
+        answered_by = progress.answered_by if started is None else started.answered_by
+        assert answered_by is not None, "an answer is only refused that has begun"
+        if cause.message:
+            before.append(TextDelta(text=cause.message))
+        ended = {event.choice for event in progress.events if isinstance(event, ChoiceFinished)}
+        before += [
+            ChoiceFinished(choice=choice, reason=FinishReason.CONTENT_FILTER)
+            for choice in range(1, self._effective.sampling.choices or 1)
+            if choice not in ended
+        ]
+        finished = Finished(
+            reason=FinishReason.CONTENT_FILTER,
+            answered_by=answered_by,
+            attempts=made,
+            cost_nano_usd=bill.cost_nano_usd,
+            unit_prices=bill.unit_prices,
+            recoveries=() if whole is None else whole.recoveries,
+            degraded=self.degraded,
+            stop_details=StopDetails(category=_CATEGORY, explanation=cause.message),
+            stopped_by=STOPPED_BY_GUARDRAIL,
+        )
+        return (*before, bill.usage, finished)
+
+
+async def _entered(guarding: Guarding, hit: Hit) -> Hit:
+    """Return a hit with its text as the model may see it; where that is another, its snippet is all of it."""
+    text = await guarding.entered(hit.chunk.text, Surface.DOCUMENT)
+    if text == hit.chunk.text:
+        return hit
+    return msgspec.structs.replace(hit, chunk=msgspec.structs.replace(hit.chunk, text=text), snippet="")

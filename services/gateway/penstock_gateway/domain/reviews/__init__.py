@@ -1,0 +1,1 @@
+"""Answers and inputs that a person is to judge: what was flagged, who is at it, and what was decided."""

