@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -65,10 +65,23 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
 USUAL_FORM = AnswerForm()
 
 
+class ResponseState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says of answers that are kept: the one before it, and whether its own is to be.
+
+    ``background``: it is answered whether the caller waits or not. ``input_json``: the caller's own input, as written.
+    """
+
+    previous_response_id: str = ""
+    store: bool = False
+    background: bool = False
+    input_json: bytes = b""
+
+
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for text, read. ``include_usage`` is only true with ``stream``.
 
     ``prompt`` stands before ``input``. ``knowledge``: what is searched before it is answered. ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
+    ``kept`` is None where nothing is kept of it, nor referred to.
     """
 
     input: GenerationInput
@@ -79,6 +92,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     form: AnswerForm = USUAL_FORM
     prompt: PromptReference | None = None
     knowledge: KnowledgeUse | None = None
+    kept: ResponseState | None = None
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,6 +122,24 @@ class StreamRenderer(Protocol):
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames."""
         ...
+
+
+@runtime_checkable
+class EventRenderer(StreamRenderer, Protocol):
+    """Renders a stream whose every frame is counted: a silence, and a failure, are events of its own."""
+
+    def silence(self) -> bytes:
+        """Return the frames that fill a silence."""
+        ...
+
+    def fail(self, error: PenstockError) -> bytes:
+        """Return the frames that end a stream which failed after its head was sent."""
+        ...
+
+
+def frames_of_failure(renderer: StreamRenderer | None, family: Family, error: PenstockError) -> bytes:
+    """Return the frames that end a stream which failed after its head was sent."""
+    return renderer.fail(error) if isinstance(renderer, EventRenderer) else family.error_event(error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

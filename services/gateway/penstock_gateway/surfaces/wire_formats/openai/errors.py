@@ -9,8 +9,10 @@ here, which would multiply the attempts.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
@@ -35,6 +37,13 @@ class _Form:
     code: str | None
     param: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Names(NamedTuple):
+    """A format's names of fields: by the contract's path, and in the place of chat's where nothing else says which."""
+
+    param_from_field: Callable[[str], str]
+    usual: Mapping[str, str]
 
 
 _FORMS: dict[type[errors.PenstockError], _Form] = {
@@ -108,29 +117,36 @@ _PATHS = tuple(
 )
 
 
-def error_response(error: errors.PenstockError) -> ErrorResponse:
+def error_response(error: errors.PenstockError, *, names: Names | None = None) -> ErrorResponse:
     """Return the HTTP answer that tells the error: status, body, headers."""
     form = _form(error)
     headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *limit_header(error))
-    return ErrorResponse(form.status, error_body(error), headers)
+    return ErrorResponse(form.status, error_body(error, names), headers)
 
 
-def error_body(error: errors.PenstockError) -> bytes:
+def error_body(error: errors.PenstockError, names: Names | None = None) -> bytes:
     """Return ``{"error": {"message", "type", "param", "code"}}``."""
+    return msgspec.json.encode({"error": error_parts(error, names)})
+
+
+def error_parts(error: errors.PenstockError, names: Names | None = None) -> dict[str, str | None]:
+    """Return what an error's body says, by member; ``names`` are those of another format than chat's."""
     form, field = _form(error), _field(error)
-    param = param_from_field(field)
-    content = {
+    param = param_from_field(field) if names is None else names.param_from_field(field)
+    usual = form.param
+    if names is not None and usual is not None:
+        usual = names.usual.get(usual, usual)
+    return {
         "message": _in_our_words(error.message, field, param),
         "type": form.type,
-        "param": param or form.param,
+        "param": param or usual,
         "code": form.code,
     }
-    return msgspec.json.encode({"error": content})
 
 
-def error_event(error: errors.PenstockError) -> bytes:
+def error_event(error: errors.PenstockError, *, names: Names | None = None) -> bytes:
     """Return the frame that ends a stream which failed after its headers were sent."""
-    return b"data: %b\n\n" % on_one_line(error_body(error))
+    return b"data: %b\n\n" % on_one_line(error_body(error, names))
 
 
 def param_from_field(field: str) -> str:
