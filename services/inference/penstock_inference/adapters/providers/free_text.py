@@ -179,7 +179,7 @@ def _function(tool: Tool) -> Tool:
 
 
 def _called(message: Message) -> Message:
-    if not any([call.is_custom for call in message.tool_calls]):
+    if not any(call.is_custom for call in message.tool_calls):
         return message
     return replace(message, tool_calls=tuple(map(_call, message.tool_calls)))
 
