@@ -65,7 +65,10 @@ def kept(store, clock):
     return Responses(store, ResponseIds(b"k" * 32), ResponseTerms(max_turns=5, max_chain_bytes=4096), clock)
 
 
-async def keep(kept, who=None, *, chain=Chain(), status=Status.COMPLETED, items=b'["asked"]', job="", at=NOW):
+_BEGINS = Chain()
+
+
+async def keep(kept, who=None, *, chain=_BEGINS, status=Status.COMPLETED, items=b'["asked"]', job="", at=NOW):
     who = who or caller()
     asked = Asked(name=secrets.token_hex(12), created_at=at, items=items, chain=chain)
     content = Content(items=items, output=b'["answered"]', body=b'{"a":1}')

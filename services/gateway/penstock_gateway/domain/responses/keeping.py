@@ -64,7 +64,7 @@ class Responses:
         self._terms = terms
         self._now = now
 
-    def stores(self, caller: Caller, wanted: bool | None) -> bool:  # noqa: FBT001 - as the request says it
+    def stores(self, caller: Caller, wanted: bool | None) -> bool:
         """Return whether an answer is to be kept; ``wanted``: what its request says of that, if anything.
 
         Raises:

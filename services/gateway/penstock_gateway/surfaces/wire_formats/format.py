@@ -65,10 +65,27 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
 USUAL_FORM = AnswerForm()
 
 
+class ResponseState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says of answers that are kept: the one that it goes on from, and its own.
+
+    ``store``: whether its own is to be kept; None: it does not say. ``background``: it is made while nobody waits for it.
+    ``items``: the request's own items as a JSON array, a text as the one item that it stands for. ``refers``: some of them
+    stand for items of kept answers.
+    """
+
+    previous: str = ""
+    store: bool | None = None
+    background: bool = False
+    items: bytes = b"[]"
+    refers: bool = False
+
+
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for text, read. ``include_usage`` is only true with ``stream``.
 
-    ``prompt`` stands before ``input``. ``knowledge``: what is searched before it is answered. ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
+    ``prompt`` stands before ``input``. ``knowledge``: what is searched before it is answered. ``more_inputs`` are asked after
+    ``input``, each as a request of its own, and answered with it. ``kept``: what it has to do with answers that are kept; None
+    where that is nothing.
     """
 
     input: GenerationInput
@@ -79,6 +96,7 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     form: AnswerForm = USUAL_FORM
     prompt: PromptReference | None = None
     knowledge: KnowledgeUse | None = None
+    kept: ResponseState | None = None
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +128,35 @@ class StreamRenderer(Protocol):
         ...
 
 
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request goes on: ``store``: whether its answer is kept. ``items``: all that is asked, where that is not as it stood.
+
+    ``items`` is a JSON array: what was asked and answered before, and the request's own.
+    """
+
+    store: bool
+    items: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFormat:
+    """How a format's answers are kept. Each list of items is a JSON array; ids of items are made of the answer's.
+
+    ``snapshot`` writes an answer that is none yet, or none at all: its id, creation, form, status, and error where it failed.
+    ``output_items`` are an answer's, with all that a later request needs of them; ``input_items`` a request's, as they are
+    listed. ``includes``: what may be asked for besides when a kept answer is read.
+    """
+
+    form: type[AnswerForm]
+    with_kept: Callable[[ReadRequest, Kept], ReadRequest]
+    snapshot: Callable[[str, int, AnswerForm, str, PenstockError | None], bytes]
+    output_items: Callable[[Answer, str, AnswerForm], bytes]
+    input_items: Callable[[bytes, str], bytes]
+    includes: frozenset[str] = frozenset()
+    with_output: str = ""
+    """Of ``includes``, what asks for all of the output's items as they are kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationFormat:
     """Asks for text. ``renderer`` and ``whole`` take the answer's id, its creation in Unix seconds and its form.
@@ -129,6 +176,8 @@ class GenerationFormat:
     whole: Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
     with_knowledge: Callable[[bytes, KnowledgeTold], bytes]
     with_headers: Callable[[ReadRequest, Mapping[str, str]], ReadRequest] | None = None
+    state: StateFormat | None = None
+    """Where its answers can be kept."""
 
 
 class ReadEmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
