@@ -195,6 +195,22 @@ async def test_chain_through_a_deleted_one_is_refused(kept):
         await kept.delete(caller(), second.id)
 
 
+async def test_deleted_one_leaves_nothing_and_does_not_come_back(kept, engine, clock):
+    response = await keep(kept)
+    await kept.delete(caller(), response.id)
+    # Whoever is late with it, such as a repeat of its request.
+    await kept.store.keep(response)
+    with pytest.raises(ResourceNotFound):
+        await kept.get(caller(), response.id)
+    with pytest.raises(PreviousResponseNotFound):
+        await kept.chain(caller(), response.id, 0)
+    async with engine.connect() as connection:
+        (row,) = (await connection.execute(select(responses))).all()
+    assert row.sealed == b""
+    clock.now = NOW + 31 * DAY
+    assert await kept.store.forget(clock.now, 10) == 1
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELLED])
 async def test_what_has_no_answer_is_not_gone_on_from(kept, status):
     response = await keep(kept, status=status)

@@ -13,7 +13,7 @@ class ResponseStore(Protocol):
     """Keeps answers. What is of another tenant, or too old, is as what does not exist."""
 
     async def keep(self, response: Response) -> None:
-        """Keep an answer; where it is there already, however it stands, that stays."""
+        """Keep an answer; where it is there already, however it stands, or was deleted, that stays so."""
         ...
 
     async def get(self, tenant: str, response_id: str, now: datetime) -> Response | None:
@@ -36,7 +36,7 @@ class ResponseStore(Protocol):
         ...
 
     async def delete(self, tenant: str, response_id: str) -> bool:
-        """Delete an answer; False where there is none."""
+        """Delete an answer, all but its id until its time is over; False where there is none."""
         ...
 
     async def pending(self, after: str, limit: int) -> Sequence[Response]:

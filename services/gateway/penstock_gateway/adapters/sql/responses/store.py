@@ -21,6 +21,8 @@ from penstock_gateway.domain.responses.response import Content, Response, Status
 
 _RESPONSE = responses.c
 _PLACE = "responses/"
+# Of a row that says nothing but that there is to be no answer of this id again, whoever is late with one.
+_DELETED = "deleted"
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Content)
 
@@ -67,7 +69,12 @@ class SqlResponseStore:
         before = select(_RESPONSE.id, _RESPONSE.previous, (turns.c.place + 1).label("place"))
         # The tenant is said again: a chain never leaves it.
         turns = turns.union_all(
-            before.where(_RESPONSE.id == turns.c.previous, _RESPONSE.tenant == tenant, turns.c.place < most)
+            before.where(
+                _RESPONSE.id == turns.c.previous,
+                _RESPONSE.tenant == tenant,
+                _RESPONSE.status != _DELETED,
+                turns.c.place < most,
+            )
         )
         query = select(responses).join(turns, turns.c.id == _RESPONSE.id).order_by(turns.c.place.desc())
         async with begun(self._engine) as connection:
@@ -76,7 +83,8 @@ class SqlResponseStore:
 
     async def of_job(self, tenant: str, job_id: str) -> Response | None:
         """Return the answer that a job makes; see the port."""
-        query = select(responses).where(_RESPONSE.job == job_id, _RESPONSE.tenant == tenant)
+        there = _RESPONSE.tenant == tenant, _RESPONSE.status != _DELETED
+        query = select(responses).where(_RESPONSE.job == job_id, *there)
         async with begun(self._engine) as connection:
             row = (await connection.execute(query)).first()
         return None if row is None else self._response_of(row)
@@ -95,8 +103,9 @@ class SqlResponseStore:
 
     async def delete(self, tenant: str, response_id: str) -> bool:
         """Delete an answer; see the port."""
+        gone = update(responses).where(*_its(tenant, response_id)).values(status=_DELETED, sealed=b"", chain_bytes=0)
         async with begun(self._engine) as connection:
-            return (await connection.execute(delete(responses).where(*_its(tenant, response_id)))).rowcount > 0
+            return (await connection.execute(gone)).rowcount > 0
 
     async def pending(self, after: str, limit: int) -> Sequence[Response]:
         """Return answers of jobs whose end is not kept; see the port."""
@@ -137,4 +146,4 @@ class SqlResponseStore:
 
 
 def _its(tenant: str, response_id: str) -> tuple[Any, ...]:
-    return _RESPONSE.id == response_id, _RESPONSE.tenant == tenant
+    return _RESPONSE.id == response_id, _RESPONSE.tenant == tenant, _RESPONSE.status != _DELETED

@@ -1,0 +1,194 @@
+"""Requests for text that go on from answers that are kept, and whose own answers are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound
+from penstock_common.llm.events import Answer
+from penstock_common.llm.types import GenerationEvent
+from penstock_gateway.domain.access.identity import Caller
+from penstock_gateway.domain.life.door import Place
+from penstock_gateway.domain.responses.ids import PREFIX
+from penstock_gateway.domain.responses.keeping import Asked, Responses, check_followed
+from penstock_gateway.domain.responses.response import Chain, Content, Response, Status
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
+from penstock_gateway.surfaces.wire_formats.format import (
+    GenerationFormat,
+    Kept,
+    ReadRequest,
+    ResponseState,
+    StateFormat,
+    StreamRenderer,
+    StreamSummary,
+)
+from penstock_gateway.surfaces.wire_formats.item_lists import id_of, items_in, joined, resolved
+
+_log = structlog.get_logger(__name__)
+
+
+class _Ended(msgspec.Struct):
+    """How an answer ended, as it says itself."""
+
+    status: str = Status.COMPLETED.value
+
+
+_ENDED = msgspec.json.Decoder(_Ended)
+
+
+class Noting:
+    """Implements ``StreamRenderer``: writes a stream as another does, and adds its answer up."""
+
+    def __init__(self, renderer: StreamRenderer) -> None:
+        self.answer = Answer()
+        self._renderer = renderer
+
+    def render(self, events: Sequence[GenerationEvent]) -> bytes:
+        """Return the frames of the next events; see the port."""
+        self.answer.extend(events)
+        return self._renderer.render(events)
+
+    def end(self, summary: StreamSummary) -> bytes:
+        """Return the last frames; see the port."""
+        return self._renderer.end(summary)
+
+
+class Told(NamedTuple):
+    """An answer as its caller is told it."""
+
+    answer: Answer
+    body: bytes
+
+
+class StatefulRequest:
+    """One request: what it asks in all, and what becomes of its answer."""
+
+    def __init__(self, caller: Caller, read: ReadRequest, terms: tuple[Responses, StateFormat], asked: Asked) -> None:
+        self.read = read
+        """With all that it goes on from."""
+        self.stores = False
+        self.asked = asked
+        self._caller = caller
+        self._responses, self._format = terms
+
+    def id_of(self, name: str) -> str:
+        """Return the id of its answer; ``name`` is hexadecimal, and no other answer's."""
+        return self._responses.ids.of(self._caller.tenant.name, name)
+
+    def response(self, name: str, created: int, status: Status, content: Content) -> Response:
+        """Return its answer as it is kept."""
+        asked = msgspec.structs.replace(self.asked, name=name, created_at=datetime.fromtimestamp(created, UTC))
+        return self._responses.new(self._caller, asked, status, content)
+
+    async def keep(self, name: str, created: int, told: Told) -> bool:
+        """Keep its answer, if it is to be kept; return False where it should be and cannot."""
+        if not self.stores:
+            return True
+        answer_id = self.id_of(name)
+        content = Content(
+            items=self.asked.items,
+            output=self._format.output_items(told.answer, answer_id, self.read.form),
+            body=told.body,
+        )
+        try:
+            status = Status(_ENDED.decode(told.body).status)
+            await self._responses.store.keep(self.response(name, created, status, content))
+        except PenstockError as error:
+            # It was given, and is settled; whoever goes on from it hears that it is not there.
+            _log.warning("response_not_kept", response=answer_id, why=error.message)
+            return False
+        return True
+
+    async def keep_failed(self, name: str, created: int, error: PenstockError) -> None:
+        """Keep that its answer failed, of which the caller has seen a part."""
+        body = self._format.snapshot(self.id_of(name), created, self.read.form, Status.FAILED.value, error)
+        await self.keep(name, created, Told(Answer(), body))
+
+
+class StatefulRequests:
+    """Begins those of one format; ``ended`` knows how those ended that were made in the background."""
+
+    def __init__(self, wire_format: GenerationFormat, responses: Responses, bodies: Bodies, ended: EndedJobs) -> None:
+        assert wire_format.state is not None, "a format whose answers can be kept"
+        self._format = wire_format.state
+        self._responses = responses
+        self._bodies = bodies
+        self._ended = ended
+
+    async def begun(self, place: Place, read: ReadRequest) -> StatefulRequest:
+        """Return a request with all that it goes on from.
+
+        Raises:
+            PreviousResponseNotFound: if that is not there.
+            ResourceNotFound: if an item is not that it refers to.
+            InvalidRequest, ResourceState, UnsupportedParameter: as ``Responses.chain`` and ``Responses.stores``.
+        """
+        state, caller, responses = read.kept, place.caller, self._responses
+        assert state is not None, "it has to do with kept answers"
+        stores = responses.stores(caller, state.store)
+        if state.background and not stores:
+            text = "'background' needs 'store': an answer that nobody waits for must be kept."
+            raise InvalidRequest(text, field="background")
+        own = await self._resolved(caller, state)
+        chain = Chain()
+        if state.previous:
+            chain = await self._settled(await responses.chain(caller, state.previous, len(own)))
+        elif stores:
+            responses.check_own(len(own))
+        items = joined([*chain.items, own]) if state.previous or state.refers else None
+        asked = Asked(name="", created_at=datetime.now(UTC), items=own, chain=chain)
+        continued = await self._read(place, read, Kept(store=stores, items=items))
+        request = StatefulRequest(caller, continued, (responses, self._format), asked)
+        request.stores = stores
+        return request
+
+    async def _read(self, place: Place, read: ReadRequest, kept: Kept) -> ReadRequest:
+        if kept.items is None:
+            return self._format.with_kept(read, kept)
+        return await self._bodies.read_again(place, kept.items, lambda _: self._format.with_kept(read, kept))
+
+    async def _settled(self, chain: Chain) -> Chain:
+        """Return a chain whose last answer was made in the background, with that."""
+        last = chain.last
+        if last is None or last.status is not Status.QUEUED:
+            return chain
+        settled = await self._ended.settled(last)
+        check_followed(settled)
+        return Chain((*chain.turns[:-1], settled))
+
+    async def _resolved(self, caller: Caller, state: ResponseState) -> bytes:
+        """Return a request's own items, none of which stands for another."""
+        if not state.refers:
+            return state.items
+        seen: dict[str, dict[str, msgspec.Raw]] = {}
+
+        async def find(item_id: str) -> msgspec.Raw:
+            response_id = PREFIX + item_id.partition("_")[2].partition("_")[0]
+            if response_id not in seen:
+                seen[response_id] = await self._items_of(caller, response_id)
+            item = seen[response_id].get(item_id)
+            if item is None:
+                raise no_item(item_id)
+            return item
+
+        return await resolved(state.items, find)
+
+    async def _items_of(self, caller: Caller, response_id: str) -> dict[str, msgspec.Raw]:
+        try:
+            response = await self._ended.settled(await self._responses.get(caller, response_id))
+        except ResourceNotFound:
+            return {}
+        listed = self._format.input_items(response.content.items, response.id)
+        return {id_of(item): item for item in (*items_in(listed), *items_in(response.content.output))}
+
+
+def no_item(item_id: str) -> ResourceNotFound:
+    """Return the error of an item that is not kept, or not the asker's."""
+    text = f"Item with id '{item_id[:96]}' not found. Items are kept with the response that they are of, if 'store' is true."
+    return ResourceNotFound(text, kind="item", name=item_id[:96])
