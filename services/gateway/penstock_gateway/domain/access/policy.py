@@ -222,6 +222,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         **_with_keys(
             {
                 "POST /v1/chat/completions": INFERENCE,
+                "POST /v1/responses": INFERENCE,
                 "POST /v1/messages": INFERENCE,
                 "POST /v1/messages/count_tokens": INFERENCE,
                 "POST /v1/completions": INFERENCE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -60,6 +60,8 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     functions: bool = False
     echo: tuple[str, ...] = ()
     input_tokens: int = 0
+    ended_at: int = 0
+    """When it ended, in Unix seconds; 0 for now."""
 
 
 USUAL_FORM = AnswerForm()
@@ -103,13 +105,14 @@ class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a stream's end tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``.
 
     ``dropped``: fields of the request that the upstream was asked without. ``knowledge``: what was found for the answer,
-    where knowledge bases were searched.
+    where knowledge bases were searched. ``ended_at``: Unix seconds; 0 for now.
     """
 
     overhead_ms: float
     cache: str
     dropped: tuple[str, ...] = ()
     knowledge: KnowledgeTold | None = None
+    ended_at: int = 0
 
 
 class StreamRenderer(Protocol):
@@ -126,6 +129,28 @@ class StreamRenderer(Protocol):
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames."""
         ...
+
+
+@runtime_checkable
+class EventRenderer(StreamRenderer, Protocol):
+    """Renders a stream whose every frame is counted: a silence, and a failure, are events of its own."""
+
+    def queue(self) -> bytes:
+        """Return the frames that say, before all others, that the answer waits to be made."""
+        ...
+
+    def silence(self) -> bytes:
+        """Return the frames that fill a silence."""
+        ...
+
+    def fail(self, error: PenstockError) -> bytes:
+        """Return the frames that end a stream which failed after its head was sent."""
+        ...
+
+
+def frames_of_failure(renderer: StreamRenderer | None, family: Family, error: PenstockError) -> bytes:
+    """Return the frames that end a stream which failed after its head was sent."""
+    return renderer.fail(error) if isinstance(renderer, EventRenderer) else family.error_event(error)
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,12 @@ from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.deferred_generation import DeferredGeneration
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
-from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
+from penstock_gateway.surfaces.wire_formats.format import (
+    EventRenderer,
+    GenerationFormat,
+    StreamRenderer,
+    frames_of_failure,
+)
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
 
@@ -94,7 +99,8 @@ class GenerationServer:
         self, exchange: ChatExchange, renderer: StreamRenderer, arrival: Arrival, response: HttpResponse
     ) -> None:
         family = self._format.family
-        stream = EventStream(response, lambda: self._lines(exchange), self._silences, self._format.keep_alive)
+        silence = renderer.silence if isinstance(renderer, EventRenderer) else self._format.keep_alive
+        stream = EventStream(response, lambda: self._lines(exchange), self._silences, silence)
         try:
             async with exchange:
                 async for batch in exchange.batches():
@@ -106,7 +112,7 @@ class GenerationServer:
                 # It does not read: whatever it were told would wait with the rest, and the connection for it.
                 response.cut()
             elif stream.begun and not response.is_complete:
-                stream.end(family.error_event(known(error)))
+                stream.end(frames_of_failure(renderer, family, known(error)))
             elif LIMITED_HEADER not in arrival.headers or not await self._deferred.queue_refused(
                 error, exchange, arrival, response
             ):
@@ -114,7 +120,7 @@ class GenerationServer:
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:
                 # To one that has not left: this process ends.
-                stream.end(family.error_event(Overloaded(SHUTTING_DOWN)))
+                stream.end(frames_of_failure(renderer, family, Overloaded(SHUTTING_DOWN)))
             raise
         finally:
             stream.stop()

@@ -12,8 +12,9 @@ _NOTHING = b"[]"
 class ItemHead(msgspec.Struct):
     """What an item is known by."""
 
-    type: str = ""
+    type: str | None = None
     id: str = ""
+    role: str | None = None
 
 
 _HEAD = msgspec.json.Decoder(ItemHead, strict=False)
@@ -52,8 +53,7 @@ def refers(item: msgspec.Raw) -> str:
     """Return the id of the item that this one stands for; empty where it stands for itself."""
     head = head_of(item)
     # Clients leave the type out where there is nothing but an id.
-    is_reference = head.type == "item_reference" or (not head.type and bytes(item).count(b'":') == 1)
-    return head.id if is_reference else ""
+    return head.id if head.type == "item_reference" or (not head.type and not head.role) else ""
 
 
 async def resolved(array: bytes, find: Callable[[str], Awaitable[msgspec.Raw]]) -> bytes:

@@ -20,15 +20,15 @@ from penstock_gateway.domain.responses.response import Chain, Content, Response,
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
 from penstock_gateway.surfaces.wire_formats.format import (
+    EventRenderer,
     GenerationFormat,
     Kept,
     ReadRequest,
     ResponseState,
     StateFormat,
-    StreamRenderer,
     StreamSummary,
 )
-from penstock_gateway.surfaces.wire_formats.item_lists import id_of, items_in, joined, resolved
+from penstock_gateway.surfaces.wire_formats.item_lists import head_of, id_of, items_in, joined, resolved
 
 _log = structlog.get_logger(__name__)
 
@@ -39,13 +39,18 @@ class _Ended(msgspec.Struct):
     status: str = Status.COMPLETED.value
 
 
+class _Shown(msgspec.Struct):
+    output: list[msgspec.Raw] = []
+
+
 _ENDED = msgspec.json.Decoder(_Ended)
+_SHOWN = msgspec.json.Decoder(_Shown)
 
 
 class Noting:
-    """Implements ``StreamRenderer``: writes a stream as another does, and adds its answer up."""
+    """Implements ``EventRenderer``: writes a stream as another does, and adds its answer up."""
 
-    def __init__(self, renderer: StreamRenderer) -> None:
+    def __init__(self, renderer: EventRenderer) -> None:
         self.answer = Answer()
         self._renderer = renderer
 
@@ -57,6 +62,18 @@ class Noting:
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames; see the port."""
         return self._renderer.end(summary)
+
+    def queue(self) -> bytes:
+        """Return the frames of an answer that waits; see the port."""
+        return self._renderer.queue()
+
+    def silence(self) -> bytes:
+        """Return the frames that fill a silence; see the port."""
+        return self._renderer.silence()
+
+    def fail(self, error: PenstockError) -> bytes:
+        """Return the last frames of a stream that failed; see the port."""
+        return self._renderer.fail(error)
 
 
 class Told(NamedTuple):
@@ -185,7 +202,13 @@ class StatefulRequests:
         except ResourceNotFound:
             return {}
         listed = self._format.input_items(response.content.items, response.id)
-        return {id_of(item): item for item in (*items_in(listed), *items_in(response.content.output))}
+        shown = _SHOWN.decode(response.content.body).output
+        kept = {id_of(item): item for item in (*shown, *items_in(listed))}
+        for item in items_in(response.content.output):
+            # What is kept says more than what was shown, and may count otherwise.
+            if head_of(item) == head_of(kept.get(id_of(item), item)):
+                kept[id_of(item)] = item
+        return kept
 
 
 def no_item(item_id: str) -> ResourceNotFound:

@@ -12,6 +12,7 @@ from penstock_gateway.surfaces.wire_formats.openai import (
     files,
     models,
     organization,
+    responses,
     vector_stores,
 )
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
@@ -19,6 +20,7 @@ from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 FORMATS: tuple[Format, ...] = (
     chat.FORMAT,
     completions.FORMAT,
+    responses.FORMAT,
     embeddings.FORMAT,
     models.FORMAT,
     vector_stores.FORMAT,
