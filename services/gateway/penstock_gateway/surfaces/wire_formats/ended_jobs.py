@@ -18,19 +18,13 @@ from penstock_gateway.domain.jobs.results import ChatResult, result_of
 from penstock_gateway.domain.responses.ports import ResponseStore
 from penstock_gateway.domain.responses.response import Content, Response, Status
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm, GenerationFormat, StateFormat
+from penstock_gateway.surfaces.wire_formats.stateful_request import status_of
 
 IN_PROGRESS = "in_progress"
 _AT_ONCE = 100
 _LOST = "The answer was not kept in time. Ask again."
 
 _log = structlog.get_logger(__name__)
-
-
-class _Ended(msgspec.Struct):
-    status: str = Status.COMPLETED.value
-
-
-_ENDED = msgspec.json.Decoder(_Ended)
 
 
 class End(NamedTuple):
@@ -106,15 +100,15 @@ class EndedJobs:
         result = None if content is None else result_of(job.kind, content)
         if not isinstance(result, ChatResult):
             return self._failed(response, InternalError(_LOST))
-        return self._answered(response, result)
+        return self._answered(response, result, 0 if job.ended_at is None else int(job.ended_at.timestamp()))
 
-    def _answered(self, response: Response, result: ChatResult) -> End:
+    def _answered(self, response: Response, result: ChatResult, ended_at: int) -> End:
         form, answer = self.form_of(response), result.answer
         created = int(response.created_at.timestamp())
-        body = self._format.whole((answer,), response.id, created, form)
+        body = self._format.whole((answer,), response.id, created, msgspec.structs.replace(form, ended_at=ended_at))
         if result.knowledge is not None:
             body = self._format.with_knowledge(body, result.knowledge)
-        status = Status(_ENDED.decode(body).status)
+        status = status_of(body)
         output = self._state.output_items(answer, response.id, form)
         # Its form is kept: its stream may be asked for again.
         return End(status, msgspec.structs.replace(response.content, output=output, body=body))
@@ -128,5 +122,3 @@ class EndedJobs:
     def _snapshot(self, response: Response, status: str, error: PenstockError | None = None) -> bytes:
         created = int(response.created_at.timestamp())
         return self._state.snapshot(response.id, created, self.form_of(response), status, error)
-
-

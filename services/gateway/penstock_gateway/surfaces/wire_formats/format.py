@@ -163,13 +163,24 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     items: bytes | None = None
 
 
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kept answer is looked at: as it is, or as the events that follow the one numbered ``after``, -1 for all.
+
+    ``whole_output``: its output with all that a later request needs of it.
+    """
+
+    stream: bool = False
+    after: int = -1
+    whole_output: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFormat:
     """How a format's answers are kept. Each list of items is a JSON array; ids of items are made of the answer's.
 
     ``snapshot`` writes an answer that is none yet, or none at all: its id, creation, form, status, and error where it failed.
     ``output_items`` are an answer's, with all that a later request needs of them; ``input_items`` a request's, as they are
-    listed. ``includes``: what may be asked for besides when a kept answer is read.
+    listed. ``looked_for`` reads the query of a look at an answer.
     """
 
     form: type[AnswerForm]
@@ -177,9 +188,11 @@ class StateFormat:
     snapshot: Callable[[str, int, AnswerForm, str, PenstockError | None], bytes]
     output_items: Callable[[Answer, str, AnswerForm], bytes]
     input_items: Callable[[bytes, str], bytes]
-    includes: frozenset[str] = frozenset()
-    with_output: str = ""
-    """Of ``includes``, what asks for all of the output's items as they are kept."""
+    looked_for: Callable[[str], Looked]
+    listed: Callable[[bytes, str], bytes]
+    """Takes a request's items as they are listed, and the query of the list; returns the page that it asks for."""
+    deleted: Callable[[str], bytes]
+    """Returns what is answered once the answer of an id is deleted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

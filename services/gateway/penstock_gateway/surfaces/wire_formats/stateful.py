@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
 from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound
 from penstock_common.llm.events import Answer
@@ -16,47 +15,50 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.responses.ids import PREFIX
 from penstock_gateway.domain.responses.keeping import Asked, Responses, check_followed
-from penstock_gateway.domain.responses.response import Chain, Content, Response, Status
+from penstock_gateway.domain.responses.response import Chain, Status
+from penstock_gateway.surfaces.wire_formats.background import Background, BackgroundParts
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
 from penstock_gateway.surfaces.wire_formats.format import (
+    AnswerForm,
     EventRenderer,
     GenerationFormat,
     Kept,
     ReadRequest,
     ResponseState,
-    StateFormat,
+    StreamRenderer,
     StreamSummary,
 )
 from penstock_gateway.surfaces.wire_formats.item_lists import head_of, id_of, items_in, joined, resolved
+from penstock_gateway.surfaces.wire_formats.stateful_request import StatefulRequest, Told
 
-_log = structlog.get_logger(__name__)
-
-
-class _Ended(msgspec.Struct):
-    """How an answer ended, as it says itself."""
-
-    status: str = Status.COMPLETED.value
+Whole = Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
 
 
 class _Shown(msgspec.Struct):
     output: list[msgspec.Raw] = []
 
 
-_ENDED = msgspec.json.Decoder(_Ended)
 _SHOWN = msgspec.json.Decoder(_Shown)
 
 
-class Noting:
-    """Implements ``EventRenderer``: writes a stream as another does, and adds its answer up."""
+class Keeping:
+    """Implements ``EventRenderer``: writes a stream as another does, and keeps its answer."""
 
-    def __init__(self, renderer: EventRenderer) -> None:
-        self.answer = Answer()
+    def __init__(
+        self, request: StatefulRequest, renderer: StreamRenderer, known: tuple[str, int], whole: Whole
+    ) -> None:
+        """``known``: the answer's name, and its creation; ``whole`` writes it as it is where it does not stream."""
+        assert isinstance(renderer, EventRenderer), "what is kept is rendered as events"
+        self._request = request
         self._renderer = renderer
+        self._name, self._created = known
+        self._whole = whole
+        self._answer = Answer()
 
     def render(self, events: Sequence[GenerationEvent]) -> bytes:
         """Return the frames of the next events; see the port."""
-        self.answer.extend(events)
+        self._answer.extend(events)
         return self._renderer.render(events)
 
     def end(self, summary: StreamSummary) -> bytes:
@@ -75,64 +77,40 @@ class Noting:
         """Return the last frames of a stream that failed; see the port."""
         return self._renderer.fail(error)
 
+    async def keep(self) -> None:
+        """Keep the answer, which has ended."""
+        request, answer = self._request, self._answer
+        if request.stores:
+            body = self._whole((answer,), request.id_of(self._name), self._created, request.read.form)
+            await request.keep(self._name, self._created, Told(answer, body))
 
-class Told(NamedTuple):
-    """An answer as its caller is told it."""
-
-    answer: Answer
-    body: bytes
+    async def keep_failed(self, error: PenstockError) -> None:
+        """Keep that there is no answer, of which a part was seen."""
+        await self._request.keep_failed(self._name, self._created, error)
 
 
-class StatefulRequest:
-    """One request: what it asks in all, and what becomes of its answer."""
+class KeptAnswersParts(NamedTuple):
+    """What answers are kept in; ``ended`` by the path of the format that they are of."""
 
-    def __init__(self, caller: Caller, read: ReadRequest, terms: tuple[Responses, StateFormat], asked: Asked) -> None:
-        self.read = read
-        """With all that it goes on from."""
-        self.stores = False
-        self.asked = asked
-        self._caller = caller
-        self._responses, self._format = terms
-
-    def id_of(self, name: str) -> str:
-        """Return the id of its answer; ``name`` is hexadecimal, and no other answer's."""
-        return self._responses.ids.of(self._caller.tenant.name, name)
-
-    def response(self, name: str, created: int, status: Status, content: Content) -> Response:
-        """Return its answer as it is kept."""
-        asked = msgspec.structs.replace(self.asked, name=name, created_at=datetime.fromtimestamp(created, UTC))
-        return self._responses.new(self._caller, asked, status, content)
-
-    async def keep(self, name: str, created: int, told: Told) -> bool:
-        """Keep its answer, if it is to be kept; return False where it should be and cannot."""
-        if not self.stores:
-            return True
-        answer_id = self.id_of(name)
-        content = Content(
-            items=self.asked.items,
-            output=self._format.output_items(told.answer, answer_id, self.read.form),
-            body=told.body,
-        )
-        try:
-            status = Status(_ENDED.decode(told.body).status)
-            await self._responses.store.keep(self.response(name, created, status, content))
-        except PenstockError as error:
-            # It was given, and is settled; whoever goes on from it hears that it is not there.
-            _log.warning("response_not_kept", response=answer_id, why=error.message)
-            return False
-        return True
-
-    async def keep_failed(self, name: str, created: int, error: PenstockError) -> None:
-        """Keep that its answer failed, of which the caller has seen a part."""
-        body = self._format.snapshot(self.id_of(name), created, self.read.form, Status.FAILED.value, error)
-        await self.keep(name, created, Told(Answer(), body))
+    responses: Responses
+    ended: Mapping[str, EndedJobs]
+    background: BackgroundParts
 
 
 class StatefulRequests:
     """Begins those of one format; ``ended`` knows how those ended that were made in the background."""
 
-    def __init__(self, wire_format: GenerationFormat, responses: Responses, bodies: Bodies, ended: EndedJobs) -> None:
+    def __init__(
+        self,
+        wire_format: GenerationFormat,
+        responses: Responses,
+        bodies: Bodies,
+        ended: EndedJobs,
+        background: Background,
+    ) -> None:
         assert wire_format.state is not None, "a format whose answers can be kept"
+        self.background = background
+        """Makes those that nobody waits for."""
         self._format = wire_format.state
         self._responses = responses
         self._bodies = bodies

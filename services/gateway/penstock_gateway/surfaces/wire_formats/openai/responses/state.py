@@ -16,8 +16,9 @@ from penstock_gateway.surfaces.wire_formats.json_body import read_object
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 from penstock_gateway.surfaces.wire_formats.openai.responses import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.responses.errors import failure_of
-from penstock_gateway.surfaces.wire_formats.openai.responses.form import ENCRYPTED_REASONING, INCLUDABLE, ResponseForm
+from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
 from penstock_gateway.surfaces.wire_formats.openai.responses.items import is_reference, messages_of
+from penstock_gateway.surfaces.wire_formats.openai.responses.queries import looked_for, page_of_items, render_deleted
 from penstock_gateway.surfaces.wire_formats.openai.responses.response import ID_PREFIX, snapshot
 from penstock_gateway.surfaces.wire_formats.openai.responses.whole import items_of_answer
 
@@ -78,7 +79,8 @@ def with_kept(read: ReadRequest, kept: Kept) -> ReadRequest:
     if kept.items is None:
         return read
     messages: list[Message] = []
-    if instructions := members.get("instructions"):
+    instructions = form.members.get("instructions")
+    if isinstance(instructions, str) and instructions:
         messages.append(Message(role=Role.SYSTEM, parts=(Text(text=instructions),)))
     written = items_in(kept.items)
     messages += messages_of(_parsed(kept.items), lambda index: written[index])
@@ -144,6 +146,7 @@ STATE = StateFormat(
     snapshot=render_snapshot,
     output_items=output_items,
     input_items=input_items,
-    includes=INCLUDABLE,
-    with_output=ENCRYPTED_REASONING,
+    looked_for=looked_for,
+    listed=page_of_items,
+    deleted=render_deleted,
 )
