@@ -22,6 +22,7 @@ from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.background import background_parts
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.idempotency import deferring_parts
@@ -30,7 +31,6 @@ from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
-from penstock_gateway.app.responses import background_parts
 from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.app.tokens import tokens_of

@@ -14,14 +14,10 @@ from penstock_common.sealing import derived_key
 from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.responses.store import SqlResponseStore
 from penstock_gateway.app.idempotency import error_of
-from penstock_gateway.app.job_desk import desk_over
 from penstock_gateway.app.jobs import JobParts
-from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.responses.ids import ResponseIds
 from penstock_gateway.domain.responses.keeping import Responses
 from penstock_gateway.settings import Settings
-from penstock_gateway.surfaces.wire_formats.background import BackgroundParts
-from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
 from penstock_gateway.surfaces.wire_formats.table import FORMATS, with_state
 
@@ -32,22 +28,6 @@ class ResponseParts:
 
     responses: Responses
     ended: Mapping[str, EndedJobs]
-
-
-def background_parts(
-    settings: Settings, engine: AsyncEngine, jobs: JobParts, deferring: DeferringParts, gate: Gate
-) -> BackgroundParts:
-    """Return what runs answers that nobody waits for."""
-    return BackgroundParts(
-        submitter=jobs.submitter,
-        repeats=deferring.repeats,
-        gate=gate,
-        marks=deferring.marks,
-        jobs=jobs.store,
-        desk=desk_over(settings, engine, jobs),
-        kept=deferring.kept,
-        cancel_wait=settings.responses.cancel_wait,
-    )
 
 
 @asynccontextmanager
