@@ -236,7 +236,7 @@ class Background:
                     await stream.write(rest.of(renderer.render(event.events)))
                 elif seen.event is not None and _begins_anew(seen.event) and has_said:
                     raise Overloaded("Whoever gave the response is gone, and another begins it anew. Stream it again.")
-                if seen.job is not None and seen.job.state.is_end:
+                if seen.job is not None and _is_last(seen, seen.job):
                     stream.end(rest.of(self._last(renderer, seen.job, dropped)))
                     return
 
@@ -278,6 +278,11 @@ class _Rest:
             frames = frames.partition(_END_OF_FRAME)[2]
             self._left -= 1
         return frames
+
+
+def _is_last(seen: Seen, job: Job) -> bool:
+    """Return whether nothing follows what is seen."""
+    return job.state.is_end and (seen.event is None or seen.event.number == job.last_event)
 
 
 def _begins_anew(event: NumberedEvent) -> bool:
