@@ -33,7 +33,14 @@ from penstock_gateway.surfaces.wire_formats.deferred import (
     wanted_by,
 )
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
-from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, ReadRequest, StreamRenderer, StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import (
+    EventRenderer,
+    GenerationFormat,
+    ReadRequest,
+    StreamRenderer,
+    StreamSummary,
+    frames_of_failure,
+)
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, summary_of
 from penstock_gateway.surfaces.wire_formats.stateful import Keeping, StatefulRequest, StatefulRequests, Told
@@ -133,31 +140,32 @@ class DeferredGeneration(Deferred):
         response.whole(200, lines, body)
 
     async def _stream(self, arrival: Arrival, said: Said, joined: Joined, response: HttpResponse) -> None:
-        family = self._format.family
-        stream = EventStream(response, lambda: self._lines(arrival, joined), self._silences, self._format.keep_alive)
+        family, following = self._format.family, _Following()
+        silence = lambda: following.silence(self._format.keep_alive)  # noqa: E731 - for this stream alone
+        stream = EventStream(response, lambda: self._lines(arrival, joined), self._silences, silence)
         try:
-            await self._follow(joined, said, stream)
+            await self._follow(joined, said, stream, following)
         except Exception as error:
             if isinstance(error, DeadlineExceeded) and not response.has_room:
                 response.cut()
             elif stream.begun and not response.is_complete:
-                stream.end(family.error_event(known(error)))
+                stream.end(frames_of_failure(following.renderer, family, known(error)))
             else:
                 raise
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:
-                stream.end(family.error_event(Overloaded(SHUTTING_DOWN)))
+                stream.end(frames_of_failure(following.renderer, family, Overloaded(SHUTTING_DOWN)))
             raise
         finally:
             stream.stop()
 
-    async def _follow(self, joined: Joined, said: Said, stream: EventStream) -> None:
+    async def _follow(self, joined: Joined, said: Said, stream: EventStream, following: _Following) -> None:
         """Send what comes of an answer, under the name that its first event tells."""
-        renderer: StreamRenderer | None = None
+        renderer = None
         async with aclosing(joined.answer.events()) as batches:
             async for batch in batches:
                 if renderer is None:
-                    renderer = self._renderer(joined.answer, said)
+                    renderer = following.renderer = self._renderer(joined.answer, said)
                 await stream.write(renderer.render(batch))
         assert renderer is not None, "an answer has events"
         if isinstance(renderer, Keeping):
@@ -181,6 +189,16 @@ class DeferredGeneration(Deferred):
         return (
             exchange_lines(exchange) if isinstance(exchange, ChatExchange) else request_id_line(arrival.request_id)
         ) + ids
+
+
+class _Following:
+    """A stream's renderer, once its first event has named it."""
+
+    renderer: StreamRenderer | None = None
+
+    def silence(self, keep_alive: bytes) -> bytes:
+        """Return the frames that fill a silence."""
+        return self.renderer.silence() if isinstance(self.renderer, EventRenderer) else keep_alive
 
 
 def _created(answer: JobAnswer) -> int:

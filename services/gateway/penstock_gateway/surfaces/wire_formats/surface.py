@@ -136,7 +136,11 @@ class WireFormats:
             route, allowed = found.route, found.route.allowed
             lines = b"allow: %b\r\n%b" % (", ".join(allowed).encode(), id_line)
             usable = " or ".join(method for method in allowed if method != "HEAD")
-            response.whole(405, *_error(route.family, InvalidRequest(f"Not allowed. Use {usable}."), lines))
+            status, message = 405, f"Not allowed. Use {usable}."
+            if request.headers.get("upgrade", "").lower() == "websocket":
+                # Agents that try a socket first go on over HTTP when they see this.
+                status, message = 426, f'WebSocket is not served here. Use {usable} with "stream": true.'
+            response.whole(status, *_error(route.family, InvalidRequest(message), lines))
 
     def _kept(self, wire_format: GenerationFormat) -> StatefulRequests:
         """Return what keeps a format's answers, once the routes are there by which they are asked for again."""

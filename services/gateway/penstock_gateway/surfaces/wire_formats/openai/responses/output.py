@@ -325,9 +325,9 @@ class Output:
 
 
 def is_whole(arguments: str) -> bool:
-    """Return whether a call's arguments are one JSON text."""
+    """Return whether a call's arguments are one JSON text; where nothing has come something may."""
     try:
-        msgspec.json.decode(arguments or "{}", type=msgspec.Raw)
+        msgspec.json.decode(arguments, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError):
         return False
     return True

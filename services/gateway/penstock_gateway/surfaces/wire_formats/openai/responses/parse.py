@@ -53,6 +53,8 @@ _CHOICES = {
 _READ = (
     frozenset(field.encode_name for field in msgspec.structs.fields(wire.ResponsesRequest)) - {"max_tool_calls"}
 ) | HINTS
+# Keeping answers is ours to do.
+_TOLD = HINTS - {"store"}
 _DEFAULT_SERVICE_TIERS = (None, "auto", "default")
 
 
@@ -78,7 +80,7 @@ def parse_responses_request(body: bytes) -> ReadRequest:
             sampling=_sampling(request),
             response_format=_response_format(request.text),
             extra_json=_extra_json(request, members),
-            hints_json=hints_in(members) if HINTS & members.keys() else "",
+            hints_json=_hints(members) if _TOLD & members.keys() else "",
         ),
         context=RequestContext(
             user=request.user or request.safety_identifier or "",
@@ -169,6 +171,10 @@ def _response_format(text: wire.TextConfig | None) -> ResponseFormat | None:
     )
 
 
+def _hints(members: dict[str, msgspec.Raw]) -> str:
+    return hints_in({name: value for name, value in members.items() if name in _TOLD})
+
+
 def _extra_json(request: wire.ResponsesRequest, members: dict[str, msgspec.Raw]) -> str:
     """Return one object of all members that Penstock does not read, as written, or ''."""
     extra = {name: value for name, value in members.items() if name not in _READ and not is_null(value)}
@@ -178,6 +184,10 @@ def _extra_json(request: wire.ResponsesRequest, members: dict[str, msgspec.Raw])
         extra["truncation"] = members["truncation"]
     if request.text is not None and request.text.verbosity:
         extra["verbosity"] = msgspec.Raw(_encode(request.text.verbosity))
+    if request.reasoning is not None and (summary := request.reasoning.summary or request.reasoning.generate_summary):
+        extra["reasoning_summary"] = msgspec.Raw(_encode(summary))
+    if include := [wanted for wanted in request.include or () if wanted not in (ENCRYPTED_REASONING, LOGPROBS)]:
+        extra["include"] = msgspec.Raw(_encode(include))
     for name, value in extra.items():
         check_json(value, shortened(name))
     return _encode(extra).decode() if extra else ""
