@@ -37,6 +37,7 @@ from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
+from penstock_gateway.response_settings import ResponseSettings
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
 
@@ -283,6 +284,7 @@ class Settings(ExperimentSections, BudgetSections):
     jobs: JobSettings = JobSettings()
     batches: BatchSettings = BatchSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
+    responses: ResponseSettings = ResponseSettings()
     feedback: FeedbackSettings = FeedbackSettings()
 
     def tier(self, name: str) -> TierSettings | None:
@@ -298,6 +300,7 @@ class Settings(ExperimentSections, BudgetSections):
                 models=frozenset(tenant.models),
                 regions=tuple(tenant.regions),
                 time_zone=tenant.time_zone,
+                stores_responses=tenant.store_responses,
             )
             for tenant in self.tenants
         }

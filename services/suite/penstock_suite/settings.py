@@ -64,6 +64,7 @@ class Document(BaseModel):
     jobs: Any = None
     batches: Any = None
     idempotency: Any = None
+    responses: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

@@ -26,6 +26,7 @@ from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
+from penstock_gateway.app.responses import ResponseParts, open_responses
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -64,6 +65,7 @@ class Parts:
     book: LedgerParts
     """The ledger as operators have it."""
     jobs: JobParts
+    responses: ResponseParts
     idempotency: IdempotencyParts
     flights: Flights | None
     """None where each request has an answer of its own generated."""
@@ -97,6 +99,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
+    jobs = job_parts(settings, engine, limits.budgets.webhooks.book, registry)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -112,7 +115,8 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         experiments=await opened(open_experiments(settings, engine, ledger)),
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
-        jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
+        jobs=jobs,
+        responses=await opened(open_responses(settings, engine, jobs)),
         idempotency=await opened(open_idempotency(settings, engine)),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )

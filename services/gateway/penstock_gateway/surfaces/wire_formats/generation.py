@@ -19,11 +19,13 @@ from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Sil
 from penstock_gateway.surfaces.wire_formats.format import (
     EventRenderer,
     GenerationFormat,
+    ReadRequest,
     StreamRenderer,
     frames_of_failure,
 )
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
+from penstock_gateway.surfaces.wire_formats.stateful import Keeping, StatefulRequest, StatefulRequests, Told
 
 _STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
 _NS_PER_SECOND = 1_000_000_000
@@ -36,18 +38,19 @@ class GenerationServer:
         self,
         wire_format: GenerationFormat,
         reception: Reception,
-        life: ChatLife,
+        answers: tuple[ChatLife, StatefulRequests | None],
         reading: tuple[Bodies, Silences],
         deferring: DeferringParts,
     ) -> None:
-        """``reading``: what reads requests, and fills the silences of streams."""
-        bodies, silences = reading
+        """``answers``: what gives them, and what keeps them, if they can be; ``reading``: what reads requests, and fills silences."""
+        (life, kept), (bodies, silences) = answers, reading
         self._format = wire_format
         self._reception = reception
         self._life = life
         self._bodies = bodies
         self._silences = silences
-        self._deferred = DeferredGeneration(wire_format, reception, bodies, silences, deferring)
+        self._kept = kept
+        self._deferred = DeferredGeneration(wire_format, reception, (bodies, silences), deferring, kept)
         self._lines = exchange_lines if wire_format.family.request_id_line is None else self._lines_of_family
         self._several = SeveralServer(wire_format, reception, life, silences)
 
@@ -64,21 +67,40 @@ class GenerationServer:
         if read.more_inputs:
             await self._several.serve(arrival, place, read, response)
             return
+        if read.kept is None or self._kept is None:
+            await self._answer(arrival, place, (read, None), response)
+            return
+        stateful = await self._kept.begun(place, read)
+        if read.kept.background:
+            await self._kept.background.begin(arrival, place, (stateful, request), response)
+        else:
+            await self._answer(arrival, place, (stateful.read, stateful), response)
+
+    async def _answer(
+        self, arrival: Arrival, place: Place, asked: tuple[ReadRequest, StatefulRequest | None], response: HttpResponse
+    ) -> None:
+        """Answer a request; ``asked``: what it says, and what it has to do with answers that are kept."""
+        (read, stateful), wire_format = asked, self._format
         options = _STREAMED if read.stream else _WHOLE
         if read.prompt is not None or read.knowledge is not None:
             options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
         call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         exchange = self._life.begin(call)
-        answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
+        name, created = call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
+        answer_id = wire_format.id_prefix + name if stateful is None else stateful.id_of(name)
         if read.stream:
             renderer = wire_format.renderer(answer_id, created, read.include_usage, read.form)
-            await self._stream(exchange, renderer, arrival, response)
+            keeping = None if stateful is None else Keeping(stateful, renderer, (name, created), wire_format.whole)
+            await self._stream(exchange, keeping or renderer, arrival, response)
             return
         try:
             async with exchange:
-                body = wire_format.whole((await exchange.answer(),), answer_id, created, read.form)
+                answer = await exchange.answer()
+                body = wire_format.whole((answer,), answer_id, created, read.form)
                 if (told := exchange.knowledge if exchange.grounds is not None else None) is not None:
                     body = wire_format.with_knowledge(body, told)
+            if stateful is not None:
+                await stateful.keep(name, created, Told(answer, body))
             # Settled first: who has the answer may ask again at once, and needs the place.
             finished = exchange.finished
             cost_nano_usd = finished.known_cost_nano_usd if finished else 0
@@ -88,7 +110,9 @@ class GenerationServer:
             response.whole(200, lines, body)
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            if LIMITED_HEADER not in head or not await self._deferred.queue_refused(error, exchange, arrival, response):
+            if LIMITED_HEADER not in arrival.headers or not await self._deferred.queue_refused(
+                error, exchange, arrival, response
+            ):
                 refuse(response, wire_format.family, error, self._lines(exchange))
 
     def _lines_of_family(self, exchange: ChatExchange) -> bytes:
@@ -105,6 +129,9 @@ class GenerationServer:
             async with exchange:
                 async for batch in exchange.batches():
                     await stream.write(renderer.render(batch))
+            if isinstance(renderer, Keeping):
+                # Before its end is told: who has that may go on from it at once.
+                await renderer.keep()
             stream.end(renderer.end(summary_of(exchange)))
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
@@ -112,7 +139,10 @@ class GenerationServer:
                 # It does not read: whatever it were told would wait with the rest, and the connection for it.
                 response.cut()
             elif stream.begun and not response.is_complete:
-                stream.end(frames_of_failure(renderer, family, known(error)))
+                told = known(error)
+                if isinstance(renderer, Keeping):
+                    await renderer.keep_failed(told)
+                stream.end(frames_of_failure(renderer, family, told))
             elif LIMITED_HEADER not in arrival.headers or not await self._deferred.queue_refused(
                 error, exchange, arrival, response
             ):

@@ -19,6 +19,7 @@ import msgspec
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
 from penstock_gateway.domain.life.admission import BudgetExceeded, BudgetReserved, TurnedAway
+from penstock_gateway.domain.responses.keeping import PreviousResponseNotFound
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
 from penstock_gateway.surfaces.wire_formats.refusals import limit_header
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
@@ -62,6 +63,9 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.NotCached: _Form(404, "not_found_error", "not_cached"),
     errors.NothingRelevant: _Form(404, "not_found_error", "nothing_relevant"),
     errors.ResourceNotFound: _Form(404, "not_found_error", "resource_not_found"),
+    PreviousResponseNotFound: _Form(
+        404, "invalid_request_error", "previous_response_not_found", "previous_response_id"
+    ),
     errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
     errors.ResourceChanged: _Form(409, "invalid_request_error", "resource_changed"),

@@ -7,6 +7,7 @@ from penstock_gateway.surfaces.wire_formats.format import GenerationFormat
 from penstock_gateway.surfaces.wire_formats.openai.responses.errors import RESPONSES
 from penstock_gateway.surfaces.wire_formats.openai.responses.parse import parse_responses_request
 from penstock_gateway.surfaces.wire_formats.openai.responses.response import ID_PREFIX
+from penstock_gateway.surfaces.wire_formats.openai.responses.state import STATE
 from penstock_gateway.surfaces.wire_formats.openai.responses.stream import ResponseRenderer
 from penstock_gateway.surfaces.wire_formats.openai.responses.whole import render_response
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
@@ -20,4 +21,5 @@ FORMAT = GenerationFormat(
     renderer=ResponseRenderer,
     whole=render_response,
     with_knowledge=with_knowledge,
+    state=STATE,
 )

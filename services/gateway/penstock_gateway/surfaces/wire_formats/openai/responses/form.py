@@ -8,6 +8,14 @@ from penstock_gateway.surfaces.wire_formats.format import AnswerForm
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 LOGPROBS = "message.output_text.logprobs"
+INCLUDABLE = frozenset(
+    {
+        "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
+        "message.input_image.image_url", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
+        ENCRYPTED_REASONING, LOGPROBS,
+    }
+)  # fmt: skip
+"""What may be asked for besides; what of it no answer here has is not told."""
 
 
 class ResponseForm(AnswerForm, frozen=True, kw_only=True):

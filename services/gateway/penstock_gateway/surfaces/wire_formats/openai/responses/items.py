@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from penstock_common.errors import InvalidRequest, ResourceNotFound
+from penstock_common.errors import InvalidRequest
 from penstock_common.llm.extras import joined_extras
 from penstock_common.llm.types import ContentPart, Message, Opaque, Reasoning, Role, ToolCall
 from penstock_gateway.surfaces.wire_formats.json_body import check_json, shortened
@@ -48,16 +48,23 @@ class _Turn(msgspec.Struct):
         return msgspec.structs.replace(call, parts_before=before, extra_json=extra_json, origin=origin)
 
 
+def is_reference(item: wire.Item) -> bool:
+    """Return whether an item stands for another, which is kept under its id."""
+    return item.type == "item_reference" or (item.type is None and item.role is None and bool(item.id))
+
+
 def messages_of(items: Sequence[wire.Item], verbatim: Verbatim) -> list[Message]:
     """Return the turns that the items make.
 
     Raises:
         InvalidRequest: if an item lacks what its type needs, or a call or an output stands alone.
-        ResourceNotFound: for a reference to an item, as none are kept under their ids.
     """
     messages: list[Message] = []
     turn: _Turn | None = None
     for index, item in enumerate(items):
+        if is_reference(item):
+            # What it stands for takes its place before anybody is asked.
+            continue
         path = f"input[{index}]"
         said = _said(item, path)
         if said is None:
@@ -105,9 +112,8 @@ def _add(turn: _Turn, item: wire.Item, path: str, verbatim: Callable[[], msgspec
         _add_reasoning(turn, item)
     elif kind in ("function_call", "custom_tool_call"):
         turn.calls.append(_call(item, path, len(turn.parts)))
-    elif kind in (None, "item_reference"):
-        name = shortened(item.id or "")
-        raise ResourceNotFound(f"Item with id '{name}' not found: items are not kept here; send them as they are.")
+    elif kind is None:
+        needed(item.type, f"{path}.type")
     else:
         raw = verbatim()
         check_json(raw, path)

@@ -29,7 +29,12 @@ from penstock_gateway.surfaces.wire_formats.openai.fields import hints_in, is_nu
 from penstock_gateway.surfaces.wire_formats.openai.knowledge import CHOICES, use_of
 from penstock_gateway.surfaces.wire_formats.openai.responses import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.responses.echo import members_of
-from penstock_gateway.surfaces.wire_formats.openai.responses.form import ENCRYPTED_REASONING, LOGPROBS, ResponseForm
+from penstock_gateway.surfaces.wire_formats.openai.responses.form import (
+    ENCRYPTED_REASONING,
+    INCLUDABLE,
+    LOGPROBS,
+    ResponseForm,
+)
 from penstock_gateway.surfaces.wire_formats.openai.responses.items import messages_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.state import kept_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.tools import choice_of, tools_of
@@ -51,13 +56,6 @@ _READ = (
 # Keeping answers is ours to do.
 _TOLD = HINTS - {"store"}
 _DEFAULT_SERVICE_TIERS = (None, "auto", "default")
-_INCLUDABLE = frozenset(
-    {
-        "file_search_call.results", "web_search_call.results", "web_search_call.action.sources",
-        "message.input_image.image_url", "computer_call_output.output.image_url", "code_interpreter_call.outputs",
-        ENCRYPTED_REASONING, LOGPROBS,
-    }
-)  # fmt: skip
 
 
 def parse_responses_request(body: bytes) -> ReadRequest:
@@ -108,8 +106,8 @@ def _check(request: wire.ResponsesRequest) -> None:
         if not getattr(request, field) and request.prompt is None:
             raise InvalidRequest(f"'{field}' is required, but it is missing or empty.", field=field)
     for value in request.include or ():
-        if value not in _INCLUDABLE:
-            known = ", ".join(sorted(_INCLUDABLE))
+        if value not in INCLUDABLE:
+            known = ", ".join(sorted(INCLUDABLE))
             raise InvalidRequest(f"'include' holds '{shortened(value)}'; it may hold {known}.", field="include")
     if request.stream_options is not None and request.stream is not True:
         raise InvalidRequest("'stream_options' is only allowed with 'stream': true.", field="stream_options")

@@ -157,6 +157,12 @@ class VerbatimRequest(OpenObject):
     tools: list[msgspec.Raw] | None = None
 
 
+class Input(OpenObject):
+    """Items of an input, by themselves."""
+
+    input: list[Item]
+
+
 class VerbatimItems(OpenObject):
     """The items of the input as they are written."""
 

@@ -45,7 +45,7 @@ def ended(
     more["service_tier"] = finished.service_tier or "default"
     if why is not None:
         return snapshot(told, form, "incomplete", incomplete_details={"reason": why}, **more)
-    return snapshot(told, form, "completed", completed_at=max(told[1], int(time.time())), **more)
+    return snapshot(told, form, "completed", completed_at=max(told[1], form.ended_at or int(time.time())), **more)
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:

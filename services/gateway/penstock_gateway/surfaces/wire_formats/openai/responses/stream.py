@@ -38,6 +38,7 @@ class ResponseRenderer:
         self._form = form
         self._number = 0
         self._model: str | None = None
+        self._is_created = False
         self._pieces: list[bytes] = []
         self._output = Output(response_id.removeprefix(ID_PREFIX), form, self._tell)
         # The part of a text that is open, and what stands before its pieces.
@@ -78,10 +79,19 @@ class ResponseRenderer:
         """Return the last frames: the whole response, and beside it what is Penstock's own to tell."""
         finished = self._finished
         assert finished is not None, "an answer that has ended"
-        response = ended(self._told, self._form, finished, self._usage, self._output.items)
+        form = self._form if not summary.ended_at else msgspec.structs.replace(self._form, ended_at=summary.ended_at)
+        response = ended(self._told, form, finished, self._usage, self._output.items)
         ours = msgspec.Raw(extension_json(finished, summary))
         self._tell(response["status"], {"response": response, "x_penstock": ours})
         return self._frames() + _DONE
+
+    def queue(self) -> bytes:
+        """Return the frames that say, before all others, that the answer waits to be made."""
+        response = snapshot((self._id, self._created, self._form.model), self._form, "queued")
+        self._tell("created", {"response": response})
+        self._tell("queued", {"response": response})
+        self._is_created = True
+        return self._frames()
 
     def silence(self) -> bytes:
         """Return the frames that fill a silence: clients wait for events, and take comments for none."""
@@ -118,7 +128,8 @@ class ResponseRenderer:
             return
         self._model = model or self._form.model
         response = self._so_far()
-        self._tell("created", {"response": response})
+        if not self._is_created:
+            self._tell("created", {"response": response})
         self._tell("in_progress", {"response": response})
 
     def _begin_text(self, place: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -32,10 +33,14 @@ def render_response(answers: Sequence[Answer], response_id: str, created: int, f
     assert isinstance(form, ResponseForm), "a form of this format's"
     if finished is None:
         raise ValueError("an answer without finished is not complete")
-    name = response_id.removeprefix(ID_PREFIX)
-    output = output_of(list(_events(answer)), name, form, is_whole=is_complete(finished))
     told = response_id, created, finished.answered_by.model
-    return _encode(ended(told, form, finished, answer.usage, output.items))
+    return _encode(ended(told, form, finished, answer.usage, items_of_answer(answer, response_id, form)))
+
+
+def items_of_answer(answer: Answer, response_id: str, form: ResponseForm) -> Sequence[Any]:
+    """Return the items of a complete answer."""
+    whole = answer.finished is not None and is_complete(answer.finished)
+    return output_of(list(_events(answer)), response_id.removeprefix(ID_PREFIX), form, is_whole=whole).items
 
 
 def _events(answer: Answer) -> Iterator[GenerationEvent]:
