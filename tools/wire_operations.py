@@ -15,6 +15,8 @@ from penstock_gateway.surfaces.wire_formats.openai.completions.wire import Compl
 from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
 from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
 from penstock_gateway.surfaces.wire_formats.openai.organization.wire import UsagePage
+from penstock_gateway.surfaces.wire_formats.openai.responses.request_wire import ResponsesRequest
+from penstock_gateway.surfaces.wire_formats.openai.responses.response_wire import Response
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire as stores
 
 OPENAI, ANTHROPIC = "OpenAI", "Anthropic"
@@ -53,6 +55,14 @@ WIRE_OPERATIONS = (
         TextCompletion,
         CompletionRequest,
         "text_completion",
+    ),
+    WireOperation(
+        "post",
+        "/v1/responses",
+        "Answers a conversation, in OpenAI's Responses format.",
+        Response,
+        ResponsesRequest,
+        "response.created to response.completed",
     ),
     WireOperation(
         "post", "/v1/embeddings", "Turns texts into vectors, in OpenAI's format.", EmbeddingList, EmbeddingsRequest
