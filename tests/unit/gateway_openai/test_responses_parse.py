@@ -290,6 +290,26 @@ def test_what_codex_sends_is_taken():
     assert asked.input.extra_json == ""
 
 
+def test_functions_in_namespaces_have_names_of_their_own():
+    inner = [{**FUNCTION, "name": "spawn"}, {"type": "custom", "name": "x" * 64}]
+    asked = read(tools=[{"type": "namespace", "name": "agents", "description": "d", "tools": inner}, FUNCTION])
+    first, second, plain = asked.input.tools
+    assert (first.name, plain.name, len(second.name), second.custom_json) == ("agents__spawn", "f", 64, "{}")
+    assert asked.form.namespaces == {"agents__spawn": ("agents", "spawn"), second.name: ("agents", "x" * 64)}
+    told = [json.loads(bytes(tool["type"])) for tool in asked.form.members["tools"]]
+    assert told == ["namespace", "function"]
+    (turn,) = turns(called(1, name="spawn", namespace="agents"))
+    assert turn.tool_calls[0].name == "agents__spawn"
+    within = {"type": "namespace", "name": "n", "tools": [{"type": "web_search"}]}
+    assert refused(tools=[within])["param"] == "tools[0].tools[0].type"
+
+
+def test_what_an_agent_says_in_the_name_of_a_function_is_a_turn_of_the_users():
+    (turn,) = turns({"type": "function_call_output", "name": "goal", "namespace": "agent", "output": "Win"})
+    assert (turn.role, [part.text for part in turn.parts]) == (Role.USER, ["agent.goal:", "Win"])
+    assert refused(input=[{"type": "function_call_output", "output": "x"}])["param"] == "input[0].call_id"
+
+
 def test_what_is_kept_is_the_input_as_written():
     kept = parse_responses_request(b'{"model":"m","input":[ {"role":"user","content":"Hi"}]}').kept
     assert kept is not None

@@ -123,6 +123,14 @@ def test_free_text_is_told_as_it_is():
     assert kinds(told)[3:6] == ["custom_tool_call_input.delta"] * 2 + ["custom_tool_call_input.done"]
 
 
+def test_a_function_in_a_namespace_is_called_by_its_own_name():
+    tools = [{"type": "namespace", "name": "agents", "tools": [{"type": "function", "name": "spawn"}]}]
+    events = (STARTED, *call(0, "{}", name="agents__spawn"), end(FinishReason.TOOL_CALLS))
+    for response in (Reader().read(streamed(*events, tools=tools)), whole(*events, tools=tools)):
+        (item,) = response["output"]
+        assert (item["namespace"], item["name"]) == ("agents", "spawn")
+
+
 def test_a_refusal_is_a_part_of_its_own():
     events = (STARTED, TextDelta(text="I "), TextDelta(text="will not.", is_refusal=True), end())
     told = streamed(*events)

@@ -21,12 +21,15 @@ INCLUDABLE = frozenset(
 class ResponseForm(AnswerForm, frozen=True, kw_only=True):
     """``members``: what every snapshot of the response repeats of the request, by name. ``model``: what it asks for.
 
+    ``namespaces``: the namespace, and the name in it, of functions that have one, by the one name that models know.
+
     ``with_encrypted``: reasoning is told with what proves it. ``with_summary``: its text is a summary, else its content.
     ``with_logprobs``: the probabilities of tokens are told.
     """
 
     model: str = ""
     members: dict[str, Any] = {}
+    namespaces: dict[str, tuple[str, str]] = {}
     with_encrypted: bool = False
     with_summary: bool = False
     with_logprobs: bool = False

@@ -12,12 +12,13 @@ import msgspec
 
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.extras import joined_extras
-from penstock_common.llm.types import ContentPart, Message, Opaque, Reasoning, Role, ToolCall
+from penstock_common.llm.types import ContentPart, Message, Opaque, Reasoning, Role, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.json_body import check_json, shortened
 from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 from penstock_gateway.surfaces.wire_formats.openai.responses import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.responses.content import content_of, needed, output_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.encrypted import opened, reasoning_in
+from penstock_gateway.surfaces.wire_formats.openai.responses.namespaces import flat_name
 
 FORMAT = "openai_responses"
 """The word of opaque blocks that are this format's."""
@@ -90,8 +91,12 @@ def _said(item: wire.Item, path: str) -> Message | None:
     """Return the turn that an item is by itself; None where it is the assistant's."""
     kind = item.type
     if kind in ("function_call_output", "custom_tool_call_output"):
-        call_id = needed(item.call_id, f"{path}.call_id")
-        return Message(role=Role.TOOL, parts=output_of(item.output, f"{path}.output"), tool_call_id=call_id)
+        parts = output_of(item.output, f"{path}.output")
+        if item.call_id is None and item.name:
+            # What an agent says of its own accord, in the name of a function that nobody called.
+            told = ".".join(name for name in (item.namespace, item.name) if name)
+            return Message(role=Role.USER, parts=(Text(text=f"{told}:"), *parts))
+        return Message(role=Role.TOOL, parts=parts, tool_call_id=needed(item.call_id, f"{path}.call_id"))
     if kind not in (None, "message") or (kind is None and item.role is None):
         return None
     role = _ROLES.get(needed(item.role, f"{path}.role"))
@@ -142,7 +147,8 @@ def _add_reasoning(turn: _Turn, item: wire.Item) -> None:
 
 
 def _call(item: wire.Item, path: str, parts_before: int) -> ToolCall:
-    call_id, name = needed(item.call_id, f"{path}.call_id"), needed(item.name, f"{path}.name")
+    call_id = needed(item.call_id, f"{path}.call_id")
+    name = flat_name(item.namespace, needed(item.name, f"{path}.name"))
     if item.type == "custom_tool_call":
         said = needed(item.input, f"{path}.input")
         return ToolCall(id=call_id, name=name, arguments_json=said, is_custom=True, parts_before=parts_before)

@@ -255,13 +255,17 @@ class Output:
             self._tell_sealed(Sealed(origin=event.origin, extra_json=event.extra_json, call_id=call_id))
         if event.is_custom:
             item: Item = {"id": self._new_id("ctc"), "type": "custom_tool_call", "status": _IN_PROGRESS}
-            item |= {"call_id": call_id, "name": event.name, "input": ""}
+            item |= {"call_id": call_id, **self._named(event.name), "input": ""}
         else:
             item = {"id": self._new_id("fc"), "type": "function_call", "status": _IN_PROGRESS}
-            item |= {"call_id": call_id, "name": event.name, "arguments": ""}
+            item |= {"call_id": call_id, **self._named(event.name), "arguments": ""}
         self._open(item)
         call = self._calls[event.index] = _Call(item, self._place, [])
         return call
+
+    def _named(self, name: str) -> dict[str, str]:
+        within = self._form.namespaces.get(name)
+        return {"name": name} if within is None else {"namespace": within[0], "name": within[1]}
 
     def _add_arguments(self, call: _Call, piece: str) -> None:
         call.pieces.append(piece)

@@ -36,6 +36,7 @@ from penstock_gateway.surfaces.wire_formats.openai.responses.form import (
     ResponseForm,
 )
 from penstock_gateway.surfaces.wire_formats.openai.responses.items import messages_of
+from penstock_gateway.surfaces.wire_formats.openai.responses.namespaces import names_within
 from penstock_gateway.surfaces.wire_formats.openai.responses.state import kept_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.tools import choice_of, tools_of
 
@@ -91,6 +92,7 @@ def parse_responses_request(body: bytes) -> ReadRequest:
         form=ResponseForm(
             model=request.model,
             members=members_of(request, raw_tools),
+            namespaces=names_within(request.tools) if request.tools else {},
             with_encrypted=ENCRYPTED_REASONING in include,
             with_summary=_wants_summary(request),
             with_logprobs=LOGPROBS in include or bool(request.top_logprobs),

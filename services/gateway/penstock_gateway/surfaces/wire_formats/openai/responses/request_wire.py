@@ -59,7 +59,7 @@ class Item(OpenObject):
 
 
 class Tool(OpenObject):
-    """A tool; one that is neither a function nor custom is the provider's own."""
+    """A tool; one that is neither a function nor custom is the provider's own. A namespace has ``tools``."""
 
     type: str
     name: str | None = None
@@ -67,6 +67,7 @@ class Tool(OpenObject):
     parameters: msgspec.Raw = ABSENT
     strict: bool | None = None
     format: msgspec.Raw = ABSENT
+    tools: list[Tool] | None = None
 
 
 class ToolName(OpenObject):

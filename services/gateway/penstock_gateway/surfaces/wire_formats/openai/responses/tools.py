@@ -13,6 +13,7 @@ from penstock_gateway.surfaces.wire_formats.openai.chat.turns import verbatim_ob
 from penstock_gateway.surfaces.wire_formats.openai.responses import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.responses.content import needed
 from penstock_gateway.surfaces.wire_formats.openai.responses.items import FORMAT
+from penstock_gateway.surfaces.wire_formats.openai.responses.namespaces import NAMESPACE, flat_name
 
 _FUNCTION, _CUSTOM, _ALLOWED = "function", "custom", "allowed_tools"
 _NO_FORMAT = "{}"
@@ -34,7 +35,15 @@ def tools_of(tools: Sequence[wire.Tool], raws: Sequence[msgspec.Raw]) -> tuple[T
         InvalidRequest: if one has no name, or a schema is no object.
     """
     seen: dict[str, int] = {}
-    return tuple([_tool(tool, index, raws[index] if raws else None, seen) for index, tool in enumerate(tools)])
+    read: list[Tool] = []
+    for index, tool in enumerate(tools):
+        path = f"tools[{index}]"
+        if tool.type == NAMESPACE:
+            inner = enumerate(tool.tools or ())
+            read += [_within(needed(tool.name, f"{path}.name"), one, f"{path}.tools[{at}]") for at, one in inner]
+        else:
+            read.append(_tool(tool, path, raws[index] if raws else None, seen))
+    return tuple(read)
 
 
 def choice_of(choice: str | wire.ToolChoice | None, parallel: bool | None, tools: Sequence[Tool]) -> ToolChoice | None:
@@ -74,8 +83,15 @@ def _name_in(choice: wire.ToolName, path: str, tools: Sequence[Tool]) -> str:
     return found
 
 
-def _tool(tool: wire.Tool, index: int, raw: msgspec.Raw | None, seen: dict[str, int]) -> Tool:
-    path = f"tools[{index}]"
+def _within(namespace: str, tool: wire.Tool, path: str) -> Tool:
+    if is_own(tool):
+        text = f"'{path}.type' must be 'function' or 'custom', but is '{shortened(tool.type)}'."
+        raise InvalidRequest(text, field=f"{path}.type")
+    made = _tool(tool, path, None, {})
+    return msgspec.structs.replace(made, name=flat_name(namespace, made.name))
+
+
+def _tool(tool: wire.Tool, path: str, raw: msgspec.Raw | None, seen: dict[str, int]) -> Tool:
     if is_own(tool) and raw is not None:
         check_json(raw, path)
         seen[tool.type] = count = seen.get(tool.type, 0) + 1
