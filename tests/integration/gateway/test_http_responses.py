@@ -104,7 +104,10 @@ async def test_the_sdks_stream_puts_together_what_a_whole_answer_says(suite, ups
                 streamed = await stream.get_final_response()
             upstream.enqueue(answer)
             whole = await client.responses.create(**asked, reasoning=reasoning, extra_headers=uncached)
-            told = [json.loads(each.model_dump_json(exclude={"id", "created_at", "completed_at"})) for each in (streamed, whole)]
+            told = [
+                json.loads(each.model_dump_json(exclude={"id", "created_at", "completed_at"}))
+                for each in (streamed, whole)
+            ]
             for each in told:
                 for item in each["output"]:
                     item.pop("parsed_arguments", None)

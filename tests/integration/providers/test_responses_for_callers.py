@@ -16,7 +16,7 @@ from penstock_gateway.surfaces.wire_formats.format import ReadRequest, StreamSum
 from penstock_gateway.surfaces.wire_formats.openai.responses.parse import parse_responses_request
 from penstock_gateway.surfaces.wire_formats.openai.responses.stream import ResponseRenderer
 from penstock_gateway.surfaces.wire_formats.openai.responses.whole import render_response
-from penstock_inference.adapters.providers.carried import How, uses_of
+from penstock_inference.adapters.providers.carried import How, Use, uses_of
 from penstock_inference.adapters.providers.openai_responses.request import Asking, body_from_input
 from penstock_inference.domain.model_facts import ModelFacts
 from penstock_inference.domain.unsupported import FieldPolicy
@@ -137,3 +137,28 @@ async def test_what_was_answered_is_handed_back(name: str, stage_of):
 def _uncited(block: Any) -> Any:
     """Annotations are told and not handed back: their words are not the provider's."""
     return replace(block, citations=()) if isinstance(block, Text) else block
+
+
+PATCH = '*** Begin Patch\n+ "é" \\ 👋'
+_ARGUMENTS = json.dumps({"input": PATCH})
+
+
+@pytest.mark.parametrize("name", [name for name in WIRES if table_of(name)[Use.CUSTOM_TOOLS].how is How.CONVERTED])
+async def test_a_tool_of_free_text_is_a_function_where_there_are_no_others(name: str, stage_of):
+    wire, stage = WIRES[name], await stage_of(name)
+    fragments = tuple(_ARGUMENTS[at : at + 5] for at in range(0, len(_ARGUMENTS), 5))
+    call = ToolCall(name="apply_patch", fragments=fragments, id="call_patch")
+    form = {"type": "grammar", "syntax": "lark", "definition": "start: line"}
+    tool = {"type": "custom", "name": "apply_patch", "description": "Patches.", "format": form}
+    body: dict[str, Any] = {"model": "m", "input": [{"role": "user", "content": "Fix it."}], "tools": [tool]}
+    for whole in (False, True):
+        stage.plays(Answer(tokens=(), tool_calls=(call,), finish_reason="tool_calls"))
+        response = await response_of(stage, body, whole)
+        (item,) = response["output"]
+        assert (item["type"], item["name"], item["input"]) == ("custom_tool_call", "apply_patch", PATCH)
+        assert "start: line" in json.dumps(stage.last.body)
+    result = {"type": "custom_tool_call_output", "call_id": item["call_id"], "output": "Done."}
+    stage.plays(Answer())
+    await response_of(stage, {**body, "input": [*body["input"], item, result]}, whole=True)
+    (told,) = map(_meant, wire.told(stage.last.body))
+    assert told[2:4] == ("apply_patch", {"input": PATCH})

@@ -145,30 +145,42 @@ def _add_extra(
     policy: FieldPolicy,
 ) -> None:
     """Add the fields that the contract has none for; ``within`` are those for reasoning, for text, and for what is included."""
-    reasoning, text, include = within
     for name, setting in members(extra_json, "extra_json").items():
         path = f"input.extra_json.{name}"
-        if name == "include":
-            include += [wanted for wanted in _strings(setting, path) if wanted not in include]
-        elif name == "reasoning_summary":
-            # A model that does not reason refuses it.
-            if ENCRYPTED in include:
-                reasoning["summary"] = setting
-            else:
-                policy.drop(name)
-        elif name in READ:
+        if _is_within(name, setting, within, policy):
+            continue
+        if name in READ:
             raise unsupported(path, "has a field of its own")
-        if name == "verbosity":
-            text["verbosity"] = setting
-        elif name == "reasoning":
-            reasoning |= members(bytes(setting).decode(), path)
-        elif asking.passthrough or name in TAKEN or (is_tier_field(name) and asking.service_tiers):
+        if asking.passthrough or name in TAKEN or (is_tier_field(name) and asking.service_tiers):
             body[name] = setting
         elif policy.sends(name, path):
             if is_tier_field(name):
                 # It changes the price, and has none here.
                 raise unsupported(path)
             body[name] = setting
+
+
+def _is_within(
+    name: str, setting: msgspec.Raw, within: tuple[dict[str, Any], dict[str, Any], list[str]], policy: FieldPolicy
+) -> bool:
+    """Add a field to the object, or the list, that it belongs to; return whether it belongs to one."""
+    reasoning, text, include = within
+    path = f"input.extra_json.{name}"
+    if name == "include":
+        include += [wanted for wanted in _strings(setting, path) if wanted not in include]
+    elif name == "reasoning_summary":
+        # A model that does not reason refuses it.
+        if ENCRYPTED in include:
+            reasoning["summary"] = setting
+        else:
+            policy.drop(name)
+    elif name == "verbosity":
+        text["verbosity"] = setting
+    elif name == "reasoning":
+        reasoning |= members(bytes(setting).decode(), path)
+    else:
+        return False
+    return True
 
 
 def _strings(setting: msgspec.Raw, path: str) -> list[str]:

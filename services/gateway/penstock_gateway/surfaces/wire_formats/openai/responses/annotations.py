@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -20,7 +20,7 @@ def annotations_of(citations_json: str, start: int, end: int) -> list[dict[str, 
 def _annotation(citation: Any, start: int, end: int) -> dict[str, Any] | None:
     if not isinstance(citation, dict):
         return None
-    said: dict[str, Any] = citation  # pyright: ignore[reportUnknownVariableType] - any JSON object
+    said = cast("dict[str, Any]", citation)
     if said.get("type") in _OWN:
         # Counted from where its writer's part began.
         return {

@@ -81,7 +81,7 @@ def _text(asked: wire.TextConfig | None) -> dict[str, Any]:
 def _choice(asked: str | wire.ToolChoice | None) -> Any:
     if asked is None or isinstance(asked, str):
         return asked or "auto"
-    told = {"type": asked.type, "name": asked.name, "mode": asked.mode}
+    told: dict[str, Any] = {"type": asked.type, "name": asked.name, "mode": asked.mode}
     if asked.tools is not None:
         told["tools"] = [{"type": tool.type, "name": tool.name} for tool in asked.tools]
     return {name: value for name, value in told.items() if value is not None}

@@ -67,12 +67,12 @@ _NAMES = Names(param_from_field, {"messages": "input"})
 
 def failure_of(error: errors.PenstockError) -> dict[str, Any]:
     """Return ``type``, ``code``, ``message`` and ``param`` of an error that ends a response."""
-    told = error_parts(error, _NAMES)
+    told, message = error_parts(error, _NAMES), error.message
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "server_error")
     if code == "rate_limit_exceeded" and isinstance(error, errors.RateLimited):
         # Codex reads the wait here.
-        told["message"] += f" Please try again in {max(1, -(-error.retry_after // _MILLISECOND))}ms."
-    return {**told, "code": code}
+        message += f" Please try again in {max(1, -(-error.retry_after // _MILLISECOND))}ms."
+    return {**told, "message": message, "code": code}
 
 
 RESPONSES = Family(OPENAI.name, partial(error_response, names=_NAMES), partial(error_event, names=_NAMES))
