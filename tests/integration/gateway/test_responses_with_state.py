@@ -33,7 +33,12 @@ def document(document):
     document["jobs"] = QUICK
     document["responses"] = {"max_turns": 6, "max_chain_bytes": 20_000, "sweep_every": "100ms"}
     document["tenants"].append(
-        {"name": "silent", "tier": {"requests_per_minute": 1000}, "keys": ["silent-key-silent-key"], "store_responses": False}
+        {
+            "name": "silent",
+            "tier": {"requests_per_minute": 1000},
+            "keys": ["silent-key-silent-key"],
+            "store_responses": False,
+        }
     )
     return document
 
@@ -194,7 +199,9 @@ async def test_tools_are_called_over_turns_that_only_send_what_is_new(suite, cli
 async def test_stream_ends_once_it_can_be_gone_on_from(suite, client, upstream):
     previous = None
     for number in range(4):
-        events = [event async for event in await create(client, f"{number}", stream=True, previous_response_id=previous)]
+        events = [
+            event async for event in await create(client, f"{number}", stream=True, previous_response_id=previous)
+        ]
         previous = events[-1].response.id
     assert len(upstream.requests[-1].body["messages"]) == 7
 
@@ -203,7 +210,9 @@ async def test_items_are_found_by_their_ids(suite, client, upstream):
     upstream.enqueue(Answer(tokens=["Blue"]))
     first = await create(client, "Colour?")
     reference = {"type": "item_reference", "id": first.output[0].id}
-    second = await create(client, [{"role": "user", "content": "Colour?"}, reference, {"role": "user", "content": "Sure?"}])
+    second = await create(
+        client, [{"role": "user", "content": "Colour?"}, reference, {"role": "user", "content": "Sure?"}]
+    )
     asked = [(each["role"], each["content"]) for each in upstream.requests[1].body["messages"]]
     assert asked == [("user", "Colour?"), ("assistant", "Blue"), ("user", "Sure?")]
     # It is kept as what it stood for.
@@ -278,7 +287,12 @@ async def test_items_are_listed_in_pages_each_once(suite, client, upstream):
     assert every == [f"{number}" for number in reversed(range(45))]
     text = await create(client, "Just this")
     (item,) = (await client.responses.input_items.list(text.id)).data
-    assert (item.type, item.role, item.content[0].type, item.content[0].text) == ("message", "user", "input_text", "Just this")
+    assert (item.type, item.role, item.content[0].type, item.content[0].text) == (
+        "message",
+        "user",
+        "input_text",
+        "Just this",
+    )
     for limit in (0, 101):
         with pytest.raises(openai.BadRequestError):
             await client.responses.input_items.list(told.id, limit=limit)
@@ -337,7 +351,12 @@ async def test_answer_is_made_in_the_background_and_gone_on_from(suite, client, 
         await create(client, previous_response_id=told.id)
     hold.set()
     found = await ended(client, told.id)
-    assert (found.id, found.status, found.output_text, found.created_at) == (told.id, "completed", "Good day", told.created_at)
+    assert (found.id, found.status, found.output_text, found.created_at) == (
+        told.id,
+        "completed",
+        "Good day",
+        told.created_at,
+    )
     await create(client, "More", previous_response_id=told.id)
     assert [each["role"] for each in upstream.requests[-1].body["messages"]] == ["user", "assistant", "user"]
     ledger = await suite.ledger_after_close()
@@ -425,7 +444,8 @@ async def test_background_stream_goes_on_where_it_was_left(suite, client, upstre
     assert seen[-1].response.output_text == "Good day to you"
     head = {"authorization": f"Bearer {suite.KEY}"}
     whole, again = [
-        await suite.request("GET", f"{RESPONSES}/{response_id}", params={"stream": "true"}, headers=head) for _ in range(2)
+        await suite.request("GET", f"{RESPONSES}/{response_id}", params={"stream": "true"}, headers=head)
+        for _ in range(2)
     ]
     assert whole.body == again.body
     assert len([frame for frame in whole.frames if frame.startswith("event: ")]) == len(seen)
