@@ -224,10 +224,9 @@ class Background:
         stream: EventStream,
     ) -> None:
         (kept, course), (renderer, rest) = read, told
+        # At once: no failure follows that has a status of its own.
+        stream.begin()
         await stream.write(rest.of(renderer.queue()))
-        if not stream.begun:
-            # Whoever has seen that waits for what is next, and not for the head.
-            stream.fill()
         dropped, has_said = (), False
         async with aclosing(self._watched(caller, kept, course)) as watched:
             async for seen in watched:
