@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock_common.errors import InvalidRequest, PenstockError, ResourceNotFound, UnsupportedParameter
+from penstock_common.errors import InvalidRequest, PenstockError, UnsupportedParameter
 from penstock_common.llm.encrypted_reasoning import EncryptedReasoning, hidden_of
 from penstock_common.llm.types import (
     File,
@@ -160,10 +160,12 @@ def test_an_item_that_is_none_is_named(items, param):
     assert refused(input=items)["param"] == param
 
 
-def test_references_to_items_find_nothing():
+def test_references_to_items_are_told_and_make_no_turn():
     for item in ({"type": "item_reference", "id": "msg_1"}, {"id": "msg_1"}):
-        with pytest.raises(ResourceNotFound, match="msg_1"):
-            turns(item)
+        asked = read(input=[item, {"role": "user", "content": "Hi"}], store=False)
+        assert asked.kept is not None
+        assert asked.kept.refers
+        assert len(asked.input.messages) == 1
 
 
 def test_tools_of_every_kind():
@@ -236,18 +238,12 @@ def test_the_choice_among_tools(choice, meant):
         ({"truncation": "some"}, "truncation"),
         ({"max_output_tokens": 1.5}, "max_output_tokens"),
         ({"metadata": {"a": 1}}, "metadata"),
-        ({"background": True}, "background"),
         ({"conversation": "conv_1"}, "conversation"),
         ({"conversation": {"id": "c"}, "previous_response_id": "resp_1"}, "conversation"),
     ],
 )
 def test_what_cannot_be_read_or_carried_is_named(asked, param):
     assert refused(**asked)["param"] == param
-
-
-def test_a_response_before_it_is_not_found():
-    with pytest.raises(ResourceNotFound, match="resp_1"):
-        read(previous_response_id="resp_1")
 
 
 def test_the_form_of_the_text():
@@ -297,7 +293,10 @@ def test_what_codex_sends_is_taken():
 def test_what_is_kept_is_the_input_as_written():
     kept = parse_responses_request(b'{"model":"m","input":[ {"role":"user","content":"Hi"}]}').kept
     assert kept is not None
-    assert (kept.store, kept.input_json) == (True, b'[ {"role":"user","content":"Hi"}]')
+    assert (kept.store, json.loads(kept.items)) == (None, [{"role": "user", "content": "Hi"}])
+    kept = read(store=False, previous_response_id="resp_1").kept
+    assert kept is not None
+    assert (kept.store, kept.previous) == (False, "resp_1")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ _NAMES = Names(param_from_field, {"messages": "input"})
 
 def failure_of(error: errors.PenstockError) -> dict[str, Any]:
     """Return ``type``, ``code``, ``message`` and ``param`` of an error that ends a response."""
-    told, message = error_parts(error, _NAMES), error.message
+    told = error_parts(error, _NAMES)
+    message = told["message"] or ""
     code = next((code for kind, code in _CODES if isinstance(error, kind)), "server_error")
     if code == "rate_limit_exceeded" and isinstance(error, errors.RateLimited):
         # Codex reads the wait here.

@@ -134,8 +134,11 @@ class Output:
             self._end_whole_calls(custom=True)
             message = {"id": self._new_id("msg"), "type": "message", "status": _IN_PROGRESS, "role": "assistant"}
             self._message = self._open({**message, "content": []})
-        self._end_part()
-        place = {**self._place, "content_index": len(self._message["content"])}
+            places = 0
+        else:
+            self._end_part()
+            places = len(self._message["content"])
+        place = {**self._place, "content_index": places}
         self._part = part = _Part(is_refusal, place, [], [], [])
         self._tell("content_part.added", {**place, "part": self._shown(part)})
         return part

@@ -20,6 +20,7 @@ from penstock_gateway.surfaces.wire_formats.openai.responses.errors import failu
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
 from penstock_gateway.surfaces.wire_formats.openai.responses.output import Output
 from penstock_gateway.surfaces.wire_formats.openai.responses.response import ID_PREFIX, ended, is_complete, snapshot
+from penstock_gateway.surfaces.wire_formats.openai.responses.response_wire import Response
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
 _encode = msgspec.json.Encoder().encode
@@ -82,7 +83,7 @@ class ResponseRenderer:
         form = self._form if not summary.ended_at else msgspec.structs.replace(self._form, ended_at=summary.ended_at)
         response = ended(self._told, form, finished, self._usage, self._output.items)
         ours = msgspec.Raw(extension_json(finished, summary))
-        self._tell(response["status"], {"response": response, "x_penstock": ours})
+        self._tell(response.status, {"response": response, "x_penstock": ours})
         return self._frames() + _DONE
 
     def queue(self) -> bytes:
@@ -119,7 +120,7 @@ class ResponseRenderer:
     def _told(self) -> tuple[str, int, str]:
         return self._id, self._created, self._model or ""
 
-    def _so_far(self) -> dict[str, Any]:
+    def _so_far(self) -> Response:
         return snapshot(self._told, self._form, "in_progress")
 
     def _begin(self, model: str) -> None:
