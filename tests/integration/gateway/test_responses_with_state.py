@@ -316,6 +316,18 @@ async def test_look_says_what_it_may_include(suite, client, upstream):
     assert (listed.status, listed.header["allow"]) == (405, "POST")
 
 
+async def test_tokens_are_counted_with_all_that_is_gone_on_from(suite, client, upstream, tmp_path):
+    first = await create(client, "A question of some length, so that it counts.")
+    alone, after = [
+        (await client.responses.input_tokens.count(model="fast", input="Hi", **more)).input_tokens
+        for more in ({}, {"previous_response_id": first.id})
+    ]
+    assert 0 < alone < after
+    assert (len(upstream.requests), len(rows(tmp_path))) == (1, 1)
+    with pytest.raises(openai.NotFoundError):
+        await client.responses.input_tokens.count(model="fast", input="Hi", previous_response_id="resp_0")
+
+
 # Under an idempotency key.
 
 

@@ -224,6 +224,8 @@ class Background:
         stream: EventStream,
     ) -> None:
         (kept, course), (renderer, rest) = read, told
+        # At once: no failure follows that has a status of its own.
+        stream.begin()
         await stream.write(rest.of(renderer.queue()))
         dropped, has_said = (), False
         async with aclosing(self._watched(caller, kept, course)) as watched:

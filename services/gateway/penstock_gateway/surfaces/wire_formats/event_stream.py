@@ -100,6 +100,12 @@ class EventStream:
             self._begin()
         return self._response.write(frames)
 
+    def begin(self) -> None:
+        """Send the head, whatever comes and when."""
+        if not self._response.is_begun:
+            self._begin()
+            self._response.push(b"")
+
     def end(self, frames: bytes) -> None:
         """Send the last frames and end the response."""
         self.stop()

@@ -193,6 +193,8 @@ class StateFormat:
     """Takes a request's items as they are listed, and the query of the list; returns the page that it asks for."""
     deleted: Callable[[str], bytes]
     """Returns what is answered once the answer of an id is deleted."""
+    counted: Callable[[int], bytes]
+    """Returns what is answered of so many tokens of a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

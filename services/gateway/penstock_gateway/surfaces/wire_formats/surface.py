@@ -43,6 +43,7 @@ from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
 from penstock_gateway.surfaces.wire_formats.stateful import KeptAnswersParts, StatefulRequests
+from penstock_gateway.surfaces.wire_formats.stateful_counting import StatefulCounting
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts, StoresServer
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 from penstock_gateway.surfaces.wire_formats.usage import UsageServer
@@ -150,7 +151,11 @@ class WireFormats:
         for method, template, serve in KeptAnswers(wire_format, responses, ended, background).routes():
             once = serve if method == "GET" else parts.idempotency.around(serve)
             self._routes.add(method, template, wire_format.family, once)
-        return StatefulRequests(wire_format, responses, parts.bodies, ended, background)
+        stateful = StatefulRequests(wire_format, responses, parts.bodies, ended, background)
+        counting = StatefulCounting(wire_format, stateful, parts.models, parts.bodies)
+        once = parts.idempotency.around(counting.serve)
+        self._routes.add("POST", f"{wire_format.path}/input_tokens", wire_format.family, once)
+        return stateful
 
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path

@@ -12,6 +12,11 @@ from penstock_gateway.surfaces.wire_formats.format import Looked
 from penstock_gateway.surfaces.wire_formats.item_lists import id_of, items_in
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ENCRYPTED_REASONING, INCLUDABLE
+from penstock_gateway.surfaces.wire_formats.openai.responses.response_wire import (
+    CountedInput,
+    ResponseDeleted,
+    ResponseItems,
+)
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.paging import read_cursor
 
 _encode = msgspec.json.Encoder().encode
@@ -68,12 +73,17 @@ def page_of_items(items: bytes, query: str) -> bytes:
         every = every[_place_of(every, cursor.after) + 1 :] if cursor.after else every
         page, more = every[: cursor.limit], len(every) > cursor.limit
     first_id, last_id = (id_of(page[0]), id_of(page[-1])) if page else (None, None)
-    return _encode({"object": "list", "data": page, "first_id": first_id, "last_id": last_id, "has_more": more})
+    return _encode(ResponseItems(data=page, first_id=first_id, last_id=last_id, has_more=more))
 
 
 def render_deleted(response_id: str) -> bytes:
     """Return what is told of a response that was deleted."""
-    return _encode({"id": response_id, "object": "response", "deleted": True})
+    return _encode(ResponseDeleted(id=response_id, deleted=True))
+
+
+def render_counted(input_tokens: int) -> bytes:
+    """Return what is told of a request that has so many tokens."""
+    return _encode(CountedInput(input_tokens=input_tokens))
 
 
 def _place_of(items: list[Any], item_id: str) -> int:

@@ -69,3 +69,28 @@ class Response(msgspec.Struct, kw_only=True):
     service_tier: str = "auto"
     user: str | None = None
     metadata: dict[str, str]
+
+
+class ResponseDeleted(msgspec.Struct, kw_only=True):
+    """That a response was deleted."""
+
+    id: str
+    object: str = "response"
+    deleted: bool
+
+
+class ResponseItems(msgspec.Struct, kw_only=True):
+    """A page of a request's items."""
+
+    object: str = "list"
+    data: list[dict[str, Any]]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class CountedInput(msgspec.Struct, kw_only=True):
+    """About how many tokens a request has."""
+
+    object: str = "response.input_tokens"
+    input_tokens: int

@@ -18,7 +18,12 @@ from penstock_gateway.surfaces.wire_formats.openai.responses import request_wire
 from penstock_gateway.surfaces.wire_formats.openai.responses.errors import failure_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
 from penstock_gateway.surfaces.wire_formats.openai.responses.items import is_reference, messages_of
-from penstock_gateway.surfaces.wire_formats.openai.responses.queries import looked_for, page_of_items, render_deleted
+from penstock_gateway.surfaces.wire_formats.openai.responses.queries import (
+    looked_for,
+    page_of_items,
+    render_counted,
+    render_deleted,
+)
 from penstock_gateway.surfaces.wire_formats.openai.responses.response import ID_PREFIX, snapshot
 from penstock_gateway.surfaces.wire_formats.openai.responses.whole import items_of_answer
 
@@ -149,4 +154,5 @@ STATE = StateFormat(
     looked_for=looked_for,
     listed=page_of_items,
     deleted=render_deleted,
+    counted=render_counted,
 )
