@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -131,21 +131,31 @@ class StreamRenderer(Protocol):
         ...
 
 
-@runtime_checkable
-class EventRenderer(StreamRenderer, Protocol):
-    """Renders a stream whose every frame is counted: a silence, and a failure, are events of its own."""
+class EventRenderer:
+    """Renders a stream whose every frame is counted: a silence, and a failure, are events of its own.
+
+    It is a class, as to ask whether something has a protocol's methods costs a request a hundred calls.
+    """
+
+    def render(self, events: Sequence[GenerationEvent]) -> bytes:
+        """Return the frames of the next events; see ``StreamRenderer``."""
+        raise NotImplementedError
+
+    def end(self, summary: StreamSummary) -> bytes:
+        """Return the last frames; see ``StreamRenderer``."""
+        raise NotImplementedError
 
     def queue(self) -> bytes:
         """Return the frames that say, before all others, that the answer waits to be made."""
-        ...
+        raise NotImplementedError
 
     def silence(self) -> bytes:
         """Return the frames that fill a silence."""
-        ...
+        raise NotImplementedError
 
     def fail(self, error: PenstockError) -> bytes:
         """Return the frames that end a stream which failed after its head was sent."""
-        ...
+        raise NotImplementedError
 
 
 def frames_of_failure(renderer: StreamRenderer | None, family: Family, error: PenstockError) -> bytes:

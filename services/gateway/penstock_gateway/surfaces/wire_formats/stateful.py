@@ -42,8 +42,8 @@ class _Shown(msgspec.Struct):
 _SHOWN = msgspec.json.Decoder(_Shown)
 
 
-class Keeping:
-    """Implements ``EventRenderer``: writes a stream as another does, and keeps its answer."""
+class Keeping(EventRenderer):
+    """Writes a stream as another does, and keeps its answer."""
 
     def __init__(
         self, request: StatefulRequest, renderer: StreamRenderer, known: tuple[str, int], whole: Whole

@@ -15,7 +15,7 @@ import msgspec
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Finished, GenerationEvent, Started, TextDelta, Usage
 from penstock_gateway.surfaces.wire_formats.extension import extension_json
-from penstock_gateway.surfaces.wire_formats.format import AnswerForm, StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import AnswerForm, EventRenderer, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.responses.errors import failure_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
 from penstock_gateway.surfaces.wire_formats.openai.responses.output import Output
@@ -28,7 +28,7 @@ _DONE = b"data: [DONE]\n\n"
 _TEXT_NAME = b"event: response.output_text.delta\ndata: "
 
 
-class ResponseRenderer:
+class ResponseRenderer(EventRenderer):
     """Renders one stream; see ``EventRenderer``."""
 
     def __init__(self, response_id: str, created: int, include_usage: bool, form: AnswerForm) -> None:
