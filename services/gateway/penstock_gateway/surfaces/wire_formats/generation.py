@@ -31,6 +31,12 @@ _STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
 _NS_PER_SECOND = 1_000_000_000
 
 
+def _options_of(read: ReadRequest) -> CallOptions:
+    if read.prompt is not None or read.knowledge is not None:
+        return CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
+    return _STREAMED if read.stream else _WHOLE
+
+
 class GenerationServer:
     """Serves one format."""
 
@@ -67,32 +73,49 @@ class GenerationServer:
         if read.more_inputs:
             await self._several.serve(arrival, place, read, response)
             return
-        if read.kept is None or self._kept is None:
-            await self._answer(arrival, place, (read, None), response)
-            return
-        stateful = await self._kept.begun(place, read)
-        if read.kept.background:
-            await self._kept.background.begin(arrival, place, (stateful, request), response)
-        else:
-            await self._answer(arrival, place, (stateful.read, stateful), response)
-
-    async def _answer(
-        self, arrival: Arrival, place: Place, asked: tuple[ReadRequest, StatefulRequest | None], response: HttpResponse
-    ) -> None:
-        """Answer a request; ``asked``: what it says, and what it has to do with answers that are kept."""
-        (read, stateful), wire_format = asked, self._format
-        options = _STREAMED if read.stream else _WHOLE
-        if read.prompt is not None or read.knowledge is not None:
-            options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
-        call = self._reception.chat_call(arrival, place, read.input, read.context, options)
+        stateful: StatefulRequest | None = None
+        if read.kept is not None:
+            stateful = await self._stateful(arrival, place, (read, request), response)
+            if response.is_complete:
+                return
+            read = read if stateful is None else stateful.read
+        call = self._reception.chat_call(arrival, place, read.input, read.context, _options_of(read))
         exchange = self._life.begin(call)
-        name, created = call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
-        answer_id = wire_format.id_prefix + name if stateful is None else stateful.id_of(name)
+        known = call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
         if read.stream:
-            renderer = wire_format.renderer(answer_id, created, read.include_usage, read.form)
-            keeping = None if stateful is None else Keeping(stateful, renderer, (name, created), wire_format.whole)
-            await self._stream(exchange, keeping or renderer, arrival, response)
-            return
+            # Awaited from here: each coroutine between would be entered again with each of its pieces.
+            await self._stream(exchange, self._renderer(known, read, stateful), arrival, response)
+        else:
+            await self._whole(exchange, (known, read, stateful), arrival, response)
+
+    async def _stateful(
+        self, arrival: Arrival, place: Place, asked: tuple[ReadRequest, HttpRequest], response: HttpResponse
+    ) -> StatefulRequest | None:
+        """Return a request with what it goes on from; one whose answer is made in the background is answered here."""
+        (read, request), kept = asked, self._kept
+        if kept is None or read.kept is None:
+            return None
+        stateful = await kept.begun(place, read)
+        if read.kept.background:
+            await kept.background.begin(arrival, place, (stateful, request), response)
+        return stateful
+
+    def _renderer(self, known: tuple[str, int], read: ReadRequest, stateful: StatefulRequest | None) -> StreamRenderer:
+        (name, created), wire_format = known, self._format
+        if stateful is None:
+            return wire_format.renderer(wire_format.id_prefix + name, created, read.include_usage, read.form)
+        renderer = wire_format.renderer(stateful.id_of(name), created, read.include_usage, read.form)
+        return Keeping(stateful, renderer, known, wire_format.whole)
+
+    async def _whole(
+        self,
+        exchange: ChatExchange,
+        asked: tuple[tuple[str, int], ReadRequest, StatefulRequest | None],
+        arrival: Arrival,
+        response: HttpResponse,
+    ) -> None:
+        ((name, created), read, stateful), wire_format = asked, self._format
+        answer_id = wire_format.id_prefix + name if stateful is None else stateful.id_of(name)
         try:
             async with exchange:
                 answer = await exchange.answer()
