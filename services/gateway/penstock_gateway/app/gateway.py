@@ -126,8 +126,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     who = holders, parts.ledger, parts.in_background
     tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
     served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
-    gate, deferring, repeated = _deferred(settings, parts, models)
-    background = background_parts(settings, parts.engine, parts.jobs, deferring, gate)
+    gate, deferring, repeated, background = _deferred(settings, parts, models)
     surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
@@ -153,10 +152,13 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     return surfaces, tidying
 
 
-def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple[Gate, DeferringParts, RepeatedCalls]:
+def _deferred(
+    settings: Settings, parts: Parts, models: ModelDirectory
+) -> tuple[Gate, DeferringParts, RepeatedCalls, BackgroundParts]:
     gate = Gate(models, parts.limits.book, parts.limits.limiter)
     deferring = deferring_parts(settings, parts.jobs, parts.idempotency, gate)
-    return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
+    background = background_parts(settings, parts.engine, parts.jobs, deferring, gate)
+    return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept), background
 
 
 def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:

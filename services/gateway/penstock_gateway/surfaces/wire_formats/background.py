@@ -227,27 +227,26 @@ class Background:
         # At once: no failure follows that has a status of its own.
         stream.begin()
         await stream.write(rest.of(renderer.queue()))
-        dropped, has_said = (), False
+        started: Started | None = None
         async with aclosing(self._watched(caller, kept, course)) as watched:
             async for seen in watched:
                 event = None if seen.event is None else seen.event.event
                 if isinstance(event, Generated):
-                    has_said = True
-                    if isinstance(event.events[0], Started):
-                        dropped = event.events[0].dropped
+                    started = started or _started_in(event)
                     await stream.write(rest.of(renderer.render(event.events)))
-                elif seen.event is not None and _begins_anew(seen.event) and has_said:
+                elif seen.event is not None and _begins_anew(seen.event) and started is not None:
                     raise Overloaded("Whoever gave the response is gone, and another begins it anew. Stream it again.")
                 if seen.job is not None and _is_last(seen, seen.job):
-                    stream.end(rest.of(self._last(renderer, seen.job, dropped)))
+                    stream.end(rest.of(self._last(renderer, seen.job, started)))
                     return
 
     def _watched(self, caller: Caller, kept: Response, course: _Course) -> AsyncGenerator[Seen]:
         return self._parts.desk.watch(_viewer(caller), "", kept.job, course.after)
 
-    def _last(self, renderer: EventRenderer, job: Job, dropped: tuple[str, ...]) -> bytes:
+    def _last(self, renderer: EventRenderer, job: Job, started: Started | None) -> bytes:
         if job.state is JobState.SUCCEEDED:
             ended_at = 0 if job.ended_at is None else int(job.ended_at.timestamp())
+            dropped = started.dropped if started is not None else ()
             # Nothing that is not the answer's own: whoever reads it later is told the same.
             return renderer.end(StreamSummary(overhead_ms=0.0, cache="", dropped=dropped, ended_at=ended_at))
         if job.state is JobState.CANCELLED:
@@ -280,6 +279,11 @@ class _Rest:
             frames = frames.partition(_END_OF_FRAME)[2]
             self._left -= 1
         return frames
+
+
+def _started_in(event: Generated) -> Started | None:
+    first = event.events[0]
+    return first if isinstance(first, Started) else None
 
 
 def _is_last(seen: Seen, job: Job) -> bool:
