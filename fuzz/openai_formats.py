@@ -58,7 +58,69 @@ EMBEDDINGS: tuple[dict[str, Any], ...] = (
     {"model": "vectors", "input": ["one", "two"], "encoding_format": "base64", "user": "u"},
     {"model": "vectors", "input": [[1, 2], [3]], "encoding_format": "float", "dimensions": 8},
 )
-BODIES = {"chat/completions": CHATS, "completions": COMPLETIONS, "embeddings": EMBEDDINGS}
+_CALL = {"type": "function_call", "call_id": "c1", "name": "place", "arguments": "{}"}
+RESPONSES: tuple[dict[str, Any], ...] = (
+    {"model": "fast", "input": "Hello", "store": False},
+    {
+        "model": "fast",
+        "input": [{"role": "user", "content": "Hello"}],
+        "stream": True,
+        "instructions": "Be brief.",
+        "store": False,
+    },
+    {
+        "model": "fast",
+        "store": False,
+        "tool_choice": {"type": "function", "name": "place"},
+        "tools": [
+            {"type": "function", "name": "place", "parameters": {"type": "object"}, "strict": None},
+            {
+                "type": "custom",
+                "name": "patch",
+                "format": {"type": "grammar", "syntax": "lark", "definition": "start: x"},
+            },
+            {"type": "namespace", "name": "n", "tools": [{"type": "function", "name": "inner"}]},
+            {"type": "web_search"},
+        ],
+        "input": [
+            {
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "?"}, {"type": "input_image", "image_url": _PICTURE}],
+            },
+            {
+                "type": "reasoning",
+                "id": "rs_1",
+                "summary": [{"type": "summary_text", "text": "Hm"}],
+                "encrypted_content": "pk1r.AAAA",
+            },
+            _CALL,
+            {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "Oslo"}]},
+            {"type": "custom_tool_call", "call_id": "c2", "name": "patch", "input": "x"},
+            {"type": "custom_tool_call_output", "call_id": "c2", "output": "done"},
+            {"type": "web_search_call", "id": "ws_1"},
+        ],
+    },
+    {
+        "model": "fast",
+        "input": "Hi",
+        "store": False,
+        "temperature": 0.5,
+        "top_p": 0,
+        "max_output_tokens": 16,
+        "top_logprobs": 2,
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "include": ["reasoning.encrypted_content"],
+        "truncation": "auto",
+        "text": {"format": {"type": "json_schema", "name": "s", "schema": {"type": "object"}}, "verbosity": "low"},
+        "metadata": {"a": "b"},
+        "user": "u",
+        "service_tier": "auto",
+        "parallel_tool_calls": False,
+        "max_tool_calls": 3,
+    },
+)
+BODIES = {"chat/completions": CHATS, "responses": RESPONSES, "completions": COMPLETIONS, "embeddings": EMBEDDINGS}
 ROOTS = (
     *("/v1/",) * 12, "/", "/v1/v1/", "//v1//", "/openai/v1/", "/openai/deployments/fast/",
     "/openai/deployments/vectors/", "/openai/deployments/a%2Fb/", "/engines/fast/", "/v1/engines/fast/",

@@ -15,6 +15,8 @@ from penstock_gateway.surfaces.wire_formats.openai.completions.wire import Compl
 from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
 from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
 from penstock_gateway.surfaces.wire_formats.openai.organization.wire import UsagePage
+from penstock_gateway.surfaces.wire_formats.openai.responses import response_wire as responses
+from penstock_gateway.surfaces.wire_formats.openai.responses.request_wire import ResponsesRequest
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire as stores
 
 OPENAI, ANTHROPIC = "OpenAI", "Anthropic"
@@ -53,6 +55,41 @@ WIRE_OPERATIONS = (
         TextCompletion,
         CompletionRequest,
         "text_completion",
+    ),
+    WireOperation(
+        "post",
+        "/v1/responses",
+        "Answers a conversation, in OpenAI's Responses format.",
+        responses.Response,
+        ResponsesRequest,
+        "response.created to response.completed",
+    ),
+    WireOperation(
+        "get",
+        "/v1/responses/{response}",
+        "Returns a kept response.",
+        responses.Response,
+        chunk="response.created to response.completed",
+    ),
+    WireOperation("delete", "/v1/responses/{response}", "Deletes a kept response.", responses.ResponseDeleted),
+    WireOperation(
+        "post",
+        "/v1/responses/{response}/cancel",
+        "Ends a response that is made in the background.",
+        responses.Response,
+    ),
+    WireOperation(
+        "get",
+        "/v1/responses/{response}/input_items",
+        "Lists what a kept response's request has asked.",
+        responses.ResponseItems,
+    ),
+    WireOperation(
+        "post",
+        "/v1/responses/input_tokens",
+        "Says about how many tokens a request has, with all that it goes on from.",
+        responses.CountedInput,
+        ResponsesRequest,
     ),
     WireOperation(
         "post", "/v1/embeddings", "Turns texts into vectors, in OpenAI's format.", EmbeddingList, EmbeddingsRequest

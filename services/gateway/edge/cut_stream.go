@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -21,10 +22,27 @@ var (
 // lastEvent is how the edge ends a stream whose gateway has gone away in the middle: with an error, and no [DONE].
 func lastEvent(path string) []byte {
 	event := []byte("data: ")
-	if strings.HasPrefix(path, "/v1/messages") {
+	if strings.HasPrefix(path, "/v1/messages") || isResponses(path) {
 		event = []byte("event: error\ndata: ")
 	}
-	return append(append(event, failureCut.body(path)...), endOfEvent...)
+	return append(append(event, failureCut.event(path)...), endOfEvent...)
+}
+
+// isResponses tells whether a path's streams are of OpenAI's Responses, whose events all have a type.
+func isResponses(path string) bool {
+	return strings.Contains(path+"/", "/responses/")
+}
+
+// event is the failure as a stream tells it; its number and its response are the gateway's to know, so it has neither.
+func (f *failure) event(path string) []byte {
+	if !isResponses(path) {
+		return f.body(path)
+	}
+	detail := map[string]any{"message": f.message, "type": f.openAIType, "param": nil, "code": f.openAICode}
+	body, _ := json.Marshal(map[string]any{
+		"type": "error", "code": f.openAICode, "message": f.message, "param": nil, "error": detail,
+	}) // strings and nil always marshal
+	return body
 }
 
 func hasEventStream(answer *http1.Answer) bool {

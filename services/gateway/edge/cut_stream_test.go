@@ -66,3 +66,11 @@ func TestAnthropicsStreamsEndWithTheirOwnError(t *testing.T) {
 	equal(t, "begins", strings.HasPrefix(event, "event: error\ndata: {\"error\":"), true)
 	equal(t, "ends", strings.HasSuffix(event, "\"type\":\"error\"}\n\n"), true)
 }
+
+func TestResponsesEndWithAnErrorOfTheirOwn(t *testing.T) {
+	for _, path := range []string{"/v1/responses", "/openai/v1/responses/", "/responses", "/v1/responses/resp_1"} {
+		event := string(lastEvent(path))
+		equal(t, "begins", strings.HasPrefix(event, "event: error\ndata: {\"code\":\"service_unavailable\",\"error\":{"), true)
+		equal(t, "ends", strings.HasSuffix(event, "\"type\":\"error\"}\n\n"), true)
+	}
+}

@@ -38,6 +38,7 @@ from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
+from penstock_gateway.response_settings import ResponseSettings
 from penstock_gateway.review_settings import ReviewSettings, reviews_at_odds
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
@@ -285,6 +286,7 @@ class Settings(ExperimentSections, BudgetSections):
     jobs: JobSettings = JobSettings()
     batches: BatchSettings = BatchSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
+    responses: ResponseSettings = ResponseSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     reviews: ReviewSettings = ReviewSettings()
     guardrails: Annotated[GuardrailSettings, RELOADED] = GuardrailSettings()
@@ -302,6 +304,7 @@ class Settings(ExperimentSections, BudgetSections):
                 models=frozenset(tenant.models),
                 regions=tuple(tenant.regions),
                 time_zone=tenant.time_zone,
+                stores_responses=tenant.store_responses,
             )
             for tenant in self.tenants
         }

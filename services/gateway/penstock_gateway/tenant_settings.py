@@ -148,6 +148,8 @@ class TenantSettings(Section):
     """Regions the tenant's data may be processed in; empty means anywhere."""
     routing: TenantRouting = TenantRouting()
     """What is preferred for the tenant among candidates that can all do the work."""
+    store_responses: bool = True
+    """Whether answers of `/v1/responses` may be kept for later requests. Off: none is, and one that asks for it is refused."""
 
 
 class OperatorSettings(Section):

@@ -66,6 +66,7 @@ class Document(BaseModel):
     batches: Any = None
     idempotency: Any = None
     guardrails: Any = None
+    responses: Any = None
     experiments: Any = None
     experimenting: Any = None
     budgets: Any = None

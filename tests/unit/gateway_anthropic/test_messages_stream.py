@@ -95,6 +95,13 @@ def test_pieces_of_several_calls_that_come_in_turn_are_each_call_its_own():
     assert told[-2]["delta"]["stop_reason"] == "tool_use"
 
 
+def test_calls_that_begin_before_any_has_its_arguments_are_each_their_own():
+    begun = [ToolCallDelta(index=index, id=f"call_{index}", name="f") for index in (0, 1)]
+    said = [ToolCallDelta(index=index, arguments_json_fragment=f'{{"a":{index}}}') for index in (0, 1)]
+    blocks = _assembled(_events(STARTED, *begun, *said, _end(FinishReason.TOOL_CALLS)))
+    assert [(block["id"], block["input"]) for block in blocks] == [("call_0", {"a": 0}), ("call_1", {"a": 1})]
+
+
 def test_a_whole_call_is_ended_before_the_next_begins():
     told = _events(STARTED, _call(0, "a", "f", '{"x":1}'), _call(1, "b", "g", "{}"), _end(FinishReason.TOOL_CALLS))
     kinds = [(event["type"], event.get("index")) for event in told[1:-2]]

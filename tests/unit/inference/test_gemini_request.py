@@ -351,10 +351,6 @@ def test_gemini_s_own_tools_stand_as_they_were_written_and_those_of_others_are_r
     assert "tools" not in body(asked(tools=(other,)), unsupported=DROP)
 
 
-def test_free_text_tools_are_refused_always():
-    assert refusal(asked(tools=(Tool(name="f", custom_json="{}"),)), unsupported=DROP).kind is FailureKind.UNSUPPORTED
-
-
 def test_any_object_is_json():
     assert body(asked(response_format=JsonObject()))["generationConfig"] == {"responseMimeType": "application/json"}
 

@@ -8,6 +8,7 @@ import pytest
 
 from penstock_common.llm.types import Tool, UnsupportedFields
 from penstock_inference.adapters.providers.carried import How, Use
+from penstock_inference.adapters.providers.free_text import as_functions
 from penstock_inference.adapters.providers.openai.dialect import DIALECTS
 from penstock_inference.adapters.providers.openai.request import body_from_input
 from penstock_inference.adapters.providers.openai.table import TABLES
@@ -50,6 +51,8 @@ QUIET = (Use.CACHE_BREAKPOINT, Use.CACHE_TTL)
 def test_every_use_becomes_what_the_table_says(name, use, value, mode):
     sign = IN_OTHER_WORDS.get((name, use), SIGNS[use])
     row = TABLES[name][use]
+    if use is Use.CUSTOM_TOOLS and row.how is How.CONVERTED:
+        sign, value = '"input":{"type":"string"}', as_functions(value)
 
     def body(value, policy):
         return body_from_input(value, "x", DIALECTS[name], policy, facts=FACTS)

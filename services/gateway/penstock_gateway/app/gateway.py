@@ -23,6 +23,7 @@ from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.administration import keyring_of
+from penstock_gateway.app.background import background_parts
 from penstock_gateway.app.compression import compression_for, rewriter_for, terms_by_name
 from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.guard_rules import Asked
@@ -77,10 +78,12 @@ from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
 from penstock_gateway.surfaces.public import Listen, RunningGateway, Surfaces, open_to_the_public
+from penstock_gateway.surfaces.wire_formats.background import BackgroundParts
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.event_stream import StreamTiming
 from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
+from penstock_gateway.surfaces.wire_formats.stateful import KeptAnswersParts
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts
 from penstock_gateway.surfaces.wire_formats.surface import WireFormats, WireFormatsParts
 
@@ -131,7 +134,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     reception, prepare = _reception(settings, access, parts, (compression, retrieval, asked))
     tidying = _tidying(settings, parts, holders, (life, embeddings), (knowledge, keyring))
     served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
-    gate, deferring, repeated = _deferred(settings, parts, models)
+    gate, deferring, repeated, background = _deferred(settings, parts, models)
     surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
@@ -147,7 +150,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         batches=batch_servicer(parts.engine, parts.jobs, viewers_of(actors_of(reception))),
         for_people=_for_people(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
-        wire_formats=_wire_formats(own, (parts, deferring), reception, served),
+        wire_formats=_wire_formats(own, (parts, deferring, background), reception, served),
         idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
@@ -177,10 +180,13 @@ def _tidying(
     return have_jobs_run(parts.jobs, settings, who, (*lives, administration))
 
 
-def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple[Gate, DeferringParts, RepeatedCalls]:
+def _deferred(
+    settings: Settings, parts: Parts, models: ModelDirectory
+) -> tuple[Gate, DeferringParts, RepeatedCalls, BackgroundParts]:
     gate = Gate(models, parts.limits.book, parts.limits.limiter)
     deferring = deferring_parts(settings, parts.jobs, parts.idempotency, gate)
-    return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
+    background = background_parts(settings, parts.engine, parts.jobs, deferring, gate)
+    return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept), background
 
 
 def _for_people(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer, ReviewServicer]:
@@ -194,12 +200,12 @@ def _for_people(parts: Parts, reception: Reception) -> tuple[ExperimentServicer,
 
 def _wire_formats(
     own: GatewaySettings,
-    opened: tuple[Parts, DeferringParts],
+    opened: tuple[Parts, DeferringParts, BackgroundParts],
     reception: Reception,
     served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
 ) -> WireFormats:
     life, embeddings, models, stores, usage = served
-    parts, deferring = opened
+    parts, deferring, background = opened
     return WireFormats(
         WireFormatsParts(
             reception=reception,
@@ -209,6 +215,7 @@ def _wire_formats(
             models=models,
             stores=stores,
             desk=parts.jobs.batches.desk,
+            kept=KeptAnswersParts(parts.responses.responses, parts.responses.ended, background),
             usage=usage,
             observer=parts.observer,
             deferring=deferring,

@@ -39,14 +39,15 @@ class IdempotencyParts:
 
 def deferring_parts(settings: Settings, jobs: JobParts, idempotency: IdempotencyParts, gate: Gate) -> DeferringParts:
     """Return what answers stand on that are kept, or come later."""
-    sources = Sources(store=jobs.store, bell=jobs.bell, poll=settings.jobs.poll, error_of=_error_of)
+    sources = Sources(store=jobs.store, bell=jobs.bell, poll=settings.jobs.poll, error_of=error_of)
     repeats = Repeats(jobs.submitter, jobs.runner, sources, gate)
     repeats.count_answer, repeats.count_job = (idempotency.metrics.of(kind) for kind in ("inference", "job"))
     kept, own = settings.idempotency.kept, settings.jobs
     return DeferringParts(repeats, idempotency.marks, kept, own.result_ttl, own.deadline)
 
 
-def _error_of(error: JobError) -> PenstockError | None:
+def error_of(error: JobError) -> PenstockError | None:
+    """Return what a job failed by, for callers."""
     return error_of_reason(error.reason, error.message)
 
 

@@ -27,6 +27,7 @@ from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
+from penstock_gateway.app.responses import ResponseParts, open_responses
 from penstock_gateway.app.reviews import ReviewParts, review_parts
 from penstock_gateway.app.structured_output import structured_output_for
 from penstock_gateway.domain.guardrails.pipeline.rechecking import RailsRecheck
@@ -70,6 +71,7 @@ class Parts:
     """The ledger as operators have it."""
     jobs: JobParts
     reviews: ReviewParts
+    responses: ResponseParts
     idempotency: IdempotencyParts
     structured: StructuredOutput
     guardrails: Guardrails
@@ -106,6 +108,7 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
     reviews = review_parts(settings, engine, limits.budgets.webhooks.book, registry)
+    jobs = job_parts(settings, engine, limits.budgets.webhooks.book, registry)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -121,8 +124,9 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         experiments=await opened(open_experiments(settings, engine, ledger)),
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
-        jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
+        jobs=jobs,
         reviews=reviews,
+        responses=await opened(open_responses(settings, engine, jobs)),
         idempotency=await opened(open_idempotency(settings, engine, registry)),
         guardrails=await open_guardrails(stack, settings, reviews.desk),
         structured=structured_output_for(settings, registry),

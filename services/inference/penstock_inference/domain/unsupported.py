@@ -10,8 +10,11 @@ from penstock_inference.domain.failure import unsupported
 _SHOWN_CHARACTERS = 64
 _MOST_SHOWN = 20
 # What callers of Anthropic's format say with nearly every request, and only its own providers can follow: how they keep a
-# long conversation short or cheap. Another upstream answers as well without.
-_ADVICE = frozenset({"anthropic_beta", "cache_control", "context_management", "diagnostics"})
+# long conversation short or cheap; and callers of OpenAI's Responses: how reasoning, and what its tools found, is to be told.
+# Another upstream answers as well without.
+_ADVICE = frozenset(
+    {"anthropic_beta", "cache_control", "context_management", "diagnostics", "include", "reasoning_summary"}
+)
 
 
 class FieldPolicy(msgspec.Struct):

@@ -125,6 +125,8 @@ class Tenant:
     regions: tuple[str, ...] = ()
     time_zone: str = "UTC"
     """Its IANA name: where the tenant's days and months begin."""
+    stores_responses: bool = True
+    """Whether its answers are kept for later requests, where they say nothing of that, or want it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,6 +242,12 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         **_with_keys(
             {
                 "POST /v1/chat/completions": INFERENCE,
+                "POST /v1/responses": INFERENCE,
+                "POST /v1/responses/input_tokens": INFERENCE,
+                "GET /v1/responses/{response}": _LOOK_AT_KEPT,
+                "DELETE /v1/responses/{response}": _CHANGE_KEPT,
+                "POST /v1/responses/{response}/cancel": _CHANGE_KEPT,
+                "GET /v1/responses/{response}/input_items": _LOOK_AT_KEPT,
                 "POST /v1/messages": INFERENCE,
                 "POST /v1/messages/count_tokens": INFERENCE,
                 "POST /v1/completions": INFERENCE,

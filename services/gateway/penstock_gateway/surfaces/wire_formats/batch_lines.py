@@ -78,6 +78,9 @@ def _read(wire_format: GenerationFormat, body: bytes) -> ReadRequest:
     read = wire_format.parse(body)
     if read.stream:
         raise InvalidRequest("'stream' must not be true in a batch.", field="stream")
+    if read.kept is not None and (read.kept.previous or read.kept.refers or read.kept.background):
+        text = "A line of a batch goes on from no response, and is none in the background: send its whole input."
+        raise InvalidRequest(text, field="previous_response_id")
     if read.more_inputs:
         raise InvalidRequest("'prompt' must be one text in a batch: give each a line of its own.", field="prompt")
     return read

@@ -54,6 +54,17 @@ class Bodies(msgspec.Struct, frozen=True):
             place.hold(_MOST_BYTES_PER_CHARACTER * len(body))
         return await asyncio.get_running_loop().run_in_executor(self.readers, self._read, body, parse)
 
+    async def read_again(self, place: Place, content: bytes, parse: Callable[[bytes], ReadT]) -> ReadT:
+        """Return what ``parse`` makes of what a request is asked with besides its body.
+
+        Raises:
+            PenstockError: if there is no room for it, it breaks a bound, or is not what ``parse`` reads.
+        """
+        if len(content) <= LARGE_BYTES:
+            return self._read(content, parse)
+        place.hold(len(content) if content.isascii() else _MOST_BYTES_PER_CHARACTER * len(content))
+        return await asyncio.get_running_loop().run_in_executor(self.readers, self._read, content, parse)
+
     def _read(self, body: bytes, parse: Callable[[bytes], ReadT]) -> ReadT:
         self.bounds.check(body)
         return parse(body)

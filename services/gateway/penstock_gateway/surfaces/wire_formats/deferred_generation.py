@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import NamedTuple
 
 from penstock_common.errors import DeadlineExceeded, Overloaded, UnsupportedParameter
 from penstock_gateway.domain.idempotency.following import JobAnswer
@@ -32,9 +33,25 @@ from penstock_gateway.surfaces.wire_formats.deferred import (
     wanted_by,
 )
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
-from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, ReadRequest, StreamRenderer, StreamSummary
+from penstock_gateway.surfaces.wire_formats.format import (
+    EventRenderer,
+    GenerationFormat,
+    ReadRequest,
+    StreamRenderer,
+    StreamSummary,
+    frames_of_failure,
+)
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, summary_of
+from penstock_gateway.surfaces.wire_formats.stateful import Keeping, StatefulRequest, StatefulRequests, Told
+
+
+class Said(NamedTuple):
+    """What a request says, and what it has to do with answers that are kept."""
+
+    asked: Asked
+    read: ReadRequest
+    stateful: StatefulRequest | None
 
 
 class DeferredGeneration(Deferred):
@@ -44,15 +61,15 @@ class DeferredGeneration(Deferred):
         self,
         wire_format: GenerationFormat,
         reception: Reception,
-        bodies: Bodies,
-        silences: Silences,
+        reading: tuple[Bodies, Silences],
         parts: DeferringParts,
+        kept: StatefulRequests | None = None,
     ) -> None:
         super().__init__(parts)
         self._format = wire_format
         self._reception = reception
-        self._bodies = bodies
-        self._silences = silences
+        self._bodies, self._silences = reading
+        self._kept = kept
 
     async def serve(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> bool:
         """Serve one request, if it is a job from its beginning; return whether it is."""
@@ -68,19 +85,24 @@ class DeferredGeneration(Deferred):
             raise UnsupportedParameter(
                 "Several prompts are answered at once and now alone: send one.", parameter="prompt"
             )
+        stateful: StatefulRequest | None = None
+        if read.kept is not None and self._kept is not None:
+            stateful = await self._kept.begun(place, read)
+            if read.kept.background:
+                await self._kept.background.begin(arrival, place, (stateful, request), response)
+                return True
+            read = stateful.read
         options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
         call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         asked = self.asked(call, arrival, request, body, wanted)
         if not await self.accepted(asked, response):
             async with self.joined(asked) as joined:
-                await self._answer(arrival, (asked, read), joined, response)
+                await self._answer(arrival, Said(asked, read, stateful), joined, response)
         return True
 
-    async def _answer(
-        self, arrival: Arrival, said: tuple[Asked, ReadRequest], joined: Joined, response: HttpResponse
-    ) -> None:
+    async def _answer(self, arrival: Arrival, said: Said, joined: Joined, response: HttpResponse) -> None:
         """Answer as soon as there is something, or with the job where that takes longer than the client waits."""
-        (asked, read), answer, preference = said, joined.answer, said[0].wanted.preference
+        (asked, read, _), answer, preference = said, joined.answer, said.asked.wanted.preference
         if preference.is_async and not await came(answer.begun() if read.stream else answer.over(), preference.wait):
             tell_job(response, arrival.request_id, answer.job, preference)
             return
@@ -89,7 +111,7 @@ class DeferredGeneration(Deferred):
                 if read.stream:
                     await self._stream(arrival, said, joined, response)
                 else:
-                    await self._whole(arrival, read, joined, response)
+                    await self._whole(arrival, said, joined, response)
         except TimeoutError:
             if response.is_begun:
                 raise
@@ -98,14 +120,17 @@ class DeferredGeneration(Deferred):
             if not (asked.wanted.queues and await self.queue(error, asked, response)):
                 refuse(response, self._format.family, error, self._lines(arrival, joined))
 
-    async def _whole(self, arrival: Arrival, read: ReadRequest, joined: Joined, response: HttpResponse) -> None:
-        answer, wire_format = joined.answer, self._format
+    async def _whole(self, arrival: Arrival, said: Said, joined: Joined, response: HttpResponse) -> None:
+        answer, wire_format, (_, read, stateful) = joined.answer, self._format, said
         result = await answer.whole()
         assert isinstance(result, ChatResult), "a chat's result"
-        answer_id, created = wire_format.id_prefix + result.generation_id, _created(answer)
-        body = wire_format.whole((result.answer,), answer_id, created, read.form)
+        name, created = result.generation_id, _created(answer)
+        body = wire_format.whole((result.answer,), self._id_of(name, stateful), created, read.form)
         if result.knowledge is not None:
             body = wire_format.with_knowledge(body, result.knowledge)
+        if stateful is not None:
+            # A repeat does so as well: whoever gave the answer may have died before.
+            await stateful.keep(name, created, Told(result.answer, body))
         lines = JSON_LINE + self._lines(arrival, joined)
         finished = result.finished
         if joined.is_original and isinstance(answer.exchange, ChatExchange):
@@ -114,42 +139,47 @@ class DeferredGeneration(Deferred):
             lines += attempts_line(finished.attempts)
         response.whole(200, lines, body)
 
-    async def _stream(
-        self, arrival: Arrival, said: tuple[Asked, ReadRequest], joined: Joined, response: HttpResponse
-    ) -> None:
-        family = self._format.family
-        stream = EventStream(response, lambda: self._lines(arrival, joined), self._silences, self._format.keep_alive)
+    async def _stream(self, arrival: Arrival, said: Said, joined: Joined, response: HttpResponse) -> None:
+        family, following = self._format.family, _Following()
+        silence = lambda: following.silence(self._format.keep_alive)  # noqa: E731 - for this stream alone
+        stream = EventStream(response, lambda: self._lines(arrival, joined), self._silences, silence)
         try:
-            await self._follow(joined, said[1], stream)
+            await self._follow(joined, said, stream, following)
         except Exception as error:
             if isinstance(error, DeadlineExceeded) and not response.has_room:
                 response.cut()
             elif stream.begun and not response.is_complete:
-                stream.end(family.error_event(known(error)))
+                stream.end(frames_of_failure(following.renderer, family, known(error)))
             else:
                 raise
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:
-                stream.end(family.error_event(Overloaded(SHUTTING_DOWN)))
+                stream.end(frames_of_failure(following.renderer, family, Overloaded(SHUTTING_DOWN)))
             raise
         finally:
             stream.stop()
 
-    async def _follow(self, joined: Joined, read: ReadRequest, stream: EventStream) -> None:
+    async def _follow(self, joined: Joined, said: Said, stream: EventStream, following: _Following) -> None:
         """Send what comes of an answer, under the name that its first event tells."""
-        renderer: StreamRenderer | None = None
+        renderer = None
         async with aclosing(joined.answer.events()) as batches:
             async for batch in batches:
                 if renderer is None:
-                    renderer = self._renderer(joined.answer, read)
+                    renderer = following.renderer = self._renderer(joined.answer, said)
                 await stream.write(renderer.render(batch))
         assert renderer is not None, "an answer has events"
+        if isinstance(renderer, Keeping):
+            await renderer.keep()
         stream.end(renderer.end(_summary(joined)))
 
-    def _renderer(self, answer: JobAnswer, read: ReadRequest) -> StreamRenderer:
-        started = answer.started
-        name = started.generation_id if started is not None else ""
-        return self._format.renderer(self._format.id_prefix + name, _created(answer), read.include_usage, read.form)
+    def _renderer(self, answer: JobAnswer, said: Said) -> StreamRenderer:
+        started, (_, read, stateful) = answer.started, said
+        name, created = started.generation_id if started is not None else "", _created(answer)
+        renderer = self._format.renderer(self._id_of(name, stateful), created, read.include_usage, read.form)
+        return renderer if stateful is None else Keeping(stateful, renderer, (name, created), self._format.whole)
+
+    def _id_of(self, name: str, stateful: StatefulRequest | None) -> str:
+        return self._format.id_prefix + name if stateful is None else stateful.id_of(name)
 
     def _lines(self, arrival: Arrival, joined: Joined) -> bytes:
         answer, ids = joined.answer, id_lines(self._format.family, arrival.request_id)
@@ -159,6 +189,16 @@ class DeferredGeneration(Deferred):
         return (
             exchange_lines(exchange) if isinstance(exchange, ChatExchange) else request_id_line(arrival.request_id)
         ) + ids
+
+
+class _Following:
+    """A stream's renderer, once its first event has named it."""
+
+    renderer: StreamRenderer | None = None
+
+    def silence(self, keep_alive: bytes) -> bytes:
+        """Return the frames that fill a silence."""
+        return self.renderer.silence() if isinstance(self.renderer, EventRenderer) else keep_alive
 
 
 def _created(answer: JobAnswer) -> int:

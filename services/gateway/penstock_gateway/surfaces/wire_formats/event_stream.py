@@ -71,8 +71,13 @@ class EventStream:
     __slots__ = ("_has_moved", "_head", "_keep_alive", "_quiet_until", "_response", "_silences")
 
     def __init__(
-        self, response: HttpResponse, head: Callable[[], bytes], silences: Silences, keep_alive: bytes
+        self,
+        response: HttpResponse,
+        head: Callable[[], bytes],
+        silences: Silences,
+        keep_alive: bytes | Callable[[], bytes],
     ) -> None:
+        """Take the response; ``keep_alive`` is the frame that fills a silence, or makes it."""
         self._response = response
         self._head = head
         self._silences = silences
@@ -94,6 +99,12 @@ class EventStream:
         if not self._response.is_begun:
             self._begin()
         return self._response.write(frames)
+
+    def begin(self) -> None:
+        """Send the head, whatever comes and when."""
+        if not self._response.is_begun:
+            self._begin()
+            self._response.push(b"")
 
     def end(self, frames: bytes) -> None:
         """Send the last frames and end the response."""
@@ -121,7 +132,8 @@ class EventStream:
             self._begin()
         # A reader that does not read has enough waiting already.
         if self._response.has_room:
-            self._response.push(self._keep_alive)
+            keep_alive = self._keep_alive
+            self._response.push(keep_alive if isinstance(keep_alive, bytes) else keep_alive())
 
     def _begin(self) -> None:
         self._response.begin(200, self._head() + _LINES)

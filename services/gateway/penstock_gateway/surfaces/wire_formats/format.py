@@ -60,15 +60,34 @@ class AnswerForm(msgspec.Struct, frozen=True, kw_only=True):
     functions: bool = False
     echo: tuple[str, ...] = ()
     input_tokens: int = 0
+    ended_at: int = 0
+    """When it ended, in Unix seconds; 0 for now."""
 
 
 USUAL_FORM = AnswerForm()
 
 
+class ResponseState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request says of answers that are kept: the one that it goes on from, and its own.
+
+    ``store``: whether its own is to be kept; None: it does not say. ``background``: it is made while nobody waits for it.
+    ``items``: the request's own items as a JSON array, a text as the one item that it stands for. ``refers``: some of them
+    stand for items of kept answers.
+    """
+
+    previous: str = ""
+    store: bool | None = None
+    background: bool = False
+    items: bytes = b"[]"
+    refers: bool = False
+
+
 class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for text, read. ``include_usage`` is only true with ``stream``.
 
-    ``prompt`` stands before ``input``. ``knowledge``: what is searched before it is answered. ``more_inputs`` are asked after ``input``, each as a request of its own, and answered with it.
+    ``prompt`` stands before ``input``. ``knowledge``: what is searched before it is answered. ``more_inputs`` are asked after
+    ``input``, each as a request of its own, and answered with it. ``kept``: what it has to do with answers that are kept; None
+    where that is nothing.
     """
 
     input: GenerationInput
@@ -79,19 +98,21 @@ class ReadRequest(msgspec.Struct, frozen=True, kw_only=True):
     form: AnswerForm = USUAL_FORM
     prompt: PromptReference | None = None
     knowledge: KnowledgeUse | None = None
+    kept: ResponseState | None = None
 
 
 class StreamSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What a stream's end tells beyond tokens; ``cache`` is as in the header ``x-penstock-cache``.
 
     ``dropped``: fields of the request that the upstream was asked without. ``knowledge``: what was found for the answer,
-    where knowledge bases were searched.
+    where knowledge bases were searched. ``ended_at``: Unix seconds; 0 for now.
     """
 
     overhead_ms: float
     cache: str
     dropped: tuple[str, ...] = ()
     knowledge: KnowledgeTold | None = None
+    ended_at: int = 0
 
 
 class StreamRenderer(Protocol):
@@ -108,6 +129,82 @@ class StreamRenderer(Protocol):
     def end(self, summary: StreamSummary) -> bytes:
         """Return the last frames."""
         ...
+
+
+class EventRenderer:
+    """Renders a stream whose every frame is counted: a silence, and a failure, are events of its own.
+
+    It is a class, as to ask whether something has a protocol's methods costs a request a hundred calls.
+    """
+
+    def render(self, events: Sequence[GenerationEvent]) -> bytes:
+        """Return the frames of the next events; see ``StreamRenderer``."""
+        raise NotImplementedError
+
+    def end(self, summary: StreamSummary) -> bytes:
+        """Return the last frames; see ``StreamRenderer``."""
+        raise NotImplementedError
+
+    def queue(self) -> bytes:
+        """Return the frames that say, before all others, that the answer waits to be made."""
+        raise NotImplementedError
+
+    def silence(self) -> bytes:
+        """Return the frames that fill a silence."""
+        raise NotImplementedError
+
+    def fail(self, error: PenstockError) -> bytes:
+        """Return the frames that end a stream which failed after its head was sent."""
+        raise NotImplementedError
+
+
+def frames_of_failure(renderer: StreamRenderer | None, family: Family, error: PenstockError) -> bytes:
+    """Return the frames that end a stream which failed after its head was sent."""
+    return renderer.fail(error) if isinstance(renderer, EventRenderer) else family.error_event(error)
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request goes on: ``store``: whether its answer is kept. ``items``: all that is asked, where that is not as it stood.
+
+    ``items`` is a JSON array: what was asked and answered before, and the request's own.
+    """
+
+    store: bool
+    items: bytes | None = None
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kept answer is looked at: as it is, or as the events that follow the one numbered ``after``, -1 for all.
+
+    ``whole_output``: its output with all that a later request needs of it.
+    """
+
+    stream: bool = False
+    after: int = -1
+    whole_output: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFormat:
+    """How a format's answers are kept. Each list of items is a JSON array; ids of items are made of the answer's.
+
+    ``snapshot`` writes an answer that is none yet, or none at all: its id, creation, form, status, and error where it failed.
+    ``output_items`` are an answer's, with all that a later request needs of them; ``input_items`` a request's, as they are
+    listed. ``looked_for`` reads the query of a look at an answer.
+    """
+
+    form: type[AnswerForm]
+    with_kept: Callable[[ReadRequest, Kept], ReadRequest]
+    snapshot: Callable[[str, int, AnswerForm, str, PenstockError | None], bytes]
+    output_items: Callable[[Answer, str, AnswerForm], bytes]
+    input_items: Callable[[bytes, str], bytes]
+    looked_for: Callable[[str], Looked]
+    listed: Callable[[bytes, str], bytes]
+    """Takes a request's items as they are listed, and the query of the list; returns the page that it asks for."""
+    deleted: Callable[[str], bytes]
+    """Returns what is answered once the answer of an id is deleted."""
+    counted: Callable[[int], bytes]
+    """Returns what is answered of so many tokens of a request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +226,8 @@ class GenerationFormat:
     whole: Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
     with_knowledge: Callable[[bytes, KnowledgeTold], bytes]
     with_headers: Callable[[ReadRequest, Mapping[str, str]], ReadRequest] | None = None
+    state: StateFormat | None = None
+    """Where its answers can be kept."""
 
 
 class ReadEmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):

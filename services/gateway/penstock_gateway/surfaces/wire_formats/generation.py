@@ -16,12 +16,25 @@ from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.deferred_generation import DeferredGeneration
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
-from penstock_gateway.surfaces.wire_formats.format import GenerationFormat, StreamRenderer
+from penstock_gateway.surfaces.wire_formats.format import (
+    EventRenderer,
+    GenerationFormat,
+    ReadRequest,
+    StreamRenderer,
+    frames_of_failure,
+)
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, known, refuse
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN, SeveralServer, summary_of
+from penstock_gateway.surfaces.wire_formats.stateful import Keeping, StatefulRequest, StatefulRequests, Told
 
 _STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
 _NS_PER_SECOND = 1_000_000_000
+
+
+def _options_of(read: ReadRequest) -> CallOptions:
+    if read.prompt is not None or read.knowledge is not None:
+        return CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
+    return _STREAMED if read.stream else _WHOLE
 
 
 class GenerationServer:
@@ -31,18 +44,19 @@ class GenerationServer:
         self,
         wire_format: GenerationFormat,
         reception: Reception,
-        life: ChatLife,
+        answers: tuple[ChatLife, StatefulRequests | None],
         reading: tuple[Bodies, Silences],
         deferring: DeferringParts,
     ) -> None:
-        """``reading``: what reads requests, and fills the silences of streams."""
-        bodies, silences = reading
+        """``answers``: what gives them, and what keeps them, if they can be; ``reading``: what reads requests, and fills silences."""
+        (life, kept), (bodies, silences) = answers, reading
         self._format = wire_format
         self._reception = reception
         self._life = life
         self._bodies = bodies
         self._silences = silences
-        self._deferred = DeferredGeneration(wire_format, reception, bodies, silences, deferring)
+        self._kept = kept
+        self._deferred = DeferredGeneration(wire_format, reception, (bodies, silences), deferring, kept)
         self._lines = exchange_lines if wire_format.family.request_id_line is None else self._lines_of_family
         self._several = SeveralServer(wire_format, reception, life, silences)
 
@@ -59,21 +73,57 @@ class GenerationServer:
         if read.more_inputs:
             await self._several.serve(arrival, place, read, response)
             return
-        options = _STREAMED if read.stream else _WHOLE
-        if read.prompt is not None or read.knowledge is not None:
-            options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
-        call = self._reception.chat_call(arrival, place, read.input, read.context, options)
+        stateful: StatefulRequest | None = None
+        if read.kept is not None:
+            stateful = await self._stateful(arrival, place, (read, request), response)
+            if response.is_complete:
+                return
+            read = read if stateful is None else stateful.read
+        call = self._reception.chat_call(arrival, place, read.input, read.context, _options_of(read))
         exchange = self._life.begin(call)
-        answer_id, created = wire_format.id_prefix + call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
+        known = call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
         if read.stream:
-            renderer = wire_format.renderer(answer_id, created, read.include_usage, read.form)
-            await self._stream(exchange, renderer, arrival, response)
-            return
+            # Awaited from here: each coroutine between would be entered again with each of its pieces.
+            await self._stream(exchange, self._renderer(known, read, stateful), arrival, response)
+        else:
+            await self._whole(exchange, (known, read, stateful), arrival, response)
+
+    async def _stateful(
+        self, arrival: Arrival, place: Place, asked: tuple[ReadRequest, HttpRequest], response: HttpResponse
+    ) -> StatefulRequest | None:
+        """Return a request with what it goes on from; one whose answer is made in the background is answered here."""
+        (read, request), kept = asked, self._kept
+        if kept is None or read.kept is None:
+            return None
+        stateful = await kept.begun(place, read)
+        if read.kept.background:
+            await kept.background.begin(arrival, place, (stateful, request), response)
+        return stateful
+
+    def _renderer(self, known: tuple[str, int], read: ReadRequest, stateful: StatefulRequest | None) -> StreamRenderer:
+        (name, created), wire_format = known, self._format
+        if stateful is None:
+            return wire_format.renderer(wire_format.id_prefix + name, created, read.include_usage, read.form)
+        renderer = wire_format.renderer(stateful.id_of(name), created, read.include_usage, read.form)
+        return Keeping(stateful, renderer, known, wire_format.whole)
+
+    async def _whole(
+        self,
+        exchange: ChatExchange,
+        asked: tuple[tuple[str, int], ReadRequest, StatefulRequest | None],
+        arrival: Arrival,
+        response: HttpResponse,
+    ) -> None:
+        ((name, created), read, stateful), wire_format = asked, self._format
+        answer_id = wire_format.id_prefix + name if stateful is None else stateful.id_of(name)
         try:
             async with exchange:
-                body = wire_format.whole((await exchange.answer(),), answer_id, created, read.form)
+                answer = await exchange.answer()
+                body = wire_format.whole((answer,), answer_id, created, read.form)
                 if (told := exchange.knowledge if exchange.grounds is not None else None) is not None:
                     body = wire_format.with_knowledge(body, told)
+            if stateful is not None:
+                await stateful.keep(name, created, Told(answer, body))
             # Settled first: who has the answer may ask again at once, and needs the place.
             finished = exchange.finished
             cost_nano_usd = finished.known_cost_nano_usd if finished else 0
@@ -83,7 +133,9 @@ class GenerationServer:
             response.whole(200, lines, body)
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            if LIMITED_HEADER not in head or not await self._deferred.queue_refused(error, exchange, arrival, response):
+            if LIMITED_HEADER not in arrival.headers or not await self._deferred.queue_refused(
+                error, exchange, arrival, response
+            ):
                 refuse(response, wire_format.family, error, self._lines(exchange))
 
     def _lines_of_family(self, exchange: ChatExchange) -> bytes:
@@ -94,11 +146,15 @@ class GenerationServer:
         self, exchange: ChatExchange, renderer: StreamRenderer, arrival: Arrival, response: HttpResponse
     ) -> None:
         family = self._format.family
-        stream = EventStream(response, lambda: self._lines(exchange), self._silences, self._format.keep_alive)
+        silence = renderer.silence if isinstance(renderer, EventRenderer) else self._format.keep_alive
+        stream = EventStream(response, lambda: self._lines(exchange), self._silences, silence)
         try:
             async with exchange:
                 async for batch in exchange.batches():
                     await stream.write(renderer.render(batch))
+            if isinstance(renderer, Keeping):
+                # Before its end is told: who has that may go on from it at once.
+                await renderer.keep()
             stream.end(renderer.end(summary_of(exchange)))
             await exchange.afterwards()
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
@@ -106,7 +162,10 @@ class GenerationServer:
                 # It does not read: whatever it were told would wait with the rest, and the connection for it.
                 response.cut()
             elif stream.begun and not response.is_complete:
-                stream.end(family.error_event(known(error)))
+                told = known(error)
+                if isinstance(renderer, Keeping):
+                    await renderer.keep_failed(told)
+                stream.end(frames_of_failure(renderer, family, told))
             elif LIMITED_HEADER not in arrival.headers or not await self._deferred.queue_refused(
                 error, exchange, arrival, response
             ):
@@ -114,7 +173,7 @@ class GenerationServer:
         except asyncio.CancelledError:
             if stream.begun and not response.is_complete:
                 # To one that has not left: this process ends.
-                stream.end(family.error_event(Overloaded(SHUTTING_DOWN)))
+                stream.end(frames_of_failure(renderer, family, Overloaded(SHUTTING_DOWN)))
             raise
         finally:
             stream.stop()

@@ -17,6 +17,7 @@ from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
+from penstock_gateway.surfaces.wire_formats.background import Background
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.counting import CountingServer
 from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
@@ -37,9 +38,12 @@ from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.kept import KeptServer
+from penstock_gateway.surfaces.wire_formats.kept_answers import KeptAnswers
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
+from penstock_gateway.surfaces.wire_formats.stateful import KeptAnswersParts, StatefulRequests
+from penstock_gateway.surfaces.wire_formats.stateful_counting import StatefulCounting
 from penstock_gateway.surfaces.wire_formats.stores import StoresParts, StoresServer
 from penstock_gateway.surfaces.wire_formats.table import DEFAULT_FAMILY, FORMATS
 from penstock_gateway.surfaces.wire_formats.usage import UsageServer
@@ -64,6 +68,7 @@ class WireFormatsParts:
     models: ModelDirectory
     stores: StoresParts
     desk: BatchDesk
+    kept: KeptAnswersParts
     usage: UsageReading
     observer: Observer
     idempotency: IdempotentRoutes
@@ -132,14 +137,33 @@ class WireFormats:
             route, allowed = found.route, found.route.allowed
             lines = b"allow: %b\r\n%b" % (", ".join(allowed).encode(), id_line)
             usable = " or ".join(method for method in allowed if method != "HEAD")
-            response.whole(405, *_error(route.family, InvalidRequest(f"Not allowed. Use {usable}."), lines))
+            status, message = 405, f"Not allowed. Use {usable}."
+            if request.headers.get("upgrade", "").lower() == "websocket":
+                # Agents that try a socket first go on over HTTP when they see this.
+                status, message = 426, f'WebSocket is not served here. Use {usable} with "stream": true.'
+            response.whole(status, *_error(route.family, InvalidRequest(message), lines))
+
+    def _kept(self, wire_format: GenerationFormat) -> StatefulRequests:
+        """Return what keeps a format's answers, once the routes are there by which they are asked for again."""
+        parts, (responses, by_path, running) = self._parts, self._parts.kept
+        ended = by_path[wire_format.path]
+        background = Background(wire_format, parts.reception, running, (responses, ended), self._silences)
+        for method, template, serve in KeptAnswers(wire_format, responses, ended, background).routes():
+            once = serve if method == "GET" else parts.idempotency.around(serve)
+            self._routes.add(method, template, wire_format.family, once)
+        stateful = StatefulRequests(wire_format, responses, parts.bodies, ended, background)
+        counting = StatefulCounting(wire_format, stateful, parts.models, parts.bodies)
+        once = parts.idempotency.around(counting.serve)
+        self._routes.add("POST", f"{wire_format.path}/input_tokens", wire_format.family, once)
+        return stateful
 
     def _add(self, wire_format: Format) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
         once = parts.idempotency.around
         if isinstance(wire_format, GenerationFormat):
             reading = parts.bodies, self._silences
-            generation = GenerationServer(wire_format, parts.reception, parts.life, reading, parts.deferring)
+            kept = None if wire_format.state is None else self._kept(wire_format)
+            generation = GenerationServer(wire_format, parts.reception, (parts.life, kept), reading, parts.deferring)
             routes.add("POST", path, family, generation.serve)
         elif isinstance(wire_format, CountingFormat):
             routes.add("POST", path, family, once(CountingServer(wire_format, parts.models, parts.bodies).serve))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
-from penstock_gateway.surfaces.wire_formats.format import Family, Format
+from penstock_gateway.surfaces.wire_formats.format import Family, Format, GenerationFormat
 from penstock_gateway.surfaces.wire_formats.openai import (
     batches,
     chat,
@@ -12,6 +14,7 @@ from penstock_gateway.surfaces.wire_formats.openai import (
     files,
     models,
     organization,
+    responses,
     vector_stores,
 )
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
@@ -19,6 +22,7 @@ from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 FORMATS: tuple[Format, ...] = (
     chat.FORMAT,
     completions.FORMAT,
+    responses.FORMAT,
     embeddings.FORMAT,
     models.FORMAT,
     vector_stores.FORMAT,
@@ -28,6 +32,12 @@ FORMATS: tuple[Format, ...] = (
     messages.FORMAT,
     count_tokens.FORMAT,
 )
+
+
+def with_state(formats: Iterable[Format]) -> list[GenerationFormat]:
+    """Return those whose answers can be kept."""
+    return [one for one in formats if isinstance(one, GenerationFormat) and one.state is not None]
+
 
 DEFAULT_FAMILY: Family = OPENAI
 """Tells the errors of requests that no format knows."""

@@ -106,6 +106,11 @@ def converted(note: str) -> Row:
     return Row(How.CONVERTED, note)
 
 
+FREE_TEXT = converted(
+    "a function of one text, `input`; its grammar is told in words, and nothing holds the model to it"
+)
+"""The row of tools of free text where functions alone are known; see ``free_text``."""
+
 _SAMPLING = (
     Use.TEMPERATURE, Use.TOP_P, Use.TOP_K, Use.MAX_OUTPUT_TOKENS, Use.STOP, Use.SEED, Use.FREQUENCY_PENALTY,
     Use.PRESENCE_PENALTY, Use.REASONING_EFFORT,

@@ -9,14 +9,17 @@ here, which would multiply the attempts.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from penstock_common import errors
 from penstock_common.status import retry_after_seconds
 from penstock_gateway.domain.life.admission import BudgetExceeded, BudgetReserved, TurnedAway
+from penstock_gateway.domain.responses.keeping import PreviousResponseNotFound
 from penstock_gateway.surfaces.wire_formats.format import ErrorResponse, Family
 from penstock_gateway.surfaces.wire_formats.refusals import limit_header
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
@@ -37,6 +40,13 @@ class _Form:
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
+class Names(NamedTuple):
+    """A format's names of fields: by the contract's path, and in the place of chat's where nothing else says which."""
+
+    param_from_field: Callable[[str], str]
+    usual: Mapping[str, str]
+
+
 _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.InvalidRequest: _Form(400, "invalid_request_error", None),
     errors.UnsupportedParameter: _Form(400, "invalid_request_error", "unsupported_parameter"),
@@ -54,6 +64,9 @@ _FORMS: dict[type[errors.PenstockError], _Form] = {
     errors.NotCached: _Form(404, "not_found_error", "not_cached"),
     errors.NothingRelevant: _Form(404, "not_found_error", "nothing_relevant"),
     errors.ResourceNotFound: _Form(404, "not_found_error", "resource_not_found"),
+    PreviousResponseNotFound: _Form(
+        404, "invalid_request_error", "previous_response_not_found", "previous_response_id"
+    ),
     errors.ResourceExists: _Form(409, "invalid_request_error", "resource_exists"),
     errors.ResourceState: _Form(400, "invalid_request_error", "resource_state"),
     errors.ResourceChanged: _Form(409, "invalid_request_error", "resource_changed"),
@@ -109,29 +122,36 @@ _PATHS = tuple(
 )
 
 
-def error_response(error: errors.PenstockError) -> ErrorResponse:
+def error_response(error: errors.PenstockError, *, names: Names | None = None) -> ErrorResponse:
     """Return the HTTP answer that tells the error: status, body, headers."""
     form = _form(error)
     headers = (_CONTENT_TYPE, *form.headers, *_retry_headers(error), *limit_header(error))
-    return ErrorResponse(form.status, error_body(error), headers)
+    return ErrorResponse(form.status, error_body(error, names), headers)
 
 
-def error_body(error: errors.PenstockError) -> bytes:
+def error_body(error: errors.PenstockError, names: Names | None = None) -> bytes:
     """Return ``{"error": {"message", "type", "param", "code"}}``."""
+    return msgspec.json.encode({"error": error_parts(error, names)})
+
+
+def error_parts(error: errors.PenstockError, names: Names | None = None) -> dict[str, str | None]:
+    """Return what an error's body says, by member; ``names`` are those of another format than chat's."""
     form, field = _form(error), _field(error)
-    param = param_from_field(field)
-    content = {
+    param = param_from_field(field) if names is None else names.param_from_field(field)
+    usual = form.param
+    if names is not None and usual is not None:
+        usual = names.usual.get(usual, usual)
+    return {
         "message": _in_our_words(error.message, field, param),
         "type": form.type,
-        "param": param or form.param,
+        "param": param or usual,
         "code": form.code,
     }
-    return msgspec.json.encode({"error": content})
 
 
-def error_event(error: errors.PenstockError) -> bytes:
+def error_event(error: errors.PenstockError, *, names: Names | None = None) -> bytes:
     """Return the frame that ends a stream which failed after its headers were sent."""
-    return b"data: %b\n\n" % on_one_line(error_body(error))
+    return b"data: %b\n\n" % on_one_line(error_body(error, names))
 
 
 def param_from_field(field: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock_inference.adapters.providers.carried import HINT, NEVER, NO, YES, Table, Use, converted
+from penstock_inference.adapters.providers.carried import FREE_TEXT, HINT, NEVER, NO, YES, Table, Use, converted
 
 _SAMPLED = "of the models that take it; elsewhere, and beside thinking, as `unsupported` says"
 
@@ -21,9 +21,7 @@ TABLE: Table = {
     Use.LOGPROBS: NO,
     Use.CHOICES: NEVER,
     Use.TOOLS: YES,
-    Use.CUSTOM_TOOLS: converted(
-        "a function of one text, `input`; its grammar is told in words, and nothing holds the model to it"
-    ),
+    Use.CUSTOM_TOOLS: FREE_TEXT,
     Use.STRICT_TOOLS: converted("`strict`, of models that keep to a JSON schema; elsewhere as `unsupported` says"),
     Use.TOOL_CHOICE_NONE: YES,
     Use.TOOL_CHOICE_REQUIRED: converted(

@@ -11,6 +11,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.bedrock.client import BedrockUpstream, Manners
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
+from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.provider import OpenUpstream
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ async def open_upstream(settings: BedrockSettings, client: HttpClient) -> AsyncG
         except ValueError as error:
             raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
         try:
-            yield OpenUpstream(upstream)
+            yield OpenUpstream(FreeTextUpstream(upstream))
         finally:
             await client.give_back(upstream.pool)
     finally:

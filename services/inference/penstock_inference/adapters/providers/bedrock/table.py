@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from penstock_inference.adapters.providers.carried import HINT, NEVER, NO, YES, How, Row, Table, Use, converted
+from penstock_inference.adapters.providers.carried import (
+    FREE_TEXT,
+    HINT,
+    NEVER,
+    NO,
+    YES,
+    How,
+    Row,
+    Table,
+    Use,
+    converted,
+)
 
 _OF_A_MODEL = Row(How.NO, "has no field in Converse; `pass` sends it as a field of the model's own")
 
@@ -21,7 +32,7 @@ TABLE: Table = {
     Use.LOGPROBS: NO,
     Use.CHOICES: NEVER,
     Use.TOOLS: YES,
-    Use.CUSTOM_TOOLS: NEVER,
+    Use.CUSTOM_TOOLS: FREE_TEXT,
     Use.STRICT_TOOLS: YES,
     Use.TOOL_CHOICE_NONE: converted(
         "without the tools, which is another prompt to its cache; refused where earlier turns hold calls, as Bedrock then "

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
+from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.gemini.client import GeminiUpstream
 from penstock_inference.adapters.providers.gemini.manner import Manner
 from penstock_inference.adapters.providers.gemini.settings import GeminiSettings
@@ -27,6 +28,6 @@ async def open_upstream(settings: GeminiSettings, client: HttpClient) -> AsyncGe
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
-        yield OpenUpstream(upstream)
+        yield OpenUpstream(FreeTextUpstream(upstream))
     finally:
         await client.give_back(upstream.pool)

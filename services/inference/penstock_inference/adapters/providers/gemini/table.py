@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock_inference.adapters.providers.carried import HINT, NEVER, YES, How, Row, Table, Use, converted
+from penstock_inference.adapters.providers.carried import FREE_TEXT, HINT, YES, How, Row, Table, Use, converted
 from penstock_inference.domain.model_facts import ModelFacts
 
 OF_GOOGLE = "must be gs://, or a file of the Files API"
@@ -21,7 +21,7 @@ TABLE: Table = {
     Use.LOGPROBS: converted("`responseLogprobs`"),
     Use.CHOICES: converted("`candidateCount`"),
     Use.TOOLS: converted("`functionDeclarations` with `parametersJsonSchema`, verbatim"),
-    Use.CUSTOM_TOOLS: NEVER,
+    Use.CUSTOM_TOOLS: FREE_TEXT,
     Use.STRICT_TOOLS: converted("mode `VALIDATED` where the model chooses; forced calls are validated in any case"),
     Use.TOOL_CHOICE_NONE: converted("mode `NONE`"),
     Use.TOOL_CHOICE_REQUIRED: converted("mode `ANY`"),

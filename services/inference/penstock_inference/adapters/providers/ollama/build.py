@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
+from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.ollama.client import OllamaUpstream
 from penstock_inference.adapters.providers.ollama.request import Room
 from penstock_inference.adapters.providers.ollama.settings import OllamaSettings
@@ -33,6 +34,6 @@ async def open_upstream(settings: OllamaSettings, client: HttpClient) -> AsyncGe
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
-        yield OpenUpstream(native)
+        yield OpenUpstream(FreeTextUpstream(native))
     finally:
         await client.give_back(native.pool)

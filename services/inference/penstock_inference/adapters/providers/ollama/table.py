@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from penstock_inference.adapters.providers.carried import HINT, NEVER, NO, YES, How, Row, Table, Use, converted
+from penstock_inference.adapters.providers.carried import (
+    FREE_TEXT,
+    HINT,
+    NEVER,
+    NO,
+    YES,
+    How,
+    Row,
+    Table,
+    Use,
+    converted,
+)
 
 TABLE: Table = {
     Use.TEMPERATURE: YES,
@@ -17,7 +28,7 @@ TABLE: Table = {
     Use.LOGPROBS: NO,
     Use.CHOICES: NEVER,
     Use.TOOLS: YES,
-    Use.CUSTOM_TOOLS: NEVER,
+    Use.CUSTOM_TOOLS: FREE_TEXT,
     Use.STRICT_TOOLS: HINT,
     Use.TOOL_CHOICE_NONE: converted("without the tools"),
     Use.TOOL_CHOICE_REQUIRED: NO,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
+from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream
 from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.adapters.providers.openai.interfaces import BothInterfaces
@@ -32,7 +33,7 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
-        yield OpenUpstream(by_interface(settings, chat, responses))
+        yield OpenUpstream(by_interface(settings, with_free_text(settings, chat), responses))
     finally:
         await client.give_back(chat.pool)
 
@@ -42,6 +43,12 @@ def dialect_of(settings: OpenAISettings) -> Dialect:
     tiers = any(model.service_tiers for model in settings.models)
     dialect = replace(settings.dialect(), passthrough=settings.passthrough, service_tiers=tiers)
     return dialect if settings.hand_back_extras is None else replace(dialect, extras=settings.hand_back_extras)
+
+
+def with_free_text(settings: OpenAISettings, chat: Upstream) -> Upstream:
+    """Return what takes tools of free text, as functions where the server knows those alone."""
+    dialect = dialect_of(settings)
+    return chat if dialect.custom_tools or dialect.passthrough else FreeTextUpstream(chat)
 
 
 def asking_of(settings: OpenAISettings) -> Asking:

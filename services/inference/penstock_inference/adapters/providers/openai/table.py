@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from penstock_inference.adapters.providers.carried import HINT, NEVER, NO, YES, How, Row, Table, Use, converted
+from penstock_inference.adapters.providers.carried import (
+    FREE_TEXT,
+    HINT,
+    NEVER,
+    NO,
+    YES,
+    How,
+    Row,
+    Table,
+    Use,
+    converted,
+)
 from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
 
 _BY_FACTS = Row(How.YES, "where the model takes it; else as `unsupported` says")
@@ -34,7 +45,7 @@ def table_of(dialect: Dialect) -> Table:
         Use.REASONING_EFFORT: Row(How.YES, "the nearest that the model takes, where its facts name them"),
         Use.LOGPROBS: YES if dialect.logprobs else NO,
         Use.CHOICES: YES if dialect.choices else NEVER,
-        Use.CUSTOM_TOOLS: YES if custom else NEVER,
+        Use.CUSTOM_TOOLS: YES if custom else FREE_TEXT,
         Use.TOOL_CHOICE_NONE: YES if choice else converted("no tools are told of"),
         Use.TOOL_CHOICE_REQUIRED: YES if choice else NO,
         Use.TOOL_CHOICE_NAMED: YES if choice else NO,

@@ -30,6 +30,8 @@ from penstock_inference.domain.unsupported import FieldPolicy
 
 LEAST_OUTPUT_TOKENS = 16
 """It refuses a smaller limit."""
+ENCRYPTED = "reasoning.encrypted_content"
+_STRINGS = msgspec.json.Decoder(list[str])
 _ENCODER = msgspec.json.Encoder()
 _WITHOUT_FIELD = (
     (Use.TOP_K, "top_k"),
@@ -74,11 +76,11 @@ def body_from_input(
     if value.response_format is not None:
         text["format"] = _format(value.response_format)
     body["input"] = items_from(value.messages, sending)
-    include = ["reasoning.encrypted_content"] if _reasons(value, facts) else []
+    include = [ENCRYPTED] if _reasons(value, facts) else []
     _add_sampling(body, sampling, include, policy)
     body |= {name: getattr(sampling, name) for use, name in _WITHOUT_FIELD if _is_passed(sampling, name, use, without)}
     reasoning: dict[str, Any] = {"summary": asking.summary} if asking.summary and include else {}
-    _add_extra(body, value.extra_json, (reasoning, text), asking, policy)
+    _add_extra(body, value.extra_json, (reasoning, text, include), asking, policy)
     if sampling.reasoning_effort:
         reasoning["effort"] = sampling.reasoning_effort
     body |= {name: made for name, made in (("reasoning", reasoning), ("text", text), ("include", include)) if made}
@@ -138,27 +140,54 @@ def _format(wanted: ResponseFormat) -> dict[str, Any]:
 def _add_extra(
     body: dict[str, Any],
     extra_json: str,
-    within: tuple[dict[str, Any], dict[str, Any]],
+    within: tuple[dict[str, Any], dict[str, Any], list[str]],
     asking: Asking,
     policy: FieldPolicy,
 ) -> None:
-    """Add the fields that the contract has none for; ``within`` are the objects for reasoning and for text."""
-    reasoning, text = within
+    """Add the fields that the contract has none for; ``within`` are those for reasoning, for text, and for what is included."""
     for name, setting in members(extra_json, "extra_json").items():
         path = f"input.extra_json.{name}"
+        if _is_within(name, setting, within, policy):
+            continue
         if name in READ:
             raise unsupported(path, "has a field of its own")
-        if name == "verbosity":
-            text["verbosity"] = setting
-        elif name == "reasoning":
-            reasoning |= members(bytes(setting).decode(), path)
-        elif asking.passthrough or name in TAKEN or (is_tier_field(name) and asking.service_tiers):
+        if asking.passthrough or name in TAKEN or (is_tier_field(name) and asking.service_tiers):
             body[name] = setting
         elif policy.sends(name, path):
             if is_tier_field(name):
                 # It changes the price, and has none here.
                 raise unsupported(path)
             body[name] = setting
+
+
+def _is_within(
+    name: str, setting: msgspec.Raw, within: tuple[dict[str, Any], dict[str, Any], list[str]], policy: FieldPolicy
+) -> bool:
+    """Add a field to the object, or the list, that it belongs to; return whether it belongs to one."""
+    reasoning, text, include = within
+    path = f"input.extra_json.{name}"
+    if name == "include":
+        include += [wanted for wanted in _strings(setting, path) if wanted not in include]
+    elif name == "reasoning_summary":
+        # A model that does not reason refuses it.
+        if ENCRYPTED in include:
+            reasoning["summary"] = setting
+        else:
+            policy.drop(name)
+    elif name == "verbosity":
+        text["verbosity"] = setting
+    elif name == "reasoning":
+        reasoning |= members(bytes(setting).decode(), path)
+    else:
+        return False
+    return True
+
+
+def _strings(setting: msgspec.Raw, path: str) -> list[str]:
+    try:
+        return _STRINGS.decode(setting)
+    except msgspec.DecodeError:
+        raise unsupported(path, "must be an array of strings") from None
 
 
 def _add_hints(body: dict[str, Any], hints_json: str, policy: FieldPolicy) -> None:

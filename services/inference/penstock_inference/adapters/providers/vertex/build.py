@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from penstock_common.configuration import ConfigurationError
 from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.anthropic.request import Options
+from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.gemini.manner import Manner
 from penstock_inference.adapters.providers.http.access_token import AccessToken
 from penstock_inference.adapters.providers.provider import OpenUpstream
@@ -36,7 +37,8 @@ async def open_upstream(settings: VertexSettings, client: HttpClient) -> AsyncGe
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
-        yield OpenUpstream(upstream)
+        # Claude has them as functions by itself.
+        yield OpenUpstream(upstream if isinstance(upstream, ClaudeUpstream) else FreeTextUpstream(upstream))
     finally:
         await token.aclose()
         await client.give_back(upstream.pool)

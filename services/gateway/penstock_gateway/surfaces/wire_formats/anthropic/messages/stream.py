@@ -181,7 +181,8 @@ class EventRenderer:
 
     def _close_whole_calls(self, pieces: list[bytes]) -> None:
         for index, call in list(self._calls.items()):
-            if _is_whole("".join(call.arguments)):
+            # Of a call whose arguments have not begun nothing is known.
+            if call.arguments and _is_whole("".join(call.arguments)):
                 pieces.append(_stopped(call.block))
                 del self._calls[index]
 
