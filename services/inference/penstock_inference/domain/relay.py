@@ -38,6 +38,7 @@ _MOST_ESCAPED = 3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # What may stand in a path (RFC 3986, pchar), and what common clients leave unescaped.
 _ON_THE_WIRE = re.compile(r"/[!-\"$->@-~]*")
+_QUERY = re.compile(r"[!-\"$-~]*")
 _RETRY_AFTER = timedelta(seconds=1)
 # What has a form of its own here, with its own limits, budgets and guards, passes none of them by.
 _TYPED = re.compile(
@@ -117,6 +118,8 @@ class Relays:
         head = await anext(aiter(requests), None)
         if not isinstance(head, RelayRequestHead):
             raise InvalidRequest("The first message must be a head.", field="head")
+        if _QUERY.fullmatch(head.query) is None:
+            raise InvalidRequest("The query must be as on the wire: ASCII, without spaces.", field="query")
         place, terms = head.place, self.find(head.place)
         pool = self._pools[place.upstream]
         relay = pool.endpoints[0].relay
