@@ -78,13 +78,22 @@ async def test_the_best_come_first_with_what_they_cost(transport, upstreams):
 @pytest.mark.parametrize(
     ("form", "sent", "told", "billed"),
     [
-        ("cohere", {"top_n": 3, "max_tokens_per_doc": 9}, {"meta": {"billed_units": {"search_units": 2}}}, 2 * 2_000_000),
+        (
+            "cohere",
+            {"top_n": 3, "max_tokens_per_doc": 9},
+            {"meta": {"billed_units": {"search_units": 2}}},
+            2 * 2_000_000,
+        ),
         ("voyage", {"top_k": 3}, {"usage": {"total_tokens": 7}}, 7_000),
     ],
 )
 async def test_each_format_is_asked_in_its_own_words(transport, upstreams, form, sent, told, billed):
     upstream, _ = upstreams
-    scored = [{"index": 2, "relevance_score": 1}, {"index": 0, "relevance_score": 0.25}, {"index": 1, "relevance_score": 0}]
+    scored = [
+        {"index": 2, "relevance_score": 1},
+        {"index": 0, "relevance_score": 0.25},
+        {"index": 1, "relevance_score": 0},
+    ]
     upstream.answers.append(answering({"data" if form == "voyage" else "results": scored, **told}))
     model = {"search_price": 2, "price": None} if form == "cohere" else {}
     async with asked(transport, entry("one", upstream, rerank=form, model=model)) as channel:
@@ -98,7 +107,9 @@ async def test_each_format_is_asked_in_its_own_words(transport, upstreams, form,
 
 async def test_text_embeddings_inference_counts_nothing_so_tokens_are_estimated(transport, upstreams):
     upstream, _ = upstreams
-    upstream.answers.append(answering([{"index": 1, "score": 0.9}, {"index": 0, "score": 0.2}, {"index": 2, "score": 0.1}]))
+    upstream.answers.append(
+        answering([{"index": 1, "score": 0.9}, {"index": 0, "score": 0.2}, {"index": 2, "score": 0.1}])
+    )
     async with asked(transport, entry("one", upstream, rerank="tei", base_url=upstream.url)) as channel:
         answer = await channel.call(RERANK, RerankRequest("q", DOCUMENTS, plan("one")))
     assert answer.answered.is_estimated

@@ -61,7 +61,9 @@ async def passed(channel, *given, **more):
 
 
 async def test_a_request_passes_as_it_is_with_our_key_in_the_place_of_any(transport, upstream):
-    upstream.usual = answering(b"\x00\xff", "201 Created", "Content-Type: image/png\r\nX-Request-Id: theirs\r\nSet-Cookie: a=b\r\n")
+    upstream.usual = answering(
+        b"\x00\xff", "201 Created", "Content-Type: image/png\r\nX-Request-Id: theirs\r\nSet-Cookie: a=b\r\n"
+    )
     headers = (
         ("authorization", "Bearer caller"), ("x-api-key", "caller"), ("api-key", "caller"), ("x-goog-api-key", "caller"),
         ("cookie", "caller=1"), ("content-type", "multipart/form-data; boundary=x"), ("openai-beta", "a"), ("x-odd", "1"),
@@ -187,10 +189,9 @@ async def test_a_large_body_passes_whole(transport, upstream):
             yield piece
 
     upstream.usual = answering({})
-    async with opened(transport, entry(upstream)) as channel:
-        async with aclosing(channel.exchange(RELAY, given())) as answer:
-            async for _ in answer:
-                pass
+    async with opened(transport, entry(upstream)) as channel, aclosing(channel.exchange(RELAY, given())) as answer:
+        async for _ in answer:
+            pass
     assert hashlib.sha256(upstream.requests[0].body).digest() == digest.digest()
 
 

@@ -17,6 +17,8 @@ from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
 from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.knowledge import KnowledgeClient
+from penstock_gateway.adapters.services.questions import QuestionClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
@@ -30,6 +32,7 @@ from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.app.questions import OtherLives
 from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.app.tokens import tokens_of
@@ -119,14 +122,14 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models = ModelDirectory(router, embedder, parts.forks)
     reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, (compression, retrieval))
-    documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
-    who = holders, parts.ledger, parts.in_background
-    tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
-    served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
+    tidying = _tidying(settings, parts, holders, (life, embeddings, _documents(knowledge, keyring, parts)))
+    others = OtherLives.over(visits, router, QuestionClient(channels.inference))
+    served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated = _deferred(settings, parts, models)
     surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
+        questions=others.servicers(reception),
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
@@ -149,6 +152,19 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     return surfaces, tidying
 
 
+def _documents(knowledge: KnowledgeClient, keyring: Keyring, parts: Parts) -> KnowledgeAdministration:
+    return KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
+
+
+def _tidying(
+    settings: Settings,
+    parts: Parts,
+    holders: Holders,
+    lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
+) -> Tidying:
+    return have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), lives)
+
+
 def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple[Gate, DeferringParts, RepeatedCalls]:
     gate = Gate(models, parts.limits.book, parts.limits.limiter)
     deferring = deferring_parts(settings, parts.jobs, parts.idempotency, gate)
@@ -166,9 +182,9 @@ def _wire_formats(
     own: GatewaySettings,
     opened: tuple[Parts, DeferringParts],
     reception: Reception,
-    served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
+    served: tuple[ChatLife, EmbeddingLife, OtherLives, ModelDirectory, StoresParts, UsageReading],
 ) -> WireFormats:
-    life, embeddings, models, stores, usage = served
+    life, embeddings, others, models, stores, usage = served
     parts, deferring = opened
     return WireFormats(
         WireFormatsParts(
@@ -176,6 +192,8 @@ def _wire_formats(
             bodies=Bodies(own.body_bounds, parts.readers),
             life=life,
             embeddings=embeddings,
+            questions=others.questions,
+            relays=others.relays,
             models=models,
             stores=stores,
             desk=parts.jobs.batches.desk,

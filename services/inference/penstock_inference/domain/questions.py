@@ -110,27 +110,28 @@ class Asking:
         Raises:
             PenstockError: why there is none, as the weightiest of the failures says.
         """
-        plan = self._question.plan
-        models = models_of(plan, self._parts.catalogue, GenerationInput(model="", messages=()))
+        models = models_of(self._question.plan, self._parts.catalogue, GenerationInput(model="", messages=()))
         worst: AttemptFailed | None = None
         error: PenstockError | None = None
         for at, model in enumerate(self._well_first(models)):
-            others_left, is_again = at + 1 < len(models), False
-            while True:
-                try:
-                    return await self._attempt(model, ask, others_left=others_left, is_again=is_again)
-                except AttemptFailed as failure:
-                    if weightier(worst, failure):
-                        worst, error = failure, error_before_content(failure, model.candidate)
-                    if failure.next is Next.FINAL or is_again:
-                        break
-                    if not await self._may_repeat(model, failure, others_left=others_left):
-                        break
-                is_again = True
-            if worst is not None and worst.next is Next.FINAL:
-                break
+            try:
+                return await self._asked_of(model, ask, others_left=at + 1 < len(models))
+            except AttemptFailed as failure:
+                if weightier(worst, failure):
+                    worst, error = failure, error_before_content(failure, model.candidate)
+                if failure.next is Next.FINAL:
+                    break
         assert error is not None, "a plan has a candidate"
         raise error
+
+    async def _asked_of(self, model: Model, ask: Ask[GivenT], *, others_left: bool) -> tuple[GivenT, Given]:
+        """Return a model's answer; where that may help, it is asked once more."""
+        try:
+            return await self._attempt(model, ask, others_left=others_left, is_again=False)
+        except AttemptFailed as failure:
+            if not await self._may_repeat(model, failure, others_left=others_left):
+                raise
+        return await self._attempt(model, ask, others_left=others_left, is_again=True)
 
     def _well_first(self, models: list[Model]) -> list[Model]:
         """Return the models whose upstreams are not left out before those that are."""

@@ -29,7 +29,7 @@ from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound
 from penstock_common.priority import Priority
 from penstock_common.rpc.method import Responses
 from penstock_common.rpc.scope import CURRENT_SCOPE
-from penstock_common.telemetry.steps import Steps, end
+from penstock_common.telemetry.steps import Step, Steps, end
 from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.load.gate import Permit
 
@@ -127,21 +127,16 @@ class Relays:
         permit = await _permit(pool, priority)
         step = steps.begin("relay", upstream=place.upstream, method=place.method, path=terms.pattern)
         failed = "cancelled"
-        sent = 0
         try:
             async with aclosing(relay.exchange(head, _bounded(requests, terms.max_request_bytes))) as answer:
                 async for response in answer:
-                    if isinstance(response, RelayResponseHead):
-                        step.attributes["status"] = response.status
-                    else:
-                        sent += len(response)
+                    _note(response, step)
                     yield response
             failed = ""
         except Exception as error:
             failed = type(error).__name__
             raise
         finally:
-            step.attributes["response_bytes"] = sent
             end(step, failed)
             if permit is not None:
                 permit.leave(0)
@@ -169,6 +164,15 @@ def plain_path(path: str) -> str:
             field="path",
         )
     return plain
+
+
+def _note(response: RelayResponse, step: Step) -> None:
+    told = step.attributes
+    if isinstance(response, RelayResponseHead):
+        told["status"] = response.status
+        told["response_bytes"] = 0
+    else:
+        told["response_bytes"] = int(told["response_bytes"]) + len(response)
 
 
 async def _permit(pool: Pool, priority: Priority) -> Permit | None:

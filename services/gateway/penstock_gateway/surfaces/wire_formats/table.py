@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
+from penstock_gateway.surfaces.wire_formats.cohere import rerank
 from penstock_gateway.surfaces.wire_formats.format import Family, Format
 from penstock_gateway.surfaces.wire_formats.openai import (
     batches,
@@ -11,6 +12,7 @@ from penstock_gateway.surfaces.wire_formats.openai import (
     embeddings,
     files,
     models,
+    moderations,
     organization,
     vector_stores,
 )
@@ -20,6 +22,8 @@ FORMATS: tuple[Format, ...] = (
     chat.FORMAT,
     completions.FORMAT,
     embeddings.FORMAT,
+    *rerank.FORMATS,
+    moderations.FORMAT,
     models.FORMAT,
     vector_stores.FORMAT,
     files.FORMAT,
