@@ -17,7 +17,6 @@ from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
 from penstock_gateway.adapters.services.inference import InferenceClient
-from penstock_gateway.adapters.services.knowledge import KnowledgeClient
 from penstock_gateway.adapters.services.questions import QuestionClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
@@ -45,6 +44,7 @@ from penstock_gateway.domain.administration.keys import Keyring
 from penstock_gateway.domain.jobs.gate import Gate
 from penstock_gateway.domain.jobs.tidying import Tidying
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
+from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
@@ -152,7 +152,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     return surfaces, tidying
 
 
-def _documents(knowledge: KnowledgeClient, keyring: Keyring, parts: Parts) -> KnowledgeAdministration:
+def _documents(knowledge: Knowledge, keyring: Keyring, parts: Parts) -> KnowledgeAdministration:
     return KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
 
 

@@ -153,6 +153,9 @@ class HttpRequest:
             received, self._received = self._received, b""
             if received:
                 self._passed += len(received)
+                if self._passed > most_bytes:
+                    # It had come before anybody knew how much it may be.
+                    raise self._too_large()
                 yield bytes(received)
             elif self.is_complete:
                 return

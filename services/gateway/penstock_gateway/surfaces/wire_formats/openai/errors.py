@@ -84,6 +84,8 @@ _PATHS = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"^context\.user$", "user"),
+        (r"^max_tokens_per_document$", "max_tokens_per_doc"),
+        (r"^contents\b.*$", "input"),
         (r"^context\.tags\b", "metadata"),
         (r"^input\.sampling\.max_output_tokens$", "max_tokens"),
         (r"^input\.sampling\.choices$", "n"),
