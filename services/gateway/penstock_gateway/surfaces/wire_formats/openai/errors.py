@@ -84,8 +84,6 @@ _PATHS = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"^context\.user$", "user"),
-        (r"^max_tokens_per_document$", "max_tokens_per_doc"),
-        (r"^contents\b.*$", "input"),
         (r"^context\.tags\b", "metadata"),
         (r"^input\.sampling\.max_output_tokens$", "max_tokens"),
         (r"^input\.sampling\.choices$", "n"),
@@ -144,6 +142,10 @@ def param_from_field(field: str) -> str:
         return ""
     if field.startswith("inputs"):
         return "input" + field.removeprefix("inputs")
+    if field.startswith("contents"):
+        return "input"
+    if field == "max_tokens_per_document":
+        return "max_tokens_per_doc"
     if field.startswith("knowledge.options."):
         return "knowledge." + field.removeprefix("knowledge.options.")
     if not field.startswith(("input.", "context.")):
