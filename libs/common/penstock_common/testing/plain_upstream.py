@@ -129,6 +129,9 @@ class PlainUpstream:
         except (ConnectionError, asyncio.IncompleteReadError):
             if self.requests:
                 self.requests[-1].left.set()
+        except asyncio.CancelledError:
+            # The server's end; asyncio would take it for a defect of this callback.
+            pass
         finally:
             self._tasks.discard(task)
             writer.close()
