@@ -102,6 +102,8 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "Chat": _CHAT,
     "StreamChat": _CHAT,
     "Embed": {"model": "vectors", "inputs": ["one", "two"]},
+    "Rerank": {"model": "ranks", "query": "one", "documents": ["one", "two"], "top_n": 1},
+    "Moderate": {"model": "judges", "contents": [{"parts": [{"text": "one"}]}]},
     "GetModel": {"name": "fast"},
     "CreateTenant": {"name": _NAME, "tier": "pro", "models": ["fast"]},
     "GetTenant": {"name": "app"},

@@ -289,7 +289,10 @@ def wire_operation(operation: WireOperation, schemas: dict[type[msgspec.Struct],
 def name_parts(operation: WireOperation) -> Iterator[str]:
     """Yield the words of an operation's id."""
     yield operation.method.title()
-    for part in operation.path.strip("/").split("/")[1:]:
+    version, *parts = operation.path.strip("/").split("/")
+    if version != "v1":
+        yield version.title()
+    for part in parts:
         yield part.strip("{}").title()
 
 

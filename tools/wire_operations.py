@@ -8,12 +8,14 @@ import msgspec
 
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.request_wire import MessagesRequest
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.response_wire import CountedTokens, Message
+from penstock_gateway.surfaces.wire_formats.cohere.rerank.wire import Ranking, RerankRequest
 from penstock_gateway.surfaces.wire_formats.openai.batches import wire as batches
 from penstock_gateway.surfaces.wire_formats.openai.chat.request_wire import ChatCompletionRequest
 from penstock_gateway.surfaces.wire_formats.openai.chat.response_wire import ChatCompletion
 from penstock_gateway.surfaces.wire_formats.openai.completions.wire import CompletionRequest, TextCompletion
 from penstock_gateway.surfaces.wire_formats.openai.embeddings.wire import EmbeddingList, EmbeddingsRequest
 from penstock_gateway.surfaces.wire_formats.openai.models.render import Model, ModelList
+from penstock_gateway.surfaces.wire_formats.openai.moderations.wire import Moderation, ModerationRequest
 from penstock_gateway.surfaces.wire_formats.openai.organization.wire import UsagePage
 from penstock_gateway.surfaces.wire_formats.openai.responses import response_wire as responses
 from penstock_gateway.surfaces.wire_formats.openai.responses.request_wire import ResponsesRequest
@@ -93,6 +95,13 @@ WIRE_OPERATIONS = (
     ),
     WireOperation(
         "post", "/v1/embeddings", "Turns texts into vectors, in OpenAI's format.", EmbeddingList, EmbeddingsRequest
+    ),
+    WireOperation(
+        "post", "/v1/rerank", "Puts documents in the order in which they answer a query.", Ranking, RerankRequest
+    ),
+    WireOperation("post", "/v2/rerank", "As /v1/rerank, with errors as Cohere tells them.", Ranking, RerankRequest),
+    WireOperation(
+        "post", "/v1/moderations", "Says what is objectionable about contents.", Moderation, ModerationRequest
     ),
     WireOperation("get", "/v1/models", "Lists the models that the key may ask for.", ModelList),
     WireOperation("get", "/v1/models/{id}", "Says whether the key may ask for a model.", Model),

@@ -164,6 +164,8 @@ async def test_reflection_lists_what_is_public_and_nothing_else(stack):
         "penstock.gateway.v1.BudgetService",
         "penstock.gateway.v1.ChatService",
         "penstock.gateway.v1.EmbeddingService",
+        "penstock.gateway.v1.RerankService",
+        "penstock.gateway.v1.ModerationService",
         "penstock.gateway.v1.ExperimentService",
         "penstock.gateway.v1.LedgerService",
         "penstock.gateway.v1.FeedbackService",

@@ -24,7 +24,7 @@ var exposedHeaders = strings.Join([]string{
 	"x-penstock-cache", "x-penstock-model", "x-penstock-upstream", "x-penstock-cost-usd", "x-penstock-overhead-ms",
 	"x-penstock-dropped", "x-penstock-attempts", "x-penstock-degraded", "x-penstock-route", "x-penstock-prompt", "x-penstock-experiment",
 	"x-penstock-compressed", "x-penstock-schema", "x-penstock-limit", "x-penstock-budget", "x-penstock-shadow", "retry-after-ms", "age",
-	"idempotent-replayed", "x-penstock-original-request-id", "x-penstock-queued-reason", "location", "preference-applied",
+	"idempotent-replayed", "x-penstock-original-request-id", "x-penstock-request-id", "x-penstock-queued-reason", "location", "preference-applied",
 }, ", ")
 
 // cors lets pages of the origins that the operator names ask for what a key of theirs may have; administration is for no

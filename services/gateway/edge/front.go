@@ -18,14 +18,16 @@ const (
 	// What is kept; a search is not among it.
 	knowledgePrefix = "/api/v1/knowledge/"
 	wirePrefix      = "/v1/"
-	unknownRoute    = "unknown"
+	// What passes to an upstream as it is.
+	rawPrefix    = "/passthrough/"
+	unknownRoute = "unknown"
 )
 
 // wireRoots are beginnings of paths on which the gateway serves wire formats, too: for SDKs whose base URL is told
 // without /v1, and for Azure's.
 var wireRoots = []string{
 	"/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/messages", "/vector_stores", "/files",
-	"/openai/", "/engines/",
+	"/openai/", "/engines/", "/rerank", "/v2/rerank", "/moderations", rawPrefix,
 }
 
 // isWire says whether a path is the gateway's HTTP port to judge.
@@ -107,6 +109,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	started := time.Now()
 	header := allowedHeaders(r.Header)
+	if strings.HasPrefix(r.URL.Path, rawPrefix) {
+		header = rawHeaders(r.Header)
+	}
 	id := requestID(header)
 	header[headerRequestID] = []string{id}
 	addClientAddress(header, r.RemoteAddr, f.cfg.gatewayToken)

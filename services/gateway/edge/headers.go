@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -84,6 +85,26 @@ func allowedHeaders(in http.Header) http.Header {
 		}
 	}
 	return out
+}
+
+// rawHeaders copies what may go on to an upstream as it is: all but what could be mistaken for an identity, or is about
+// the way here. The gateway takes the caller's key out, and the proxy what belongs to the connection.
+func rawHeaders(in http.Header) http.Header {
+	out := make(http.Header, len(in))
+	for name, values := range in {
+		if _, ok := allowedRequestHeaders[name]; ok || !isOfTheWay(name) {
+			out[name] = values
+		}
+	}
+	return out
+}
+
+var headersOfTheWay = []string{
+	"X-Forwarded-", "X-Tenant-", "X-Penstock-", "X-Real-Ip", "Grpc-", "Forwarded", "Cookie", "Proxy-", "Via", "Sec-",
+}
+
+func isOfTheWay(name string) bool {
+	return slices.ContainsFunc(headersOfTheWay, func(beginning string) bool { return strings.HasPrefix(name, beginning) })
 }
 
 // addClientAddress says where the request comes from. It is said always, and the

@@ -55,6 +55,12 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterEmbeddingServiceHandlerClient(ctx, mux, gatewayv1.NewEmbeddingServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterRerankServiceHandlerClient(ctx, mux, gatewayv1.NewRerankServiceClient(gateway)); err != nil {
+		return nil, err
+	}
+	if err := gatewayv1.RegisterModerationServiceHandlerClient(ctx, mux, gatewayv1.NewModerationServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	if err := gatewayv1.RegisterAdminServiceHandlerClient(ctx, mux, gatewayv1.NewAdminServiceClient(gateway)); err != nil {
 		return nil, err
 	}

@@ -24,9 +24,12 @@ from penstock_inference.domain.hedging import Hedging
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.probe import Watch
 from penstock_inference.domain.reasoning.kept import KeptReasoning, SharedTurns
+from penstock_inference.domain.relay import Relays
 from penstock_inference.domain.revisions import Revision, Revisions
 from penstock_inference.domain.upstream_control import UpstreamControl, nobody_to_tell
 from penstock_inference.settings import Settings
+from penstock_inference.surfaces.grpc.questions import QuestionServicer
+from penstock_inference.surfaces.grpc.relay import RelayServicer
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
 if TYPE_CHECKING:
@@ -61,7 +64,8 @@ async def build(
             models = {name: one.models for name, one in pools.upstreams.items() if one.models is not None}
             hedged = changed.hedging.of(hedging)
             parts = GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, hedged, kept)
-            return Revision(catalogue, parts, _administration(catalogue, models)), pools
+            relays = Relays({one.name: one.raw.terms(one.region) for one in changed.upstreams}, pools)
+            return Revision(catalogue, parts, _administration(catalogue, models), relays), pools
 
         first, pools = await revision_of(settings)
         revisions = Revisions(first)
@@ -85,7 +89,12 @@ async def build(
 
         share = nobody_to_tell if known is None else known.exchange
         servicer = InferenceServicer(revisions, UpstreamControl(health, upstreams.gates, share))
-        yield Service("inference", servicer.handlers(), [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
+        handlers = (
+            *servicer.handlers(),
+            *QuestionServicer(revisions).handlers(),
+            *RelayServicer(revisions).handlers(),
+        )
+        yield Service("inference", handlers, [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
 
 
 async def _shared(settings: Settings, health: Health, stack: AsyncExitStack) -> Shared | None:

@@ -7,13 +7,15 @@ from dataclasses import replace
 import msgspec
 
 from penstock_common.datasheet.sheet import Facts
-from penstock_common.llm.types import Candidate
+from penstock_common.llm.types import NANO_USD_PER_USD, Candidate, UnitPrices
 from penstock_common.prices import Price, unit_prices_of
 from penstock_inference.adapters.providers.upstream_settings import ModelSettings, TimeoutSettings, UpstreamSettings
 from penstock_inference.domain.catalogue import WHOLE_PER_FIRST_TOKEN, Capability, Catalogue, Model, Timeouts
 from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
 from penstock_inference.domain.price_steps import PriceStep
 from penstock_inference.settings import Settings
+
+_PRICED_SEARCH_UNITS = 1000
 
 
 def catalogue_from(settings: Settings) -> Catalogue:
@@ -29,13 +31,25 @@ def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
         candidate=Candidate(upstream=upstream.name, model=settings.name),
         context_window_tokens=settings.context_window,
         capabilities=capabilities,
-        prices=unit_prices_of(settings.price),
+        prices=_prices(settings),
         tier_prices={name: price.unit_prices() for name, price in tiers.items()},
         price_steps=steps,
         timeouts=timeouts_from(upstream.timeouts, reasoning=Capability.REASONING in capabilities),
         whole_answers=upstream.asks_whole(settings),
         facts=_facts(settings.facts, capabilities),
+        search_unit_nano_usd=_search_unit_nano_usd(settings),
     )
+
+
+def _prices(settings: ModelSettings) -> UnitPrices:
+    """Return what tokens cost: nothing where searches are billed in their place."""
+    searches_alone = settings.price is None and settings.search_price is not None
+    return UnitPrices() if searches_alone else unit_prices_of(settings.price)
+
+
+def _search_unit_nano_usd(settings: ModelSettings) -> int:
+    price = settings.search_price
+    return 0 if price is None else int((price * NANO_USD_PER_USD / _PRICED_SEARCH_UNITS).to_integral_value())
 
 
 def _steps(price: Price) -> tuple[PriceStep, ...]:

@@ -71,6 +71,8 @@ PUBLIC = {
         "ChatService",
         "ModelService",
         "EmbeddingService",
+        "RerankService",
+        "ModerationService",
         "FeedbackService",
         "KnowledgeService",
         "UsageService",

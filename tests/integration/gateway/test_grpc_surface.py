@@ -319,6 +319,8 @@ async def test_public_port_serves_the_public_services_and_nothing_else(suite):
         "penstock.gateway.v1.BudgetService",
         "penstock.gateway.v1.ChatService",
         "penstock.gateway.v1.EmbeddingService",
+        "penstock.gateway.v1.RerankService",
+        "penstock.gateway.v1.ModerationService",
         "penstock.gateway.v1.ExperimentService",
         "penstock.gateway.v1.LedgerService",
         "penstock.gateway.v1.FeedbackService",

@@ -37,8 +37,22 @@ from penstock_common.contract.inference import (
     UpstreamOrder,
     UpstreamPlace,
 )
+from penstock_common.contract.questions import (
+    AnsweredQuestion,
+    ModeratedContent,
+    ModeratedImage,
+    ModeratedText,
+    ModerateRequest,
+    ModerateResponse,
+    RankedDocument,
+    RerankRequest,
+    RerankResponse,
+    Verdict,
+    VerdictCategory,
+)
+from penstock_common.contract.relay import RelayPlace, RelayRequestHead, RelayResponseHead, RelayTerms
 from penstock_common.contract.router import Policy, Requirements, RouteRequest, Subject
-from penstock_common.contract.wire import cache, cache_entries, embedding, inference, router
+from penstock_common.contract.wire import cache, cache_entries, embedding, inference, questions, relay, router
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     Candidate,
@@ -294,6 +308,8 @@ ENTRY = EntryRecord(
     saved_nano_usd=10,
 )
 
+ANSWERED = AnsweredQuestion(HERE, 5, True, 2, PRICES, 9, 3)
+RELAYED = RelayPlace("openai", "POST", "/files/a%2Fb", ("eu", "us"))
 PASSED = [
     (
         router.ROUTE,
@@ -450,6 +466,29 @@ PASSED = [
         tuple(UpstreamPlace(upstream="openai", model="m", state=state) for state in PlaceCondition) + (PLACE,),
     ),
     (inference.CONTROL_UPSTREAM, EJECTION, (PLACE,)),
+    (
+        questions.RERANK,
+        RerankRequest("q", ("a", "b"), PLAN, top_n=1, max_tokens_per_document=9, priority=Priority.CRITICAL),
+        RerankResponse((RankedDocument(1, 0.1), RankedDocument(0, -1e300)), ANSWERED),
+    ),
+    (
+        questions.MODERATE,
+        ModerateRequest(
+            (ModeratedContent((ModeratedText("a"), ModeratedImage("data:,x")), is_parts=True),),
+            PLAN,
+            Priority.SHEDDABLE,
+        ),
+        ModerateResponse((Verdict(True, (VerdictCategory("a/b", True, 0.25, ("text",)),)),), "omni", ANSWERED),
+    ),
+    (relay.FIND_RELAY, RELAYED, RelayTerms("/files/*", price_nano_usd=0, max_request_bytes=7)),
+    (relay.FIND_RELAY, RELAYED, RelayTerms("/files/*", price_nano_usd=None, max_request_bytes=2**40)),
+    (
+        relay.RELAY,
+        RelayRequestHead(RELAYED, "a=%2F&a", (("x", "1"), ("x", "2")), length=0),
+        RelayResponseHead(599, (("y", "z"),), length=2**40),
+    ),
+    (relay.RELAY, RelayRequestHead(RELAYED), RelayResponseHead(200)),
+    (relay.RELAY, b"\x00\xff", b"piece"),
     *((inference.CONTROL_UPSTREAM, UpstreamOrder(upstream="openai", action=action), ()) for action in UpstreamAction),
 ]
 
@@ -483,7 +522,7 @@ def test_the_values_above_set_every_field_that_there_is():
 def test_every_method_is_among_them():
     methods = {
         value.path
-        for module in (cache, cache_entries, embedding, inference, router)
+        for module in (cache, cache_entries, embedding, inference, questions, relay, router)
         for value in vars(module).values()
         if isinstance(value, Method)
     }

@@ -104,8 +104,8 @@ def test_formats_have_paths_of_their_own():
     paths = [wire_format.path for wire_format in FORMATS]
     assert len(set(paths)) == len(paths)
     assert listed(paths) == (
-        "/v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/models, /v1/vector_stores, /v1/files,"
-        " /v1/batches, /v1/organization/usage/completions, /v1/messages and /v1/messages/count_tokens"
+        "/v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/rerank, /v2/rerank, /v1/moderations, /v1/models,"
+        " /v1/vector_stores, /v1/files, /v1/batches, /v1/organization/usage/completions, /v1/messages and /v1/messages/count_tokens"
     )
 
 

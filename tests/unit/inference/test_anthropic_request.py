@@ -391,7 +391,8 @@ TWO = (Tool(name="f", parameters_json='{"type":"object"}', strict=True), Tool(na
 @pytest.mark.parametrize(
     ("choice", "wanted"),
     [
-        (ToolChoice(mode=ToolChoiceMode.AUTO), None),
+        (ToolChoice(mode=ToolChoiceMode.AUTO), {"type": "auto"}),
+        (ToolChoice(), None),
         (ToolChoice(parallel=True), None),
         (ToolChoice(parallel=False), {"type": "auto", "disable_parallel_tool_use": True}),
         (ToolChoice(mode=ToolChoiceMode.NONE, parallel=False), {"type": "none"}),

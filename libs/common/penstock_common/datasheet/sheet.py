@@ -13,7 +13,9 @@ from penstock_common.prices import PriceStep, Usd
 
 Tokens = Annotated[int, Field(gt=0, le=MAX_INT32)]
 Ratio = Annotated[Decimal, Field(gt=0, le=100)]
-CapabilityName = Literal["chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning"]
+CapabilityName = Literal[
+    "chat", "tools", "json_schema", "vision", "prefill", "embeddings", "reasoning", "rerank", "moderation"
+]
 Name = Annotated[str, Field(min_length=1)]
 SamplingName = Literal[
     "temperature", "top_p", "top_k", "seed", "frequency_penalty", "presence_penalty", "stop"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Protocol
 
@@ -61,3 +63,75 @@ class BodyWithData:
             view = memoryview(data)
             for start in range(0, len(view), _DATA_BYTES):
                 yield binascii.b2a_base64(view[start : start + _DATA_BYTES], newline=False)
+
+
+class ArrivingBody:
+    """A body that is sent while it comes, and once: its pieces are gone then. Without a length it is sent in chunks.
+
+    Whoever has the pieces puts them, and ends it; the connection takes them as its socket has room.
+    """
+
+    __slots__ = ("_has_ended", "_is_stopped", "_room", "_tell", "_waiting", "length", "put_bytes")
+
+    def __init__(self, length: int | None) -> None:
+        self.length = length
+        """Of all pieces together, where it is known."""
+        self.put_bytes = 0
+        self._waiting: deque[bytes] = deque()
+        self._has_ended = False
+        self._is_stopped = False
+        self._tell: Callable[[], None] | None = None
+        self._room: asyncio.Future[None] | None = None
+
+    async def put(self, piece: bytes) -> bool:
+        """Return once the connection has taken the piece; False where nobody takes any more."""
+        self.put_bytes += len(piece)
+        if self.length is None:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        if not self._is_stopped:
+            self._waiting.append(piece)
+            self._told()
+        while self._waiting and not self._is_stopped:
+            self._room = asyncio.get_running_loop().create_future()
+            await self._room
+        return not self._is_stopped
+
+    def end(self) -> None:
+        """Say that nothing follows."""
+        if self.length is None and not self._is_stopped:
+            self._waiting.append(b"0\r\n\r\n")
+        self._has_ended = True
+        self._told()
+
+    def begin(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called whenever something new is there."""
+        self._tell = tell
+        self._told()
+
+    def take(self) -> bytes | None:
+        """Return the next bytes to send; None where none are there yet, or any more."""
+        if not self._waiting:
+            return None
+        piece = self._waiting.popleft()
+        self._wake()
+        return piece
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it has been taken."""
+        return self._has_ended and not self._waiting
+
+    def stop(self) -> None:
+        """Take nothing more: the server has refused, or the connection is gone."""
+        self._is_stopped, self._tell = True, None
+        self._waiting.clear()
+        self._wake()
+
+    def _told(self) -> None:
+        if self._tell is not None:
+            self._tell()
+
+    def _wake(self) -> None:
+        room, self._room = self._room, None
+        if room is not None and not room.done():
+            room.set_result(None)

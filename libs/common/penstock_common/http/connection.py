@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Protocol, cast
 
-from penstock_common.http.body import PIECE_BYTES, Body, PlainBody
+from penstock_common.http.body import PIECE_BYTES, ArrivingBody, Body, PlainBody
 from penstock_common.http.response import Response
 
 _FIRST_REFUSAL = 300
@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_arriving",
         "_following",
         "_keeper",
         "_loop",
@@ -58,13 +59,15 @@ class Connection(asyncio.Protocol):
         # The next piece of a large body, and those behind it.
         self._unsent: bytes | memoryview | None = None
         self._following: Iterator[bytes | memoryview] = _NOTHING
+        # A body of which more comes.
+        self._arriving: ArrivingBody | None = None
         self._sent: Sent | None = None
         self._write_paused = False
         self._spoilt = False
         self.kept_at = 0.0
         """When it was last given back, on the loop's clock."""
 
-    async def exchange(self, head: bytes, body: bytes | Body, sent: Sent | None = None) -> Response:
+    async def exchange(self, head: bytes, body: bytes | Body | ArrivingBody, sent: Sent | None = None) -> Response:
         """Return the response once its head has come; whoever has it releases it.
 
         ``sent`` is called when the last of the body is on its way.
@@ -90,6 +93,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, whatever is on its way."""
         self._unsent = None
+        self._stop_arriving()
         if self._transport is not None:
             self._transport.abort()
 
@@ -109,6 +113,8 @@ class Connection(asyncio.Protocol):
             # What was sent is no whole request: nothing can follow it.
             self._unsent = None
             self._spoilt = True
+        if self._arriving is not None and response.status >= _FIRST_REFUSAL:
+            self._stop_arriving()
 
     def eof_received(self) -> None:
         """Tell the exchange; the transport closes itself."""
@@ -119,6 +125,7 @@ class Connection(asyncio.Protocol):
         """Tell the exchange and the keeper."""
         self._transport = None
         self._unsent = None
+        self._stop_arriving()
         if self._response is not None:
             self._response.end(exc)
         self._keeper.lost(self)
@@ -131,6 +138,7 @@ class Connection(asyncio.Protocol):
         """Send further pieces."""
         self._write_paused = False
         self._send_pieces()
+        self._send_arrived()
 
     def pause_reading(self) -> None:
         """Take nothing more from the socket."""
@@ -146,15 +154,20 @@ class Connection(asyncio.Protocol):
         """End the exchange."""
         self._response = self._sent = None
         self._following = _NOTHING
+        self._stop_arriving()
         # Where something is unsent, writing is paused.
         if reusable and self.is_usable and not self._write_paused and not self._spoilt:
             self._keeper.keep(self)
         else:
             self.abort()
 
-    def _send(self, head: bytes, body: bytes | Body, sent: Sent | None) -> None:
+    def _send(self, head: bytes, body: bytes | Body | ArrivingBody, sent: Sent | None) -> None:
         if self._transport is None or not self.is_usable:
             self._lost_before()
+        elif isinstance(body, ArrivingBody):
+            self._sent, self._arriving = sent, body
+            self._transport.write(head)
+            body.begin(self._send_arrived)
         elif isinstance(body, bytes) and len(body) <= PIECE_BYTES:
             self._transport.write(head + body)
             if sent is not None:
@@ -173,6 +186,27 @@ class Connection(asyncio.Protocol):
             if self._unsent is None and self._sent is not None:
                 self._sent()
                 self._sent = None
+
+    def _send_arrived(self) -> None:
+        body = self._arriving
+        while body is not None and self._transport is not None and not self._write_paused:
+            piece = body.take()
+            if piece is not None:
+                self._transport.write(piece)
+                continue
+            if body.is_over:
+                self._arriving = None
+                if self._sent is not None:
+                    self._sent()
+                    self._sent = None
+            return
+
+    def _stop_arriving(self) -> None:
+        """Take no more of a body; what was sent of it is no whole request, and nothing can follow it."""
+        body, self._arriving = self._arriving, None
+        if body is not None:
+            self._spoilt = True
+            body.stop()
 
     def _lost_before(self) -> None:
         assert self._response is not None, "of this exchange"

@@ -12,7 +12,7 @@ from typing import Any
 import aiohappyeyeballs
 
 from penstock_common.http.address import Origin
-from penstock_common.http.body import Body
+from penstock_common.http.body import ArrivingBody, Body
 from penstock_common.http.connection import Connection, Sent
 from penstock_common.http.failures import ConnectFailed, ConnectionCut, ConnectTimedOut, TlsFailed
 from penstock_common.http.request_head import RequestHead
@@ -100,6 +100,22 @@ class HttpPool:
                     raise
         connection = await self._connect(connect_seconds)
         return await connection.exchange(beginning, body, sent)
+
+    async def request_once(self, head: RequestHead, body: ArrivingBody | None, connect_seconds: float) -> Response:
+        """Return the response to a request that is never sent twice: it has a connection of its own, and perhaps no body.
+
+        Where none comes the body is stopped. Cancelling closes the connection at once.
+
+        Raises:
+            HttpFailure: if no head comes.
+        """
+        try:
+            connection = await self._connect(connect_seconds)
+            return await connection.exchange(head.before_arriving(body), b"" if body is None else body)
+        except BaseException:
+            if body is not None:
+                body.stop()
+            raise
 
     async def aclose(self) -> None:
         """Close every connection, whatever is on it, end a look-up, and return when all of that is done."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from penstock_common.http.address import Address
-from penstock_common.http.body import Body
+from penstock_common.http.body import ArrivingBody, Body
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # Field values of RFC 9110: no control characters but the tab; others than ASCII go as UTF-8.
@@ -35,6 +35,14 @@ class RequestHead:
         if address.authorization and "authorization" not in {name.lower() for name in headers}:
             lines.append(header_line("Authorization", address.authorization))
         self._prefix = b"".join(lines)
+
+    def before_arriving(self, body: ArrivingBody | None) -> bytes:
+        """Return the head that goes before a body that still comes, or before none."""
+        if body is None:
+            return self._prefix + b"\r\n"
+        if body.length is None:
+            return self._prefix + b"Transfer-Encoding: chunked\r\n\r\n"
+        return b"%bContent-Length: %d\r\n\r\n" % (self._prefix, body.length)
 
     def before(self, body: bytes | Body, more: bytes = b"") -> bytes:
         """Return the head that goes before ``body``; ``more`` is lines of ``header_line``."""

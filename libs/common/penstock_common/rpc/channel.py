@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
@@ -12,7 +13,7 @@ import structlog
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
 from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
-from penstock_common.rpc.method import Method, StreamMethod, UnaryMethod
+from penstock_common.rpc.method import DuplexMethod, Method, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata, RequestScope
 from penstock_common.status import error_from_rpc
 from penstock_common.telemetry.steps import Step, steps_from_metadata
@@ -110,6 +111,22 @@ class SocketChannel:
             method, lambda: self._begin(self._channel.unary_stream, method, request, scope, deadline), steps
         )
 
+    def exchange(
+        self,
+        method: DuplexMethod[RequestT, ResponseT],
+        requests: AsyncIterator[RequestT],
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[ResponseT]:
+        """Return the responses; gRPC reads the requests, in a task of its own."""
+        scope = CURRENT_SCOPE.get()
+        deadline = deadline_of(scope, timeout)
+        sending = _Sending(method, requests)
+        return _Exchanged(
+            method, lambda: self._begin(self._channel.stream_stream, method, sending, scope, deadline), steps, sending
+        )
+
     def _begin(
         self,
         shape: Callable[[str], Callable[..., Any]],
@@ -129,15 +146,14 @@ class SocketChannel:
         metadata = scope.to_metadata()
         for interceptor in self._interceptors:
             metadata = interceptor.outgoing(metadata)
-        return make(method.request.encode(request), timeout=seconds, metadata=metadata)
+        message = request if isinstance(request, _Sending) else method.request.encode(request)
+        return make(message, timeout=seconds, metadata=metadata)
 
 
 class _Responses(Generic[ResponseT]):
     """Implements ``client.ResponseStream``."""
 
-    def __init__(
-        self, method: StreamMethod[Any, ResponseT], begin: Callable[[], Any], steps: list[Step] | None
-    ) -> None:
+    def __init__(self, method: Method[Any, ResponseT], begin: Callable[[], Any], steps: list[Step] | None) -> None:
         self._method = method
         self._begin = begin
         self._steps = steps
@@ -169,6 +185,47 @@ class _Responses(Generic[ResponseT]):
         self._ended = True
         if self._call is not None:
             self._call.cancel()
+
+
+class _Sending:
+    """The requests of an exchange as messages. grpcio reads them; why that failed, it would not tell."""
+
+    def __init__(self, method: Method[Any, Any], requests: AsyncIterator[Any]) -> None:
+        self._encode = method.request.encode
+        self._requests = requests
+        self.failure: Exception | None = None
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return self._encode(await anext(self._requests))
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            self.failure = error
+            raise
+
+
+class _Exchanged(_Responses[ResponseT]):
+    """Responses beside requests; what fails reading the requests is what the caller sees."""
+
+    def __init__(
+        self, method: Method[Any, ResponseT], begin: Callable[[], Any], steps: list[Step] | None, sending: _Sending
+    ) -> None:
+        super().__init__(method, begin, steps)
+        self._sending = sending
+
+    async def __anext__(self) -> ResponseT:
+        try:
+            return await super().__anext__()
+        except (PenstockError, asyncio.CancelledError):
+            failure, self._sending.failure = self._sending.failure, None
+            if failure is None:
+                raise
+            # grpcio cancels the call, and with it whoever reads it.
+            raise failure from None
 
 
 def decoded(method: Method[Any, ResponseT], message: bytes) -> ResponseT:

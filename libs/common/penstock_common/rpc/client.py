@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from penstock_common.errors import DeadlineExceeded
-from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.method import DuplexMethod, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
 from penstock_common.telemetry.steps import Step
 
@@ -71,6 +71,21 @@ class Channel(Protocol):
         steps: list[Step] | None = None,
     ) -> ResponseStream[ResponseT]:
         """Return the responses; nothing is asked before the first is."""
+        ...
+
+    def exchange(
+        self,
+        method: DuplexMethod[RequestT, ResponseT],
+        requests: AsyncIterator[RequestT],
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[ResponseT]:
+        """Return the responses; nothing of the requests is asked for before the first is.
+
+        The requests are read while responses are: what waits for room on either side waits in the other, too. Where reading
+        them fails, the call does; once it has ended they are read no more.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import AsyncIterator, Generator, Iterable
 from types import coroutine
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ import structlog
 
 from penstock_common.errors import InternalError, PenstockError, ServiceUnavailable
 from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
-from penstock_common.rpc.method import Handler, Method, Responses, StreamMethod, UnaryMethod
+from penstock_common.rpc.method import DuplexMethod, Handler, Method, Responses, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.telemetry.steps import Step, Steps
@@ -80,6 +80,18 @@ class InProcessChannel:
         deadline = deadline_of(scope, timeout)
         call = ServerCall(method.path, scope, deadline, Steps() if steps is None else Steps(steps))
         return _Responses(method.path, deadline, handler.behaviour(request, call))
+
+    def exchange(
+        self,
+        method: DuplexMethod[RequestT, ResponseT],
+        requests: AsyncIterator[RequestT],
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[ResponseT]:
+        """Return the responses; the servicer reads the requests themselves."""
+        passed: Any = method
+        return self.stream(passed, requests, timeout=timeout, steps=steps)
 
 
 class _Limit:

@@ -18,7 +18,7 @@ from grpc_status import rpc_status
 
 from penstock_common import errors
 from penstock_common.rpc.aborting import abort
-from penstock_common.rpc.method import Handler
+from penstock_common.rpc.method import DuplexMethod, Handler
 from penstock_common.rpc.reading import MessageReader
 from penstock_common.rpc.scope import RequestScope
 from penstock_common.rpc.sending import CallerLeftError, ResponseSender
@@ -107,7 +107,10 @@ def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
             unread.check(call)
-            stream = behaviour(await reader.read(method.request, call), call)
+            if isinstance(method, DuplexMethod):
+                stream = behaviour(reader.each(method.request, call), call)
+            else:
+                stream = behaviour(await reader.read(method.request, call), call)
             async for response in stream:
                 await sender.send(method.response.encode(response))
         except BaseException as error:

@@ -85,6 +85,16 @@ class StreamMethod(Method[RequestT, ResponseT]):
         return Handler(self, behaviour, streams=True)
 
 
+class DuplexMethod(Method[RequestT, ResponseT]):
+    """A stream of requests, a stream of responses; the codecs are those of one message."""
+
+    __slots__ = ()
+
+    def served_by(self, behaviour: Callable[[AsyncIterator[RequestT], ServerCall], Responses[ResponseT]]) -> Handler:
+        """Return the handler that a service registers."""
+        return Handler(self, behaviour, streams=True)
+
+
 class Handler:
     """A method and who serves it: a coroutine function, or one that returns ``Responses`` where they stream."""
 

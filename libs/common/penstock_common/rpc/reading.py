@@ -8,6 +8,7 @@ no more than the flow-control window of its stream.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -78,6 +79,15 @@ class MessageReader:
             own.wanted -= 1
             if not own.wanted:
                 del self._turns_of[call.reader]
+
+    async def each(self, codec: Codec[Any], call: ServerCall) -> AsyncGenerator[Any]:
+        """Yield the requests of a call that streams them, as they are asked for; the call's deadline bounds the wait.
+
+        Raises:
+            InvalidRequest: if one cannot be read.
+        """
+        while isinstance(message := await call.context.read(), bytes):
+            yield codec.decode(message)
 
     async def _read_in_turn(self, codec: Codec[Any], call: ServerCall) -> Any:
         await self._take(self._turns)

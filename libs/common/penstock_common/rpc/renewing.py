@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar
@@ -14,7 +14,7 @@ import grpc
 from penstock_common.certificates import Certificates, Renewal
 from penstock_common.rpc.channel import ClientInterceptor, SocketChannel, open_channel
 from penstock_common.rpc.client import Channel, ResponseStream
-from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.method import DuplexMethod, StreamMethod, UnaryMethod
 from penstock_common.rpc.security import channel_credentials
 from penstock_common.telemetry.steps import Step
 
@@ -85,6 +85,17 @@ class RenewingChannel:
     ) -> ResponseStream[ResponseT]:
         """Return the responses."""
         return self._todays().stream(method, request, timeout=timeout, steps=steps)
+
+    def exchange(
+        self,
+        method: DuplexMethod[RequestT, ResponseT],
+        requests: AsyncIterator[RequestT],
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[ResponseT]:
+        """Return the responses."""
+        return self._todays().exchange(method, requests, timeout=timeout, steps=steps)
 
     async def aclose(self) -> None:
         """Close every channel, and cut the calls on it."""

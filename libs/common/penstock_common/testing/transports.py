@@ -11,7 +11,7 @@ import msgspec
 from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.client import Channel, ResponseStream
 from penstock_common.rpc.in_process import InProcessChannel
-from penstock_common.rpc.method import Codec, StreamMethod, UnaryMethod
+from penstock_common.rpc.method import Codec, DuplexMethod, StreamMethod, UnaryMethod
 from penstock_common.rpc.server import listening
 from penstock_common.rpc.server_interceptors import FinalFailures, IncomingScope
 from penstock_common.service import Service
@@ -78,15 +78,35 @@ class CheckedChannel:
         """Return the responses."""
         asked = _Passed(method.request, request)
         responses = self._channel.stream(method, request, timeout=timeout, steps=steps)
+        return _CheckedResponses(responses, method.response, [asked])
+
+    def exchange(
+        self,
+        method: DuplexMethod[Any, Any],
+        requests: AsyncIterator[Any],
+        *,
+        timeout: float | None = None,
+        steps: list[Step] | None = None,
+    ) -> ResponseStream[Any]:
+        """Return the responses."""
+        asked: list[_Passed] = []
+        checked = _checked(requests, method.request, asked)
+        responses = self._channel.exchange(method, checked, timeout=timeout, steps=steps)
         return _CheckedResponses(responses, method.response, asked)
 
 
+async def _checked(requests: AsyncIterator[Any], codec: Codec[Any], passed: list[_Passed]) -> AsyncGenerator[Any]:
+    async for request in requests:
+        passed.append(_Passed(codec, request))
+        yield request
+
+
 class _CheckedResponses:
-    def __init__(self, responses: ResponseStream[Any], codec: Codec[Any], asked: _Passed) -> None:
+    def __init__(self, responses: ResponseStream[Any], codec: Codec[Any], asked: list[_Passed]) -> None:
         self._responses = responses
         self._iterator = aiter(responses)
         self._codec = codec
-        self._passed = [asked]
+        self._passed = asked
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self

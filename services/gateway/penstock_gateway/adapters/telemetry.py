@@ -24,7 +24,7 @@ from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.guardrails.pipeline.told import FAILED, Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
-from penstock_gateway.domain.life.order import ChatOrder
+from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, LedgerRow, outcome_of
 from penstock_gateway.domain.status.traffic import TrafficWindow
 
@@ -291,7 +291,9 @@ class TelemetryObserver:
 
     def _emit(self, exchange: EndedExchange, gap: Gap | None) -> None:
         call, order, row = exchange.call, exchange.call.order, exchange.row
-        operation = semconv.CHAT if isinstance(order, ChatOrder) else semconv.EMBEDDINGS
+        operation = row.operation
+        if isinstance(order, ChatOrder | EmbeddingOrder):
+            operation = semconv.CHAT if isinstance(order, ChatOrder) else semconv.EMBEDDINGS
         failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
         root = Step(
             name=f"{operation} {order.input.model}",

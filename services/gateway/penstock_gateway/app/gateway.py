@@ -18,6 +18,7 @@ from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
 from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.questions import QuestionClient
 from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
@@ -34,6 +35,7 @@ from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
 from penstock_gateway.app.parts import Parts, open_parts
+from penstock_gateway.app.questions import OtherLives
 from penstock_gateway.app.retrieval import uses_by_name
 from penstock_gateway.app.stores import stores_parts
 from penstock_gateway.app.structured_output import schema_terms_by_name
@@ -132,12 +134,14 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     asked = _begin_guarding(settings, parts, None if channels.embedding is None else embedder)
     access = keyring, store, holders, tokens
     reception, prepare = _reception(settings, access, parts, (compression, retrieval, asked))
-    tidying = _tidying(settings, parts, holders, (life, embeddings), (knowledge, keyring))
-    served = life, embeddings, models, stores_parts(settings, channels, knowledge, visits), usage
+    tidying = _tidying(settings, parts, holders, (life, embeddings, _documents(knowledge, keyring, parts)))
+    others = OtherLives.over(visits, router, QuestionClient(channels.inference))
+    served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated, background = _deferred(settings, parts, models)
     surfaces = Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
+        questions=others.servicers(reception),
         models=ModelServicer(models),
         prompts=_prompts(keyring, parts, reception),
         admin=_admin(keyring, parts, cache_ports, inference, reception),
@@ -167,17 +171,17 @@ def _begin_guarding(settings: Settings, parts: Parts, embedder: EmbeddingClient 
     return asked
 
 
+def _documents(knowledge: Knowledge, keyring: Keyring, parts: Parts) -> KnowledgeAdministration:
+    return KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
+
+
 def _tidying(
     settings: Settings,
     parts: Parts,
     holders: Holders,
-    lives: tuple[ChatLife, EmbeddingLife],
-    documents: tuple[Knowledge, Keyring],
+    lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
 ) -> Tidying:
-    knowledge, keyring = documents
-    administration = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
-    who = holders, parts.ledger, parts.in_background
-    return have_jobs_run(parts.jobs, settings, who, (*lives, administration))
+    return have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), lives)
 
 
 def _deferred(
@@ -202,9 +206,9 @@ def _wire_formats(
     own: GatewaySettings,
     opened: tuple[Parts, DeferringParts, BackgroundParts],
     reception: Reception,
-    served: tuple[ChatLife, EmbeddingLife, ModelDirectory, StoresParts, UsageReading],
+    served: tuple[ChatLife, EmbeddingLife, OtherLives, ModelDirectory, StoresParts, UsageReading],
 ) -> WireFormats:
-    life, embeddings, models, stores, usage = served
+    life, embeddings, others, models, stores, usage = served
     parts, deferring, background = opened
     return WireFormats(
         WireFormatsParts(
@@ -212,6 +216,8 @@ def _wire_formats(
             bodies=Bodies(own.body_bounds, parts.readers),
             life=life,
             embeddings=embeddings,
+            questions=others.questions,
+            relays=others.relays,
             models=models,
             stores=stores,
             desk=parts.jobs.batches.desk,

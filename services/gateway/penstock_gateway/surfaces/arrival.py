@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -29,13 +27,25 @@ from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.admission import first_to_bind
 from penstock_gateway.domain.life.door import Door, Place
-from penstock_gateway.domain.life.order import DEFAULT_CACHE_CONTROL, CacheControl, Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.life.order import (
+    DEFAULT_CACHE_CONTROL,
+    CacheControl,
+    Call,
+    ChatOrder,
+    EmbeddingOrder,
+    ModerationOrder,
+    RawOrder,
+    RerankOrder,
+)
 from penstock_gateway.domain.limits.admission import Standing
 from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import cache_control_in
 from penstock_gateway.surfaces.client_address import ClientAddresses
 from penstock_gateway.surfaces.feature import FEATURE_HEADER, featured
+from penstock_gateway.surfaces.random_ids import RandomIds
+
+AskedT = TypeVar("AskedT", EmbeddingOrder, RerankOrder, ModerationOrder, RawOrder)
 
 BUDGET_HEADER = "x-penstock-budget"
 SHADOW_HEADER = "x-penstock-shadow"
@@ -50,8 +60,6 @@ _HARMLESS = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_.:='-]+(?: [A-Za-z0-9_.:='-]+)*
 _SECONDS = re.compile(r"[0-9]+")
 _REQUEST_ID_BYTES = 16
 _GENERATION_ID_BYTES = 12
-_POOL_BYTES = 4096
-_DIGITS_PER_BYTE = 2
 _BEARER = "bearer "
 
 
@@ -93,29 +101,6 @@ class Arrival(msgspec.Struct, frozen=True):
 
 def _no_peer() -> str:
     return ""
-
-
-class RandomIds:
-    """Hands out hexadecimal digits from a pool, none twice, each as unguessable as one made by itself.
-
-    A process forked off starts with a pool of its own.
-    """
-
-    __slots__ = ("_digits", "_owner", "_used")
-
-    def __init__(self) -> None:
-        self._digits = ""
-        self._used = 0
-        self._owner = 0
-
-    def take(self, size_bytes: int) -> str:
-        """Return the hexadecimal digits of so many random bytes."""
-        start, end = self._used, self._used + size_bytes * _DIGITS_PER_BYTE
-        if end > len(self._digits) or self._owner != os.getpid():
-            self._digits, self._owner = secrets.token_hex(_POOL_BYTES), os.getpid()
-            start, end = 0, size_bytes * _DIGITS_PER_BYTE
-        self._used = end
-        return self._digits[start:end]
 
 
 class Reception:
@@ -222,8 +207,19 @@ class Reception:
         self, arrival: Arrival, place: Place, request: EmbedRequest, context: RequestContext, options: CallOptions
     ) -> Call[EmbeddingOrder]:
         """Return the call that the gateway's domain takes."""
-        caller = place.caller
-        order = EmbeddingOrder(
+        return self.call_of(EmbeddingOrder, arrival, place, (request, context), options)
+
+    def call_of(
+        self,
+        kind: type[AskedT],
+        arrival: Arrival,
+        place: Place,
+        asked: tuple[Any, RequestContext],
+        options: CallOptions,
+    ) -> Call[AskedT]:
+        """Return the call of a ``kind`` of order that says nothing beside its input, which is the first of ``asked``."""
+        caller, (value, context) = place.caller, asked
+        order = kind(
             request_id=arrival.request_id,
             generation_id=self._ids.take(_GENERATION_ID_BYTES),
             surface=arrival.surface,
@@ -231,7 +227,7 @@ class Reception:
             key_id=caller.key_id,
             timeout=self._timeout(arrival.headers, options),
             context=featured(context, arrival.headers) if FEATURE_HEADER in arrival.headers else context,
-            input=request,
+            input=value,
             priority=_priority(arrival.headers, caller, options),
         )
         return Call(order, caller, place, arrival.trace, arrival.steps, arrival.started_ns)

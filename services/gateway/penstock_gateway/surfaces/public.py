@@ -34,7 +34,9 @@ from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
+from penstock_gateway.surfaces.grpc.moderation import ModerationServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.rerank import RerankServicer
 from penstock_gateway.surfaces.grpc.reviews import ReviewServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
@@ -58,6 +60,7 @@ class Surfaces:
 
     chat: ChatServicer
     embeddings: EmbeddingServicer
+    questions: tuple[RerankServicer, ModerationServicer]
     models: ModelServicer
     admin: AdminServicer
     prompts: PromptServicer
@@ -89,6 +92,7 @@ class Surfaces:
         servicers = (
             self.chat,
             self.embeddings,
+            *self.questions,
             self.models,
             self.status,
             self.budgets,

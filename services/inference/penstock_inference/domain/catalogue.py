@@ -29,6 +29,8 @@ class Capability(Enum):
     PREFILL = "prefill"
     EMBEDDINGS = "embeddings"
     REASONING = "reasoning"
+    RERANK = "rerank"
+    MODERATION = "moderation"
 
 
 FIRST_TOKEN = timedelta(seconds=30)
@@ -148,6 +150,8 @@ class Model:
     tier_prices: Mapping[str, UnitPrices] = field(default_factory=dict[str, UnitPrices])
     facts: ModelFacts = UNKNOWN_MODEL
     price_steps: Mapping[str, tuple[PriceStep, ...]] = field(default_factory=dict[str, tuple[PriceStep, ...]])
+    search_unit_nano_usd: int = 0
+    """What a search unit costs, where the upstream bills those."""
 
     def is_asked_whole(self, *, others_left: bool) -> bool:
         """Return whether it is asked for an answer in one piece where the caller does not stream."""

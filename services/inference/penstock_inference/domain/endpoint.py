@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -19,6 +19,10 @@ from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.load.gate import Gate
 from penstock_inference.domain.upstream import Upstream, UpstreamCall
+
+if TYPE_CHECKING:
+    from penstock_inference.domain.questions import QuestionUpstream
+    from penstock_inference.domain.relay import RelayUpstream
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -31,6 +35,10 @@ class Endpoint(msgspec.Struct, frozen=True):
     name: str = ""
     quota_group: str = ""
     account: str = ""
+    questions: QuestionUpstream | None = None
+    """Who answers what is no conversation; None where nobody does."""
+    relay: RelayUpstream | None = None
+    """Who passes requests as they are; None where it is not open to that."""
 
 
 class Look(NamedTuple):

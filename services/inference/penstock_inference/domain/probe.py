@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
 from typing import NamedTuple, Protocol
 
 import structlog
 
-from penstock_common.llm.types import GenerationInput, Message, Role, SamplingParams, Text
-from penstock_inference.domain.catalogue import Model
+from penstock_common.contract.questions import ModeratedContent, ModeratedText, RerankRequest
+from penstock_common.llm.types import Candidate, GenerationInput, Message, Plan, Role, SamplingParams, Text
+from penstock_inference.domain.catalogue import Capability, Model
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
@@ -48,6 +50,14 @@ class OwnLease:
         """Do nothing."""
 
 
+class Answers(Enum):
+    """What a model can be asked."""
+
+    CHATS = "chats"
+    RERANKS = "reranks"
+    MODERATES = "moderates"
+
+
 class Probed(NamedTuple):
     """How a probe went: the seconds until its first word, and the failure, if it was one."""
 
@@ -55,25 +65,26 @@ class Probed(NamedTuple):
     failure: AttemptFailed | None
 
 
-async def probe(endpoint: Endpoint, model: str, seconds: float, clock: Callable[[], float]) -> Probed:
+async def probe(
+    endpoint: Endpoint, model: str, seconds: float, clock: Callable[[], float], answers: Answers = Answers.CHATS
+) -> Probed:
     """Ask for one token; an answer that begins is a good one. Bounded by ``seconds``, and it never raises.
 
-    Models that think may spend the token on that, and some refuse so low a bound: that is a sign of life, too.
+    Models that think may spend the token on that, and some refuse so low a bound: that is a sign of life, too. A model that
+    ``answers`` no conversations is asked what it answers.
     """
-    value = GenerationInput(
-        model=model,
-        messages=(Message(role=Role.USER, parts=(Text(text=PROBE_TEXT),)),),
-        sampling=SamplingParams(max_output_tokens=1),
-    )
     began = clock()
     failure: AttemptFailed | None = None
     try:
-        answer = endpoint.upstream.ask(UpstreamCall(model, value, CONNECT_SECONDS, _nothing, _nothing))
-        try:
-            async with asyncio.timeout(seconds):
-                await answer.read()
-        finally:
-            await answer.aclose()
+        async with asyncio.timeout(seconds):
+            if endpoint.questions is None or answers is Answers.CHATS:
+                await _chat(endpoint, model)
+            elif answers is Answers.RERANKS:
+                request = RerankRequest(PROBE_TEXT, (PROBE_TEXT,), Plan(()))
+                await endpoint.questions.rerank(request, model, CONNECT_SECONDS)
+            else:
+                contents = (ModeratedContent((ModeratedText(PROBE_TEXT),)),)
+                await endpoint.questions.moderate(contents, model, CONNECT_SECONDS)
     except TimeoutError:
         failure = silence("first_token")
     except AttemptFailed as error:
@@ -82,6 +93,27 @@ async def probe(endpoint: Endpoint, model: str, seconds: float, clock: Callable[
         _log.error("adapter_failed", upstream=model, exc_info=error)
         failure = AttemptFailed(FailureKind.ADAPTER, "the probe failed inside the gateway")
     return Probed(clock() - began, failure)
+
+
+async def _chat(endpoint: Endpoint, model: str) -> None:
+    value = GenerationInput(
+        model=model,
+        messages=(Message(role=Role.USER, parts=(Text(text=PROBE_TEXT),)),),
+        sampling=SamplingParams(max_output_tokens=1),
+    )
+    answer = endpoint.upstream.ask(UpstreamCall(model, value, CONNECT_SECONDS, _nothing, _nothing))
+    try:
+        await answer.read()
+    finally:
+        await answer.aclose()
+
+
+def _answers_of(model: Model) -> Answers:
+    if Capability.CHAT in model.capabilities:
+        return Answers.CHATS
+    if Capability.RERANK in model.capabilities:
+        return Answers.RERANKS
+    return Answers.MODERATES if Capability.MODERATION in model.capabilities else Answers.CHATS
 
 
 def _nothing() -> None:
@@ -94,6 +126,8 @@ class Watch:
     def __init__(self, health: Health, lease: Lease | None = None) -> None:
         self._health = health
         self._pools: dict[str, Pool] = {}
+        # Of models that answer no conversations.
+        self._answers: dict[Candidate, Answers] = {}
         self._lease = lease or OwnLease()
 
     def look_after(self, pools: Mapping[str, Pool], models: Iterable[Model]) -> None:
@@ -103,7 +137,10 @@ class Watch:
         """
         self._pools = dict(pools)
         kept: dict[UpstreamHealth, list[Place]] = {pool.health: [] for pool in pools.values()}
+        self._answers.clear()
         for model in models:
+            if (answers := _answers_of(model)) is not Answers.CHATS:
+                self._answers[model.candidate] = answers
             pool = pools[model.candidate.upstream]
             kept[pool.health] += pool.places(model.candidate.model)
         self._health.look_after(kept)
@@ -140,7 +177,9 @@ class Watch:
                 health.probe_put_off(place)
                 return
             try:
-                probed = await probe(endpoint, place.name.model, seconds, health.clock)
+                asked = Candidate(place.name.upstream, place.name.model)
+                answers = self._answers.get(asked, Answers.CHATS)
+                probed = await probe(endpoint, asked.model, seconds, health.clock, answers)
             finally:
                 await self._lease.give_back(name)
         finally:

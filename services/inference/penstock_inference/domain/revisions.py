@@ -11,6 +11,7 @@ from penstock_common.llm.types import Plan
 from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.model_control import ModelAdministration
+from penstock_inference.domain.relay import Relays
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,6 +21,7 @@ class Revision:
     catalogue: Catalogue
     parts: GenerationParts
     models: ModelAdministration
+    relays: Relays
 
     def lacks(self, plan: Plan) -> bool:
         """Return whether a candidate of the plan is none of its models."""

@@ -21,6 +21,8 @@ _PARAMETER_OF_CAPABILITY = {
     "json_schema": "input.response_format",
     "vision": "input.messages",
     "chat": "input.model",
+    "rerank": "model",
+    "moderation": "model",
 }
 
 

@@ -15,6 +15,7 @@ SCOPES: dict[str, Any] = {
     "admin": pb.KEY_SCOPE_ADMIN,
     "inference": pb.KEY_SCOPE_INFERENCE,
     "operator": pb.KEY_SCOPE_OPERATOR,
+    "passthrough": pb.KEY_SCOPE_PASSTHROUGH,
     "read": pb.KEY_SCOPE_READ,
     "review": pb.KEY_SCOPE_REVIEW,
 }

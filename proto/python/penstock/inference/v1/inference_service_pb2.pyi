@@ -28,6 +28,8 @@ class Capability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CAPABILITY_PREFILL: _ClassVar[Capability]
     CAPABILITY_CHAT: _ClassVar[Capability]
     CAPABILITY_EMBEDDINGS: _ClassVar[Capability]
+    CAPABILITY_RERANK: _ClassVar[Capability]
+    CAPABILITY_MODERATION: _ClassVar[Capability]
 
 class UpstreamAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -58,6 +60,8 @@ CAPABILITY_REASONING: Capability
 CAPABILITY_PREFILL: Capability
 CAPABILITY_CHAT: Capability
 CAPABILITY_EMBEDDINGS: Capability
+CAPABILITY_RERANK: Capability
+CAPABILITY_MODERATION: Capability
 UPSTREAM_ACTION_UNSPECIFIED: UpstreamAction
 UPSTREAM_ACTION_PROBE: UpstreamAction
 UPSTREAM_ACTION_EJECT: UpstreamAction

@@ -151,3 +151,7 @@ class NoChannel:
     def stream(self, method: Any, request: Any, **_: Any) -> NoReturn:
         """Raise ``ResourceState``."""
         raise ResourceState(self._why, kind="knowledge base")
+
+    def exchange(self, method: Any, requests: Any, **_: Any) -> NoReturn:
+        """Raise ``ResourceState``."""
+        raise ResourceState(self._why, kind="knowledge base")

@@ -41,9 +41,12 @@ class KeyScope(StrEnum):
     """See what was flagged in the own tenant, and decide on it."""
     OPERATOR = "operator"
     """Administer every tenant. Such a key belongs to no tenant and has no other scope."""
+    PASSTHROUGH = "passthrough"
+    """Pass requests to upstreams as they are, where an upstream is open to that."""
 
 
-TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN, KeyScope.REVIEW})
+TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN, KeyScope.REVIEW, KeyScope.PASSTHROUGH})
+_ASKING = frozenset({KeyScope.INFERENCE, KeyScope.PASSTHROUGH})
 _ADMINISTRATIVE = frozenset({KeyScope.ADMIN, KeyScope.OPERATOR})
 _OPERATOR_SCOPES = frozenset({KeyScope.OPERATOR})
 
@@ -67,7 +70,7 @@ class KeyKind(StrEnum):
         """Return what a key with these scopes is."""
         if of_service_account:
             return cls.SERVICE_ACCOUNT
-        administers = KeyScope.INFERENCE not in scopes or not _ADMINISTRATIVE.isdisjoint(scopes)
+        administers = _ASKING.isdisjoint(scopes) or not _ADMINISTRATIVE.isdisjoint(scopes)
         return cls.ADMINISTRATIVE if administers else cls.INFERENCE
 
 

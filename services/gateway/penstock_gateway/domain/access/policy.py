@@ -45,6 +45,7 @@ def _lacking(scope: KeyScope, scopes: frozenset[KeyScope]) -> str:
 
 _FIND = Policy.any_of(KeyScope.INFERENCE, KeyScope.OPERATOR)
 INFERENCE = Policy.any_of(KeyScope.INFERENCE)
+_PASS = Policy.any_of(KeyScope.PASSTHROUGH)
 _GIVE = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.OPERATOR)
 _SUBMIT = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 # Who asks models alone sees, and ends, what it has submitted itself.
@@ -87,6 +88,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         **_rpcs("ChatService", Chat=INFERENCE, StreamChat=INFERENCE),
         **_rpcs("ModelService", ListModels=INFERENCE, GetModel=INFERENCE, ExplainRoute=INFERENCE),
         **_rpcs("EmbeddingService", Embed=INFERENCE),
+        **_rpcs("RerankService", Rerank=INFERENCE),
+        **_rpcs("ModerationService", Moderate=INFERENCE),
         **_rpcs(
             "AdminService",
             CreateTenant=_OPERATE,
@@ -252,6 +255,9 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 "POST /v1/messages/count_tokens": INFERENCE,
                 "POST /v1/completions": INFERENCE,
                 "POST /v1/embeddings": INFERENCE,
+                "POST /v1/rerank": INFERENCE,
+                "POST /v2/rerank": INFERENCE,
+                "POST /v1/moderations": INFERENCE,
                 "GET /v1/models": INFERENCE,
                 "GET /v1/models/{id}": INFERENCE,
                 "GET /v1/organization/usage/completions": _LOOK,
@@ -285,6 +291,8 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
         ),
         # What of them is for vector stores asks for ADMIN. An upload passes by in pieces, and is not compared to another.
         "POST /v1/files": _CHANGE_KEPT,
+        # What passes as it is is not read, and so compared to nothing.
+        **{f"{method} /passthrough/{{id}}": _PASS for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")},
     }
 )
 

@@ -113,6 +113,9 @@ def label(text: str) -> str:
     return _text("label", text, 0, _MAX_LABEL_LENGTH)
 
 
+_PASSES = "passthrough:"
+
+
 def models(names: Iterable[str]) -> frozenset[str]:
     """Return the names of models, each once."""
     found = frozenset(names)
@@ -132,7 +135,9 @@ def known_models(names: Iterable[str], known: frozenset[str], *, may_see_all: bo
         ModelNotFound: if there is none of a name; who sees all is told the nearest.
     """
     found = models(names)
-    missing = min(found - known, default="") if known else ""
+    # Which upstreams are open to what passes as it is, inference alone knows.
+    named = {name for name in found if not name.startswith(_PASSES)}
+    missing = min(named - known, default="") if known else ""
     if missing:
         near = difflib.get_close_matches(missing, known, n=1) if may_see_all else []
         hint = f" Did you mean '{near[0]}'?" if near else ""

@@ -20,7 +20,7 @@ from penstock_gateway.domain.guardrails.pipeline.told import Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.admission import given_back, refusal
 from penstock_gateway.domain.life.cancelling import cancelled_by_others
-from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, OrderT_co
+from penstock_gateway.domain.life.order import AnyOrder, Call, OrderT_co
 from penstock_gateway.domain.life.outcome import Outcome, ledger_row
 from penstock_gateway.domain.life.settlement import Ledger, LedgerRow
 from penstock_gateway.domain.life.validation import validate_context
@@ -47,7 +47,7 @@ class EndedExchange(msgspec.Struct, frozen=True):
     where it made one.
     """
 
-    call: Call[ChatOrder | EmbeddingOrder]
+    call: Call[AnyOrder]
     row: LedgerRow
     public_model: str
     steps: list[Step]

@@ -12,6 +12,8 @@ from typing import Generic, TypeVar
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest
+from penstock_common.contract.questions import ModeratedContent
+from penstock_common.contract.relay import RelayRequestHead
 from penstock_common.contract.router import Policy
 from penstock_common.llm.types import GenerationInput, RequestContext
 from penstock_common.priority import Priority
@@ -104,7 +106,51 @@ class EmbeddingOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=T
     input: EmbedRequest
 
 
-OrderT_co = TypeVar("OrderT_co", bound=ChatOrder | EmbeddingOrder, covariant=True)
+class RerankInput(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Documents, and the query that they may answer; ``top_n`` None: all are wanted, ``max_tokens_per_document`` 0: read whole."""
+
+    model: str
+    query: str
+    documents: tuple[str, ...]
+    top_n: int | None = None
+    max_tokens_per_document: int = 0
+
+
+class RerankOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Asks how well documents answer a query."""
+
+    input: RerankInput
+
+
+class ModerationInput(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Contents, each of which is judged by itself."""
+
+    model: str
+    contents: tuple[ModeratedContent, ...]
+
+
+class ModerationOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Asks what is objectionable about contents."""
+
+    input: ModerationInput
+
+
+class RawInput(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """A request that passes to an upstream as it is. ``model`` names the upstream, as keys and limits do models."""
+
+    model: str
+    head: RelayRequestHead
+
+
+class RawOrder(Order, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """Has a request passed on."""
+
+    input: RawInput
+
+
+QuestionOrder = RerankOrder | ModerationOrder
+AnyOrder = ChatOrder | EmbeddingOrder | QuestionOrder | RawOrder
+OrderT_co = TypeVar("OrderT_co", bound=AnyOrder, covariant=True)
 
 
 class Call(msgspec.Struct, Generic[OrderT_co], frozen=True, gc=False):

@@ -10,7 +10,7 @@ from penstock_common.llm.types import Candidate, Decision
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
-from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder
+from penstock_gateway.domain.life.order import AnyOrder, Call
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
 from penstock_gateway.domain.life.settlement import NO_PART, LedgerRow, Part, outcome_of
 from penstock_gateway.domain.life.sources import Saved
@@ -44,7 +44,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def ledger_row(
-    call: Call[ChatOrder | EmbeddingOrder], outcome: Outcome, error: BaseException | None, now_ns: int, waiting_ns: int
+    call: Call[AnyOrder], outcome: Outcome, error: BaseException | None, now_ns: int, waiting_ns: int
 ) -> LedgerRow:
     """Return the row of a request that ends now (wall clock) and has spent ``waiting_ns`` on waiting for upstreams."""
     order, bill, answered_by, first_ns = call.order, outcome.bill, outcome.answered_by, outcome.first_event_ns

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from penstock_common.contract.cache import LookupRequest, LookupResponse, StoreRequest
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.contract.inference import GenerateRequest
+from penstock_common.contract.questions import ModerateRequest, ModerateResponse, RerankRequest, RerankResponse
+from penstock_common.contract.relay import RelayPlace, RelayRequest, RelayResponse, RelayTerms
 from penstock_common.contract.router import RouteRequest
 from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
 from penstock_common.telemetry.steps import Step
@@ -52,6 +54,42 @@ class Generator(Protocol):
 
         The attempts that were made are added to ``steps``, however it ended.
         """
+        ...
+
+
+class QuestionAnswerer(Protocol):
+    """Asks what is no conversation, by a plan."""
+
+    async def rerank(self, request: RerankRequest, steps: list[Step]) -> RerankResponse:
+        """Return the ranking, or raise the domain error that says why there is none; the attempts are added to ``steps``."""
+        ...
+
+    async def moderate(self, request: ModerateRequest, steps: list[Step]) -> ModerateResponse:
+        """Return the verdicts; as ``rerank``."""
+        ...
+
+
+class Relay(Protocol):
+    """Passes requests to upstreams as they are."""
+
+    async def find(self, place: RelayPlace) -> RelayTerms:
+        """Return under which terms a request would pass; raises ``ResourceNotFound`` where it would not."""
+        ...
+
+    def exchange(self, requests: AsyncIterator[RelayRequest], steps: list[Step]) -> RelayedAnswer:
+        """Return the answer; closing it ends the exchange with the upstream. What was done is added to ``steps``."""
+        ...
+
+
+class RelayedAnswer(Protocol):
+    """An answer that passes back: its head, then pieces."""
+
+    def __aiter__(self) -> AsyncIterator[RelayResponse]:
+        """Iterate once, in one task."""
+        ...
+
+    async def aclose(self) -> None:
+        """End the exchange."""
         ...
 
 

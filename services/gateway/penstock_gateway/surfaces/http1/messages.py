@@ -130,15 +130,17 @@ class HttpRequest:
                 piece = await asyncio.to_thread(next, inflating, None)
         return b"".join(pieces)
 
-    async def pieces(self, most_bytes: int) -> AsyncGenerator[bytes]:
-        """Yield the body as it comes, once, in place of ``body``: at most ``most_bytes``, and not compressed.
+    async def pieces(self, most_bytes: int, *, encoded: bool = False) -> AsyncGenerator[bytes]:
+        """Yield the body as it comes, once, in place of ``body``: at most ``most_bytes``.
+
+        It must not be compressed, unless ``encoded`` says that whoever has it does not read it.
 
         The client waits while nobody asks for the next piece, so that little of it is ever here.
 
         Raises:
             BodyTooLarge, BodyTooSlow, UnsupportedEncoding, InvalidRequest: if it cannot be had.
         """
-        if self.headers.get("content-encoding", "identity").lower() != "identity":
+        if not encoded and self.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedEncoding("A body that is streamed must not be compressed.")
         self._max_body_bytes = most_bytes
         if self.announced_bytes > most_bytes:
@@ -151,6 +153,9 @@ class HttpRequest:
             received, self._received = self._received, b""
             if received:
                 self._passed += len(received)
+                if self._passed > most_bytes:
+                    # It had come before anybody knew how much it may be.
+                    raise self._too_large()
                 yield bytes(received)
             elif self.is_complete:
                 return
@@ -374,4 +379,9 @@ class HttpResponse:
             # What is still to come of the body is of no use, and would have to be read before the next request.
             request.keeps_alive = False
         closing = b"" if request.keeps_alive else CLOSE_LINE
-        return b"%b%b%b%b" % (STATUS_LINES[status], shared.standing_lines, lines, closing)
+        return b"%b%b%b%b" % (
+            STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status,
+            shared.standing_lines,
+            lines,
+            closing,
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 from penstock_common.llm.types import NANO_USD_PER_USD, Decision, Degradation
 from penstock_common.priority import Priority
@@ -11,6 +12,8 @@ from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
 from penstock_gateway.domain.guardrails.pipeline.told import HEADER as GUARDRAILS_HEADER
 from penstock_gateway.domain.life.chat import ChatExchange
 from penstock_gateway.domain.life.embeddings import EmbeddingExchange
+from penstock_gateway.domain.life.exchange import Exchange
+from penstock_gateway.domain.life.questions import ModerationExchange, RerankExchange
 from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.settlement import Part
 from penstock_gateway.domain.limits.admission import Standing
@@ -88,6 +91,22 @@ def embedding_lines(exchange: EmbeddingExchange) -> bytes:
     if embedded.attempts > 1:
         told += attempts_line(embedded.attempts)
     return lines.encode("latin-1", "replace") + told
+
+
+def exchange_limit_lines(exchange: Exchange[Any]) -> bytes:
+    """Return where the limits of a request stand."""
+    return _limit_lines(exchange.standings, exchange.shadowed).encode("latin-1", "replace")
+
+
+def question_lines(exchange: RerankExchange | ModerationExchange) -> bytes:
+    """Return what is known of a question so far; it may have been refused."""
+    lines = f"x-request-id: {exchange.call.order.request_id}\r\n".encode() + exchange_limit_lines(exchange)
+    answered = exchange.answered
+    if answered is None:
+        return lines
+    by = _answered_by_lines(answered.answered_by.model, answered.answered_by.upstream)
+    lines += by.encode("latin-1", "replace") + bill_lines(exchange.bill.known_cost_nano_usd, exchange.overhead_ms)
+    return lines + attempts_line(answered.attempts) if answered.attempts > 1 else lines
 
 
 def format_cost_usd(cost_nano_usd: int) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
 from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
+from penstock_common.contract.questions import ModerateResponse, RerankResponse
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
@@ -24,6 +25,7 @@ from penstock_gateway.domain.batches.desk import BatchDesk
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
+from penstock_gateway.domain.life.order import ModerationInput, RerankInput
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.domain.usage.looking import UsageReading
 
@@ -388,4 +390,42 @@ class UsageFormat:
     actions: Mapping[str, UsageAction]
 
 
-Format = GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat | KeptFormat | UsageFormat
+class ReadRerankRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for a ranking, read; ``render`` writes it, with the answer's id, as it wants it."""
+
+    input: RerankInput
+    context: RequestContext
+    render: Callable[[RerankResponse, str], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RerankFormat:
+    """Asks how well documents answer a query."""
+
+    family: Family
+    path: str
+    parse: Callable[[bytes], ReadRerankRequest]
+
+
+class ReadModerationRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for verdicts, read."""
+
+    input: ModerationInput
+    context: RequestContext
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModerationFormat:
+    """Asks what is objectionable about contents; ``render`` takes the verdicts and the answer's id."""
+
+    family: Family
+    path: str
+    parse: Callable[[bytes], ReadModerationRequest]
+    render: Callable[[ModerateResponse, str], bytes]
+
+
+QuestionFormat = RerankFormat | ModerationFormat
+OtherFormat = (
+    GenerationFormat | CountingFormat | EmbeddingFormat | ModelsFormat | StoresFormat | KeptFormat | UsageFormat
+)
+Format = QuestionFormat | OtherFormat

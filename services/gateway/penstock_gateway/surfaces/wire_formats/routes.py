@@ -80,7 +80,11 @@ class Routes:
         methods = ("GET", "HEAD") if method == "GET" else (method,)
         route = Route(method, methods, family, policy_of(f"{method} {path}"), serve)
         if path.endswith(_ANY_NAME):
-            self._by_prefix[path.removesuffix(_ANY_NAME) + "/"] = route
+            prefix = path.removesuffix(_ANY_NAME) + "/"
+            if prefix in self._by_prefix:
+                self._by_prefix[prefix].others.append(route)
+            else:
+                self._by_prefix[prefix] = route
         elif (first := self._first_of(path)) is not None:
             first.others.append(route)
         elif _NAME.search(path):

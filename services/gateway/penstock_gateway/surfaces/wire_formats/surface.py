@@ -11,11 +11,14 @@ from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import Observer
+from penstock_gateway.domain.life.questions import QuestionLife
+from penstock_gateway.domain.life.relaying import RelayLife
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.surfaces.arrival import Arrival, Reception
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
+from penstock_gateway.surfaces.wire_formats import passthrough
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.background import Background
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
@@ -27,10 +30,12 @@ from penstock_gateway.surfaces.wire_formats.format import (
     CountingFormat,
     EmbeddingFormat,
     Family,
-    Format,
     GenerationFormat,
     KeptFormat,
     KeptParts,
+    OtherFormat,
+    QuestionFormat,
+    RerankFormat,
     StoresFormat,
     UsageFormat,
 )
@@ -40,6 +45,7 @@ from penstock_gateway.surfaces.wire_formats.json_body import shortened
 from penstock_gateway.surfaces.wire_formats.kept import KeptServer
 from penstock_gateway.surfaces.wire_formats.kept_answers import KeptAnswers
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer
+from penstock_gateway.surfaces.wire_formats.questions import ModerationServer, RerankServer
 from penstock_gateway.surfaces.wire_formats.refusals import id_lines, refuse
 from penstock_gateway.surfaces.wire_formats.routes import Found, Routes
 from penstock_gateway.surfaces.wire_formats.stateful import KeptAnswersParts, StatefulRequests
@@ -65,6 +71,8 @@ class WireFormatsParts:
     bodies: Bodies
     life: ChatLife
     embeddings: EmbeddingLife
+    questions: QuestionLife
+    relays: RelayLife
     models: ModelDirectory
     stores: StoresParts
     desk: BatchDesk
@@ -86,7 +94,13 @@ class WireFormats:
         self._silences = Silences(parts.timing)
         self._routes = Routes()
         for wire_format in FORMATS:
-            self._add(wire_format)
+            if isinstance(wire_format, QuestionFormat):
+                self._add_question(wire_format)
+            else:
+                self._add(wire_format)
+        raw = passthrough.PassthroughServer(parts.reception, parts.relays)
+        for method in passthrough.METHODS:
+            self._routes.add(method, f"{passthrough.PREFIX}/{{id}}", passthrough.FAMILY, raw.serve)
         self._known_paths = listed(wire_format.path for wire_format in FORMATS)
 
     async def handle(self, request: HttpRequest, response: HttpResponse) -> None:
@@ -157,7 +171,15 @@ class WireFormats:
         self._routes.add("POST", f"{wire_format.path}/input_tokens", wire_format.family, once)
         return stateful
 
-    def _add(self, wire_format: Format) -> None:
+    def _add_question(self, wire_format: QuestionFormat) -> None:
+        parts = self._parts
+        if isinstance(wire_format, RerankFormat):
+            serve = RerankServer(wire_format, parts.reception, parts.questions, parts.bodies).serve
+        else:
+            serve = ModerationServer(wire_format, parts.reception, parts.questions, parts.bodies).serve
+        self._routes.add("POST", wire_format.path, wire_format.family, parts.idempotency.around(serve))
+
+    def _add(self, wire_format: OtherFormat) -> None:
         parts, routes, family, path = self._parts, self._routes, wire_format.family, wire_format.path
         once = parts.idempotency.around
         if isinstance(wire_format, GenerationFormat):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
+from penstock_gateway.surfaces.wire_formats.cohere import rerank
 from penstock_gateway.surfaces.wire_formats.format import Family, Format, GenerationFormat
 from penstock_gateway.surfaces.wire_formats.openai import (
     batches,
@@ -13,6 +14,7 @@ from penstock_gateway.surfaces.wire_formats.openai import (
     embeddings,
     files,
     models,
+    moderations,
     organization,
     responses,
     vector_stores,
@@ -24,6 +26,8 @@ FORMATS: tuple[Format, ...] = (
     completions.FORMAT,
     responses.FORMAT,
     embeddings.FORMAT,
+    *rerank.FORMATS,
+    moderations.FORMAT,
     models.FORMAT,
     vector_stores.FORMAT,
     files.FORMAT,

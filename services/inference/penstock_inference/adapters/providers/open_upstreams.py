@@ -13,6 +13,8 @@ from penstock_common.http.client import HttpClient
 from penstock_inference.adapters.providers.provider import OpenUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+from penstock_inference.adapters.relay.build import relay_to
+from penstock_inference.adapters.relay.http_relay import HttpRelay
 from penstock_inference.domain.endpoint import Endpoint, Pool
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.load.adaptive_limit import Aimd, Gradient2
@@ -108,7 +110,7 @@ class OpenUpstreams:
         if one is None:
             async with AsyncExitStack() as opening:
                 opened = await self._endpoints_of(settings, opening)
-                pool = self._pool(settings, opened)
+                pool = self._pool(settings, opened, self._relay(settings, opening))
                 if pool.gate is not None:
                     opening.callback(pool.gate.close)
                 one = _Open(makings, opened[0][1], pool, opening.pop_all())
@@ -126,7 +128,17 @@ class OpenUpstreams:
             for name, endpoint in settings.endpoints()
         ]
 
-    def _pool(self, settings: UpstreamSettings, opened: Sequence[tuple[str, OpenUpstream]]) -> Pool:
+    def _relay(self, settings: UpstreamSettings, closing: AsyncExitStack) -> HttpRelay | None:
+        """Return who passes requests as they are, to the first address with the first key."""
+        if not settings.raw.paths:
+            return None
+        relay = relay_to(settings, self._client)
+        closing.push_async_callback(self._client.give_back, relay.pool)
+        return relay
+
+    def _pool(
+        self, settings: UpstreamSettings, opened: Sequence[tuple[str, OpenUpstream]], relay: HttpRelay | None
+    ) -> Pool:
         """Return the pool, with what is known of its places already."""
         group = settings.quota_group or settings.name
         keys = {name: name.rpartition("#")[2] for name, _ in opened}
@@ -137,6 +149,8 @@ class OpenUpstreams:
                 name,
                 group if settings.quotas == "one" else f"{group} {keys[name]}",
                 keys[name] if has_several else "",
+                one.questions,
+                relay,
             )
             for name, one in opened
         ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -14,6 +15,7 @@ from penstock_common.datasheet.sheet import CapabilityName, Facts
 from penstock_common.faults import refuse
 from penstock_common.prices import Price
 from penstock_common.routes import ScoreByTask, TokensByTask
+from penstock_inference.adapters.providers.raw_settings import RawSettings
 from penstock_inference.domain.catalogue import WholeAnswers
 from penstock_inference.domain.tiers import STANDARD
 
@@ -124,6 +126,9 @@ class ModelSettings(Section):
     output_tokens: TokensByTask | None = None
     """What an answer of it usually has, reasoning included: a number, or numbers by task with `default` for the rest. For the
     policies ``cost`` and ``balanced``. Not said: ``router.output_tokens``."""
+    search_price: Annotated[Decimal, Field(ge=0, le=1_000_000)] | None = None
+    """Of a model that reranks: what a thousand search units cost, in USD, where the upstream bills those (Cohere: a query with
+    up to a hundred documents is one) beside or in place of tokens. Without ``price``, tokens cost nothing then."""
     chat_template: Path | None = None
     """Triton only: a Jinja file by Hugging Face's convention. Default: ChatML."""
 
@@ -159,6 +164,7 @@ class UpstreamSettings(Section):
     own GPU (Triton, vLLM, Ollama), else 0."""
     passthrough: bool = False
     """Takes top-level request fields that Penstock does not know."""
+    raw: RawSettings = RawSettings()
     timeouts: TimeoutSettings = TimeoutSettings()
     limits: LimitSettings = LimitSettings()
     models: Annotated[list[ModelSettings], Field(min_length=1)]
@@ -172,6 +178,18 @@ class UpstreamSettings(Section):
             if name in names[:index]
         )
         return self
+
+    @model_validator(mode="after")
+    def _passable(self) -> Self:
+        if self.raw.paths and self.key_headers() is None:
+            refuse(
+                [(("raw",), f"requests to the upstream '{self.name}' are signed one by one: none can pass as it is")]
+            )
+        return self
+
+    def key_headers(self) -> Mapping[str, str] | None:
+        """Return the headers that say who we are; None where each request is signed, or nothing speaks HTTP."""
+        return None
 
     def makings(self) -> tuple[object, ...]:
         """Return what its connections are made of: an upstream of equal makings is the same one."""

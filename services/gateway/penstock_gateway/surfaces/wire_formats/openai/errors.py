@@ -163,6 +163,10 @@ def param_from_field(field: str) -> str:
         return ""
     if field.startswith("inputs"):
         return "input" + field.removeprefix("inputs")
+    if field.startswith("contents"):
+        return "input"
+    if field == "max_tokens_per_document":
+        return "max_tokens_per_doc"
     if field.startswith("knowledge.options."):
         return "knowledge." + field.removeprefix("knowledge.options.")
     if not field.startswith(("input.", "context.")):

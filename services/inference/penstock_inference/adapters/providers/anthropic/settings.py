@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -28,6 +29,11 @@ class AnthropicSettings(HttpUpstreamSettings):
     thinking_display: Literal["summarized", "omitted"] | None = "summarized"
     """What is shown of the thinking that a caller's ``reasoning_effort`` asks for. Not said (null): as the model does by
     itself, which of the newest is nothing."""
+
+    def key_headers(self) -> Mapping[str, str] | None:
+        """Return the headers that say who we are."""
+        key = self._keys()[0].get_secret_value()
+        return super().key_headers() if self.auth == "bearer" or not key else {"x-api-key": key}
 
     @property
     def takes_reasoning(self) -> bool:

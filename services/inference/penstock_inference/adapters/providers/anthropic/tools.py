@@ -54,7 +54,8 @@ def choice_of(value: GenerationInput, writing: Writing) -> Block | None:
         wanted["name"] = choice.tool_name or choice.allowed_tools[0]
     if choice.parallel is False and mode is not ToolChoiceMode.NONE and _takes_parallel(writing):
         wanted["disable_parallel_tool_use"] = True
-    return None if wanted == {"type": "auto"} else wanted
+    # Who says what is usual anyway is to find it in what is sent.
+    return None if wanted == {"type": "auto"} and choice.mode is not ToolChoiceMode.AUTO else wanted
 
 
 def forces(choice: Block | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, ClassVar, Literal, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -90,6 +91,11 @@ class AzureOpenAISettings(OpenAISettings):
     def interface(self) -> Literal["auto", "chat", "responses"]:
         """Return by which interface it is asked; ``auto``: as each call needs."""
         return "chat" if self.form == "deployments" else self.api or "auto"
+
+    def key_headers(self) -> Mapping[str, str] | None:
+        """Return the headers that say who we are; None where tokens of Microsoft Entra do."""
+        key = self._keys()[0].get_secret_value()
+        return None if self.entra else {"api-key": key} if key else {}
 
     def dialect(self) -> Dialect:
         """Return how it takes chat completions: as OpenAI does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -26,6 +27,11 @@ class GeminiSettings(HttpUpstreamSettings):
     safety: Safety = {}
     """What is blocked, by category, such as ``HARM_CATEGORY_HARASSMENT: BLOCK_ONLY_HIGH``. What is not said is as Google has
     it, unless a caller says it in ``safetySettings``, which is refused where anything is said here."""
+
+    def key_headers(self) -> Mapping[str, str] | None:
+        """Return the headers that say who we are."""
+        key = self._keys()[0].get_secret_value()
+        return {"x-goog-api-key": key} if key else {}
 
     @property
     def takes_reasoning(self) -> bool:

@@ -90,6 +90,11 @@ class HttpUpstreamSettings(UpstreamSettings):
             for key in self._keys()
         ]
 
+    def key_headers(self) -> Mapping[str, str] | None:
+        """Return the headers that say who we are: by default the key as a bearer."""
+        key = self._keys()[0].get_secret_value()
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
     def asks_whole(self, model: ModelSettings) -> WholeAnswers:
         """Return whether the model is asked for a whole answer where the caller does not stream."""
         if self.whole_answers is None:

@@ -16,6 +16,8 @@ from penstock_inference.adapters.providers.openai.settings import OpenAISettings
 from penstock_inference.adapters.providers.openai_responses.client import ResponsesUpstream
 from penstock_inference.adapters.providers.openai_responses.request import Asking
 from penstock_inference.adapters.providers.provider import OpenUpstream
+from penstock_inference.adapters.questions.http_questions import HttpQuestions
+from penstock_inference.adapters.questions.rerank_formats import RERANK_FORMATS
 from penstock_inference.domain.upstream import Upstream
 
 
@@ -30,10 +32,12 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
     try:
         chat = OpenAIUpstream(client, url, key, dialect_of(settings), settings.manners_remembered)
         responses = ResponsesUpstream(client, url, key, asking_of(settings))
+        bearer = settings.key_headers() or {}
+        questions = HttpQuestions(client, url, key, bearer, RERANK_FORMATS[settings.rerank])
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
     try:
-        yield OpenUpstream(by_interface(settings, with_free_text(settings, chat), responses))
+        yield OpenUpstream(by_interface(settings, with_free_text(settings, chat), responses), questions=questions)
     finally:
         await client.give_back(chat.pool)
 

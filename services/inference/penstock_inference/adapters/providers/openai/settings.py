@@ -28,6 +28,10 @@ class OpenAISettings(HttpUpstreamSettings):
     reasoning_summary: Literal["auto", "concise", "detailed"] | None = None
     """`openai` only: the form in which Responses are asked to sum up their reasoning. Not said: none is asked for."""
 
+    rerank: Literal["jina", "cohere", "voyage", "tei"] = "jina"
+    """How models with the capability `rerank` are asked at `/rerank` behind ``base_url``: as Jina, vLLM and most others are, as
+    Cohere's v2, as Voyage, or as Hugging Face's Text Embeddings Inference."""
+
     @field_validator("manners_remembered")
     @classmethod
     def _not_in_the_past(cls, value: timedelta) -> timedelta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -44,6 +45,10 @@ class VertexSettings(HttpUpstreamSettings):
     """As ``anthropic``'s."""
     thinking_display: Literal["summarized", "omitted"] | None = "summarized"
     """As ``anthropic``'s."""
+
+    def key_headers(self) -> Mapping[str, str] | None:
+        """Return None: requests go with tokens that are renewed."""
+        return None
 
     @model_validator(mode="after")
     def _placed(self) -> Self:

@@ -1,0 +1,1 @@
+"""Questions that are no conversation, over HTTP: documents to rank, contents to judge."""

@@ -1,0 +1,1 @@
+"""Requests that pass as they are, over HTTP."""
