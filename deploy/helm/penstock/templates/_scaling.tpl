@@ -98,9 +98,9 @@ spec:
   triggers:
     {{- if eq .role "worker" }}
     # The database is asked, as nobody shows metrics while there are no workers.
-    {{- $due := "(state = 'queued' AND due_ms <= extract(epoch FROM now()) * 1000)" }}
+    {{- $due := "state = 'queued' AND due_ms <= extract(epoch FROM now()) * 1000" }}
     {{- range list
-          (list $scaling.worker.jobs (printf "SELECT count(*) FROM jobs WHERE state = 'running' OR %s" $due))
+          (list $scaling.worker.jobs (printf "SELECT count(*) FROM jobs WHERE state = 'running' OR (%s)" $due))
           (list $scaling.worker.waitSeconds (printf "SELECT coalesce(max(extract(epoch FROM now()) - due_ms / 1000.0), 0) FROM jobs WHERE %s" $due)) }}
     - type: postgresql
       metricType: AverageValue
