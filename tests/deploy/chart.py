@@ -73,12 +73,20 @@ def build(go: str, folder: Path) -> Path:
     Raises:
         NoRegistry: if Go's proxy is not reachable.
     """
-    program = folder / "chart_model"
+    return build_tool(go, _SOURCE, ".", folder / "chart_model")
+
+
+def build_tool(go: str, module: Path, package: str, program: Path) -> Path:
+    """Build a package of a Go module into ``program``, and return that.
+
+    Raises:
+        NoRegistry: if Go's proxy is not reachable.
+    """
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
     # Not made faster by the compiler: it runs for a second, and is built for a minute.
     flags = ["-gcflags=all=-N -l", "-ldflags=-s -w"]
     built = subprocess.run(
-        [go, "build", *flags, "-o", program, "."], cwd=_SOURCE, env=environment, capture_output=True, text=True
+        [go, "build", *flags, "-o", program, package], cwd=module, env=environment, capture_output=True, text=True
     )
     if built.returncode and "dial tcp" in built.stderr:
         raise NoRegistry("the module proxy of Go is not reachable")

@@ -204,6 +204,9 @@ def test_a_scaler_that_cannot_see_takes_nobody_away(charts):
                 assert spec["minReplicaCount"] == 0
                 continue
             assert spec["fallback"]["behavior"] == "currentReplicasIfHigher"
+            # A Prometheus that is away wakes no GPU.
+            least = 0 if scaled["metadata"]["name"] == "penstock-triton" else 2
+            assert spec["fallback"]["replicas"] == least
             for trigger in spec["triggers"]:
                 if trigger["type"] == "prometheus":
                     assert trigger["metricType"] == "AverageValue"

@@ -67,7 +67,7 @@ spec:
             periodSeconds: 10
             timeoutSeconds: 5
             failureThreshold: 6
-          resources: {requests: {cpu: 100m, memory: {{ .memory }}}, limits: {memory: {{ .memory }}}}
+          resources: {requests: {cpu: 100m, memory: {{ .memory }}, ephemeral-storage: 64Mi}, limits: {memory: {{ .memory }}, ephemeral-storage: 256Mi}}
           securityContext:
             {{- toYaml .root.Values.securityContext | nindent 12 }}
           volumeMounts:

@@ -253,7 +253,7 @@ spec:
 image: {{ include "penstock.image" (dict "root" . "image" "gateway") }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 args: [db, upgrade]
-resources: {requests: {cpu: 250m, memory: 128Mi}, limits: {memory: 256Mi}}
+resources: {requests: {cpu: 250m, memory: 128Mi, ephemeral-storage: 64Mi}, limits: {memory: 256Mi, ephemeral-storage: 128Mi}}
 securityContext:
   {{- toYaml .Values.securityContext | nindent 2 }}
 {{- end -}}

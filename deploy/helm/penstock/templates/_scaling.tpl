@@ -88,7 +88,8 @@ spec:
   # Prometheus may be away: never fewer for that.
   fallback:
     failureThreshold: {{ int $scaling.fallback.failureThreshold }}
-    replicas: {{ int $scaling.fallback.replicas }}
+    {{- /* From none, no GPU is woken by a Prometheus that is away. */}}
+    replicas: {{ ternary (int .bounds.min) (int $scaling.fallback.replicas) (eq .role "triton") }}
     behavior: currentReplicasIfHigher
   {{- end }}
   advanced:
