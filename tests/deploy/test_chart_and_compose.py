@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
+import urllib.request
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from chart import CASES, ROLES, Rendered, over
 from dockerfile_steps import Dockerfile
 from image_roots import ROOT
 
+from penstock_common.testing.ports import free_port
 from penstock_suite.adapters.certificates import provide_certificates
 from penstock_suite.app.check import role_settings
 from penstock_suite.domain.failure import Misconfigured
@@ -84,6 +89,44 @@ def test_each_role_can_be_served_with_its_own_secrets(case, role, charts, deploy
     assert services["tls"]["cert_file"] == f"{tmp_path}/run/tls/cert.pem"
     for secret in _secrets(_pod(charts[case], role)):
         assert (deployment / "secrets" / secret).read_text().strip() not in str(settings)
+
+
+@pytest.mark.usefixtures("_no_variables")
+def test_a_pods_own_command_answers_its_probes_and_ends_in_order(charts, deployment, tmp_path):
+    """With its configuration, its secrets and its certificate, and none of the engines there."""
+    config = _as_seen_by(charts["default"], "router", deployment, tmp_path)
+    text, at = config.read_text(), {}
+    for port in (9002, 9464, 9465):
+        at[port] = f"127.0.0.1:{free_port()}"
+        text = text.replace(f"0.0.0.0:{port}", at[port])
+    config.write_text(text)
+    (container,) = _pod(charts["default"], "router")["containers"]
+    environment = {"PENSTOCK_CONFIG": str(config), "PENSTOCK_STATE_DIR": str(tmp_path / "state"), "HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("penstock"), *container["args"]], env=environment, stdout=subprocess.DEVNULL
+    )
+    try:
+        answers = {probe: _waited_for(f"http://{at[9465]}{container[probe]['httpGet']['path']}") for probe in PROBES}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        ended = process.wait(60)
+    assert (set(answers.values()), ended) == ({200}, 0)
+
+
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+
+
+def _waited_for(url: str) -> int:
+    """Return the status once it is a good one; a process that begins refuses first."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return answer.status
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 @pytest.mark.usefixtures("_no_variables")
