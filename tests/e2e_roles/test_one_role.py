@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 
 import grpc
 import pytest
@@ -10,6 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from penstock.router.v1 import router_service_pb2, router_service_pb2_grpc
 from penstock_common.rpc.security import TOKEN_KEY
+from penstock_common.testing.ports import free_port
 
 
 async def test_router_starts_without_any_providers_key(idle_fleet):
@@ -102,3 +104,12 @@ async def test_health_names_a_certificate_that_is_not_there(idle_fleet, run_comm
     code, words = await run_command(idle_fleet, "health", "gateway")
     assert code == 2
     assert "nowhere.pem: No such file" in words
+
+
+async def test_an_orchestrator_is_told_in_plain_http_how_a_role_is(idle_fleet):
+    address = f"127.0.0.1:{free_port()}"
+    idle_fleet.document["services"]["probes_listen"] = address
+    role = await idle_fleet.start("router")
+    with urllib.request.urlopen(f"http://{address}/readyz", timeout=60) as answer:
+        assert (answer.status, answer.read()) == (200, b"SERVING\n")
+    assert await role.stop() == 0

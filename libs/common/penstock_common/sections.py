@@ -357,6 +357,8 @@ class Services(Section):
     """What calls on a connection that was closed by its age have to end."""
     drain_notice: Duration = timedelta(seconds=1)
     """What a gateway that ends waits between saying so and refusing, so that callers can turn to another first."""
+    probes_listen: Listen = ""
+    """host:port of plain `/healthz` and `/readyz`, for an orchestrator that shows no certificate. Empty: nowhere."""
 
     def listen_of(self, role: str) -> str:
         """Return where the role listens, its usual place where the file does not say."""

@@ -29,6 +29,7 @@ from penstock_suite.adapters.operating_system import (
     return_memory,
     settle_memory,
 )
+from penstock_suite.adapters.probes import answering_probes
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.app.check import checked_role
 from penstock_suite.app.reloading import Reloads
@@ -85,7 +86,8 @@ async def serve(request: ServeRequest, show: Show, began: float) -> None:
     def opening() -> AbstractAsyncContextManager[RunningRole]:
         return open_role(request.role, configuration, reload.metrics)
 
-    await run_role(Run(opening, serving, request.grace, show, reload))
+    probes = configuration.settings(RoleSettings).services.probes_listen
+    await run_role(Run(opening, serving, request.grace, show, reload, probes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Run:
     grace: timedelta
     show: Show
     reload: Reloading
+    probes: str = ""
+    """``host:port`` where an orchestrator's probes are answered; empty: nowhere."""
 
 
 async def run_role(run: Run) -> None:
@@ -120,15 +124,18 @@ async def run_role(run: Run) -> None:
 
 async def _run(run: Run, ending: Ending, reloads: Reloads) -> None:
     async with AsyncExitStack() as stack:
+        standing = await stack.enter_async_context(answering_probes(run.probes))
         role: RunningRole | None = None
         with ending.interrupts():
             role = await stack.enter_async_context(run.opening())
             settle_memory()
             await role.set_ready()
+            standing.is_ready = True
             run.reload.began()
             run.show(run.serving())
             async with reloads.answered(partial(run.reload.reload, role)):
                 await ending.wait()
+        standing.is_ready = False
         if role is None:
             return
         run.show(Draining(run.grace.total_seconds()))
