@@ -42,6 +42,8 @@ const (
 	KeyScope_KEY_SCOPE_OPERATOR KeyScope = 4
 	// See what was flagged in the own tenant, and decide on it.
 	KeyScope_KEY_SCOPE_REVIEW KeyScope = 5
+	// Pass requests to upstreams as they are, where the upstream is open to that.
+	KeyScope_KEY_SCOPE_PASSTHROUGH KeyScope = 6
 )
 
 // Enum value maps for KeyScope.
@@ -53,6 +55,7 @@ var (
 		3: "KEY_SCOPE_ADMIN",
 		4: "KEY_SCOPE_OPERATOR",
 		5: "KEY_SCOPE_REVIEW",
+		6: "KEY_SCOPE_PASSTHROUGH",
 	}
 	KeyScope_value = map[string]int32{
 		"KEY_SCOPE_UNSPECIFIED": 0,
@@ -61,6 +64,7 @@ var (
 		"KEY_SCOPE_ADMIN":       3,
 		"KEY_SCOPE_OPERATOR":    4,
 		"KEY_SCOPE_REVIEW":      5,
+		"KEY_SCOPE_PASSTHROUGH": 6,
 	}
 )
 
@@ -5467,14 +5471,15 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\bupstream\x18\x01 \x01(\tB\x03\xe0A\x02R\bupstream\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\"U\n" +
 	"\x17RestoreUpstreamResponse\x12:\n" +
-	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places*\x95\x01\n" +
+	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places*\xb0\x01\n" +
 	"\bKeyScope\x12\x19\n" +
 	"\x15KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13KEY_SCOPE_INFERENCE\x10\x01\x12\x12\n" +
 	"\x0eKEY_SCOPE_READ\x10\x02\x12\x13\n" +
 	"\x0fKEY_SCOPE_ADMIN\x10\x03\x12\x16\n" +
 	"\x12KEY_SCOPE_OPERATOR\x10\x04\x12\x14\n" +
-	"\x10KEY_SCOPE_REVIEW\x10\x05*~\n" +
+	"\x10KEY_SCOPE_REVIEW\x10\x05\x12\x19\n" +
+	"\x15KEY_SCOPE_PASSTHROUGH\x10\x06*~\n" +
 	"\bUserRole\x12\x19\n" +
 	"\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_ROLE_VIEWER\x10\x01\x12\x14\n" +

@@ -22,6 +22,7 @@ class KeyScope(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KEY_SCOPE_ADMIN: _ClassVar[KeyScope]
     KEY_SCOPE_OPERATOR: _ClassVar[KeyScope]
     KEY_SCOPE_REVIEW: _ClassVar[KeyScope]
+    KEY_SCOPE_PASSTHROUGH: _ClassVar[KeyScope]
 
 class UserRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -49,6 +50,7 @@ KEY_SCOPE_READ: KeyScope
 KEY_SCOPE_ADMIN: KeyScope
 KEY_SCOPE_OPERATOR: KeyScope
 KEY_SCOPE_REVIEW: KeyScope
+KEY_SCOPE_PASSTHROUGH: KeyScope
 USER_ROLE_UNSPECIFIED: UserRole
 USER_ROLE_VIEWER: UserRole
 USER_ROLE_MEMBER: UserRole
