@@ -49,6 +49,7 @@ class Method:
             "UsageService",
             "BudgetService",
             "WebhookService",
+            "ReviewService",
         )
         return any(service in self.path for service in services)
 
@@ -91,6 +92,7 @@ _NAME = "made-by-fuzzing"
 SPARE_UPSTREAM = "spare-for-fuzzing"
 """One that no public model has: whoever leaves it out does no honest request harm."""
 _BASE_ID, _IN_BASE = {"id": _NAME, "tenant": "app"}, {"base": _NAME, "tenant": "app"}
+_REVIEW = {"tenant": _NAME, "id": "rev_" + "0" * 32}
 _WEBHOOK = {"tenant": _NAME, "name": "w"}
 _JOB = {"id": "job_0123456789abcdef0123456789abcdef"}
 _SPEC = {"splitter": {"kind": "SPLITTER_KIND_RECURSIVE", "max_tokens": 64}}
@@ -160,6 +162,16 @@ _EXAMPLES: dict[str, dict[str, Any]] = {
     "TestWebhook": _WEBHOOK,
     "ListWebhookDeliveries": {**_WEBHOOK, "states": ["WEBHOOK_DELIVERY_STATE_WAITING"], "page_size": 2},
     "RedeliverWebhook": {**_WEBHOOK, "delivery_id": "msg_a"},
+    "OpenReview": {"text": "a", "context": "b", "surface": "REVIEW_SURFACE_OUTPUT", "model": "fast", "hold": True},
+    "ListReviews": {"states": ["REVIEW_STATE_OPEN"], "source": "REVIEW_SOURCE_RULE", "overdue": True, "page_size": 2},
+    "GetReview": {**_REVIEW, "with_content": True},
+    "GetReviewOutcome": _REVIEW,
+    "ClaimReview": {**_REVIEW, "lease": "60s"},
+    "ClaimNextReview": {"tenant": _NAME, "rule": "a", "lease": "60s"},
+    "DecideReview": {**_REVIEW, "claim": 1, "decision": "REVIEW_DECISION_EDIT", "edited": "a", "note": "b"},
+    "ReleaseReview": {**_REVIEW, "claim": 1, "note": "a"},
+    "EscalateReview": {**_REVIEW, "claim": 1, "note": "a"},
+    "ExportReviews": {"tenant": _NAME, "rule": "a", "since": "2026-01-01T00:00:00Z", "page_size": 2},
     "GetJob": _JOB,
     "ListJobs": {"states": ["JOB_STATE_QUEUED", "JOB_STATE_DEAD"], "page_size": 2},
     "WatchJob": {**_JOB, "after_event": 1},

@@ -170,6 +170,7 @@ async def test_reflection_lists_what_is_public_and_nothing_else(stack):
         "penstock.gateway.v1.KnowledgeService",
         "penstock.gateway.v1.ModelService",
         "penstock.gateway.v1.PromptService",
+        "penstock.gateway.v1.ReviewService",
         "penstock.gateway.v1.StatusService",
         "penstock.gateway.v1.UsageService",
         "penstock.gateway.v1.WebhookService",

@@ -88,6 +88,9 @@ func newTypedHandler(ctx context.Context, cfg *config, gateway *gatewayConns) (h
 	if err := gatewayv1.RegisterWebhookServiceHandlerClient(ctx, mux, gatewayv1.NewWebhookServiceClient(gateway)); err != nil {
 		return nil, err
 	}
+	if err := gatewayv1.RegisterReviewServiceHandlerClient(ctx, mux, gatewayv1.NewReviewServiceClient(gateway)); err != nil {
+		return nil, err
+	}
 	bodies := newIntake(cfg, gateway)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		timeout, err := parseTimeout(r.Header)

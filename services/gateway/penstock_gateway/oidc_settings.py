@@ -20,7 +20,7 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 ClaimName = Annotated[str, Field(min_length=1, max_length=256)]
 Claim = ClaimName | Annotated[list[ClaimName], Field(min_length=1, max_length=16)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
-Scope = Literal["inference", "read", "admin", "operator"]
+Scope = Literal["inference", "read", "admin", "review", "operator"]
 
 
 def _safe_url(url: str) -> str:

@@ -38,6 +38,7 @@ from penstock_gateway.ledger_settings import LedgerSettings
 from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
+from penstock_gateway.review_settings import ReviewSettings, reviews_at_odds
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
 
@@ -286,6 +287,7 @@ class Settings(ExperimentSections, BudgetSections):
     idempotency: IdempotencySettings = IdempotencySettings()
     feedback: FeedbackSettings = FeedbackSettings()
     guardrails: Annotated[GuardrailSettings, RELOADED] = GuardrailSettings()
+    reviews: ReviewSettings = ReviewSettings()
 
     def tier(self, name: str) -> TierSettings | None:
         """Return a tier by name: the file's own before the built-in ones."""
@@ -357,7 +359,9 @@ class Settings(ExperimentSections, BudgetSections):
         budgets = budgets_at_odds(self.budgets, self.webhooks)
         oidc = oidc_at_odds(self.oidc, self.public_models())
         guardrails = guardrails_at_odds(self.guardrails)
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc, *guardrails])
+        reviews = reviews_at_odds(self.reviews, self.webhooks)
+        own = *self._tenants_at_odds(), *self._keys_at_odds()
+        refuse([*own, *experiments, *budgets, *oidc, *guardrails, *reviews])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

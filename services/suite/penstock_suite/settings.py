@@ -61,6 +61,7 @@ class Document(BaseModel):
     prompts: Any = None
     oidc: Any = None
     feedback: Any = None
+    reviews: Any = None
     jobs: Any = None
     batches: Any = None
     idempotency: Any = None

@@ -75,6 +75,7 @@ PUBLIC = {
         "KnowledgeService",
         "UsageService",
         "JobService",
+        "ReviewService",
     ),
 }
 

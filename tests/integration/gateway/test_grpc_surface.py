@@ -325,6 +325,7 @@ async def test_public_port_serves_the_public_services_and_nothing_else(suite):
         "penstock.gateway.v1.KnowledgeService",
         "penstock.gateway.v1.ModelService",
         "penstock.gateway.v1.PromptService",
+        "penstock.gateway.v1.ReviewService",
         "penstock.gateway.v1.StatusService",
         "penstock.gateway.v1.UsageService",
         "penstock.gateway.v1.WebhookService",

@@ -380,7 +380,8 @@ async def test_key_of_a_disabled_tenant_is_refused(authenticator, store, clock):
     [
         (UserRole.VIEWER, {KeyScope.READ}),
         (UserRole.MEMBER, {KeyScope.READ, KeyScope.INFERENCE}),
-        (UserRole.ADMIN, {KeyScope.READ, KeyScope.INFERENCE, KeyScope.ADMIN}),
+        (UserRole.ADMIN, {KeyScope.READ, KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.REVIEW}),
+        (UserRole.REVIEWER, {KeyScope.READ, KeyScope.REVIEW}),
     ],
 )
 async def test_key_has_no_scope_that_its_users_role_does_not_permit(authenticator, store, clock, role, kept):

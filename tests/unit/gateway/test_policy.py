@@ -14,7 +14,7 @@ from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.access.policy import POLICIES, Policy, policy_of
 
-OF_TENANTS = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
+OF_TENANTS = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN, KeyScope.REVIEW})
 ADMINISTRATIVE = (
     "AdminService",
     "PromptService",

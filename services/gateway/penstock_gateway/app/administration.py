@@ -24,6 +24,7 @@ from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.budgets import budgeting
 from penstock_gateway.app.job_desk import desk_over
 from penstock_gateway.app.jobs import job_parts
+from penstock_gateway.app.reviews import review_parts
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -39,6 +40,7 @@ from penstock_gateway.domain.knowledge.administration import KnowledgeAdministra
 from penstock_gateway.domain.ledger.administration import LedgerAdministration
 from penstock_gateway.domain.limits.book import LimitBook
 from penstock_gateway.domain.prompts.administration import PromptAdministration
+from penstock_gateway.domain.reviews.reviewing import Reviewer
 from penstock_gateway.domain.usage.looking import UsageReading
 from penstock_gateway.settings import Settings, StorageSettings
 from penstock_gateway.surfaces.grpc.admin import AdminServicer
@@ -49,6 +51,7 @@ from penstock_gateway.surfaces.grpc.job_desk import JobDeskServicer
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.reviews import ReviewServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.grpc.webhooks import WebhookServicer
 
@@ -69,6 +72,7 @@ class CommandLineServicers(NamedTuple):
     budgets: BudgetServicer
     jobs: JobDeskServicer
     webhooks: WebhookServicer
+    reviews: ReviewServicer
 
 
 async def upgrade_schema(settings: Settings | StorageSettings) -> None:
@@ -93,16 +97,17 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         experiments = Experiments(settings.experiments_configured())
         reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine, scores()), registry)
         knowledge = KnowledgeAdministration(NoKnowledge(_NO_STACK), keyring.directory, registry)
-        store = SqlFeedback(engine)
+        store, budgets = SqlFeedback(engine), budgeting(settings, engine, LimitBook())
+        reviews = review_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         parts = GivingParts(
             store=store,
             answers=SqlAnswers(engine),
             entries=NoKeptEntries(),
             observer=NoFeedbackMetrics(),
             rule=settings.feedback.giving,
+            flags=reviews.feedback,
         )
 
-        budgets = budgeting(settings, engine, LimitBook())
         await budgets.book.renew()
         await budgets.webhooks.book.renew()
 
@@ -123,6 +128,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
                 lambda _call: Viewer(actor, sees_tenant=True),
             ),
             budgets.webhooks.servicer(actor_of),
+            reviews.servicer(lambda _call: Reviewer(actor, sees_tenant=True, decides=True, decides_escalated=True)),
         )
 
 

@@ -33,6 +33,7 @@ def feedback_servicer(settings: Settings, parts: Parts, entries: Disputed, recep
         entries=entries,
         observer=FeedbackMetrics(parts.registry),
         rule=settings.feedback.giving,
+        flags=parts.reviews.feedback,
     )
     looking = FeedbackAdministration(store, SqlRegistry(parts.engine))
     return FeedbackServicer(FeedbackBook(giving), looking, actors_of(reception), sent_key)

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from penstock_common.background import StartWork
+from penstock_common.background import running as tidying_reviews
 from penstock_common.key_material import read_token
 from penstock_common.rpc.server_interceptors import CallTelemetry
 from penstock_common.service import Commit, Prepare, Role
@@ -68,6 +69,7 @@ from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.reviews import reviewers_of
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
@@ -104,6 +106,7 @@ async def running(
         surfaces, tidying = surfaces_of(settings, channels, parts)
         await stack.enter_async_context(running_jobs(parts.jobs, tidying, claims=settings.jobs.run_here))
         await stack.enter_async_context(telling_quality(settings, parts.engine, channels.quality))
+        await stack.enter_async_context(tidying_reviews(parts.reviews.tidying.run()))
         yield await stack.enter_async_context(open_to_the_public(surfaces, parts.door, listen))
 
 
@@ -140,6 +143,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
+        reviews=parts.reviews.servicer(reviewers_of(actors_of(reception))),
         jobs=job_servicer(settings, parts, reception, gate, repeated),
         for_operators=_for_operators(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

@@ -15,6 +15,7 @@ from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
 from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Pipeline, Rails
 from penstock_gateway.domain.guardrails.pipeline.rule import Rule
+from penstock_gateway.domain.reviews.flag import ReviewDesk
 from penstock_gateway.settings import Settings
 
 
@@ -51,8 +52,8 @@ class Guardrails(NamedTuple):
     http: HttpClient
 
 
-async def open_guardrails(stack: AsyncExitStack, settings: Settings) -> Guardrails:
-    """Return what rules take to be at work; the stack closes that."""
+async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: ReviewDesk) -> Guardrails:
+    """Return what rules take to be at work; the stack closes that. ``desk`` is who hands things to people."""
     section = settings.guardrails
     threads = Threads(section.threads, section.waiting)
     stack.callback(threads.close)
@@ -61,6 +62,7 @@ async def open_guardrails(stack: AsyncExitStack, settings: Settings) -> Guardrai
     parts = GuardParts(
         beside=threads,
         secret=secret,
+        desk=desk,
         memo=Memo(),
         by_conversation=section.pseudonyms == "conversation",
         most_held=section.most_held,

@@ -27,6 +27,8 @@ from penstock_gateway.app.idempotency import IdempotencyParts, open_idempotency
 from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.ledger import LedgerParts, open_ledger_parts
 from penstock_gateway.app.limits import LimitParts, open_limits
+from penstock_gateway.app.reviews import ReviewParts, review_parts
+from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -65,6 +67,7 @@ class Parts:
     book: LedgerParts
     """The ledger as operators have it."""
     jobs: JobParts
+    reviews: ReviewParts
     idempotency: IdempotencyParts
     guardrails: Guardrails
     flights: Flights | None
@@ -99,6 +102,9 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     )
     ledger = await opened(writing_ledger(engine, own.max_queued_ledger_rows))
     limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
+    reviews = review_parts(settings, engine, limits.budgets.webhooks.book, registry)
+    guardrails = await open_guardrails(stack, settings, reviews.desk)
+    reviews.reviews.recheck = RulesOfNow(guardrails.rails, guardrails.parts)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -115,8 +121,9 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         book=await opened(open_ledger_parts(settings, engine, registry, (limits.limiter, limits.book, ledger))),
         forks=Forks(settings.forks()),
         jobs=job_parts(settings, engine, limits.budgets.webhooks.book, registry),
+        reviews=reviews,
         idempotency=await opened(open_idempotency(settings, engine)),
-        guardrails=await open_guardrails(stack, settings),
+        guardrails=guardrails,
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))

@@ -34,6 +34,7 @@ from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.methods import handlers_of
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
+from penstock_gateway.surfaces.grpc.reviews import ReviewServicer
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.grpc.webhooks import WebhookServicer
@@ -66,6 +67,7 @@ class Surfaces:
     budgets: BudgetServicer
     jobs: JobServicer
     webhooks: WebhookServicer
+    reviews: ReviewServicer
     for_operators: tuple[ExperimentServicer, LedgerServicer]
     wire_formats: Handler
     idempotency: IdempotentCalls
@@ -90,6 +92,7 @@ class Surfaces:
             self.budgets,
             self.jobs,
             self.webhooks,
+            self.reviews,
             *self.for_operators,
         )
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]

@@ -20,6 +20,7 @@ from penstock.gateway.v1 import (
     knowledge_service_pb2_grpc,
     ledger_service_pb2_grpc,
     prompt_service_pb2_grpc,
+    review_service_pb2_grpc,
     usage_service_pb2_grpc,
     webhook_service_pb2_grpc,
 )
@@ -54,6 +55,7 @@ from penstock_suite.adapters.job_client import JobClient
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
+from penstock_suite.adapters.review_client import ReviewClient
 from penstock_suite.adapters.team_admin_client import TeamAdminClient
 from penstock_suite.adapters.upstream_rows import upstream_rows
 from penstock_suite.adapters.usage_client import UsageClient
@@ -128,6 +130,11 @@ _OPTIONS = {
     "webhook": "--webhook",
     "url": "--url",
     "events": "--event",
+    "lease": "--lease",
+    "text": "TEXT",
+    "context": "--context",
+    "edited": "--text",
+    "note": "--note",
 }
 _PAGE_SIZE = 500
 _TIMEOUT_SECONDS = 30.0
@@ -147,6 +154,7 @@ def asking(channel: grpc.aio.Channel, target: GatewayTarget, metadata: Metadata)
         budget_service_pb2_grpc.BudgetServiceStub(channel),
         job_service_pb2_grpc.JobServiceStub(channel),
         webhook_service_pb2_grpc.WebhookServiceStub(channel),
+        review_service_pb2_grpc.ReviewServiceStub(channel),
     )
 
     async def ask(method: str, request: Any) -> Any:
@@ -190,6 +198,7 @@ class _AdminClient(
     BudgetClient,
     JobClient,
     WebhookClient,
+    ReviewClient,
 ):
     """Implements ``Administration``: converts, asks, converts."""
 

@@ -16,11 +16,13 @@ SCOPES: dict[str, Any] = {
     "inference": pb.KEY_SCOPE_INFERENCE,
     "operator": pb.KEY_SCOPE_OPERATOR,
     "read": pb.KEY_SCOPE_READ,
+    "review": pb.KEY_SCOPE_REVIEW,
 }
 ROLES: dict[str, Any] = {
     "viewer": pb.USER_ROLE_VIEWER,
     "member": pb.USER_ROLE_MEMBER,
     "admin": pb.USER_ROLE_ADMIN,
+    "reviewer": pb.USER_ROLE_REVIEWER,
 }
 _USER_KINDS: dict[str, Any] = {"person": pb.USER_KIND_PERSON, "service account": pb.USER_KIND_SERVICE_ACCOUNT}
 _KEY_KINDS: dict[str, Any] = {

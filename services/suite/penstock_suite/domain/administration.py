@@ -19,6 +19,7 @@ from penstock_suite.domain.knowledge import Knowledge
 from penstock_suite.domain.ledger import LedgerBook
 from penstock_suite.domain.prompts import Prompts
 from penstock_suite.domain.requests import Administered
+from penstock_suite.domain.reviews import Reviews
 from penstock_suite.domain.usage import UsageLines
 from penstock_suite.domain.webhooks import Webhooks
 
@@ -168,6 +169,7 @@ class Administration(
     Budgets,
     Jobs,
     Webhooks,
+    Reviews,
     Protocol,
 ):
     """Keeps tenants, users, keys, prompts and documents, clears the cache, and has a word on upstreams. What it refuses is a ``SuiteFailure``; what cannot be meant, ``Misconfigured``."""

@@ -40,6 +40,8 @@ const (
 	// Administer every tenant and look at the status. Such a key belongs to no
 	// tenant and has no other scope.
 	KeyScope_KEY_SCOPE_OPERATOR KeyScope = 4
+	// See what was flagged in the own tenant, and decide on it.
+	KeyScope_KEY_SCOPE_REVIEW KeyScope = 5
 )
 
 // Enum value maps for KeyScope.
@@ -50,6 +52,7 @@ var (
 		2: "KEY_SCOPE_READ",
 		3: "KEY_SCOPE_ADMIN",
 		4: "KEY_SCOPE_OPERATOR",
+		5: "KEY_SCOPE_REVIEW",
 	}
 	KeyScope_value = map[string]int32{
 		"KEY_SCOPE_UNSPECIFIED": 0,
@@ -57,6 +60,7 @@ var (
 		"KEY_SCOPE_READ":        2,
 		"KEY_SCOPE_ADMIN":       3,
 		"KEY_SCOPE_OPERATOR":    4,
+		"KEY_SCOPE_REVIEW":      5,
 	}
 )
 
@@ -97,8 +101,10 @@ const (
 	UserRole_USER_ROLE_VIEWER UserRole = 1
 	// KEY_SCOPE_READ and KEY_SCOPE_INFERENCE.
 	UserRole_USER_ROLE_MEMBER UserRole = 2
-	// KEY_SCOPE_READ, KEY_SCOPE_INFERENCE and KEY_SCOPE_ADMIN.
+	// KEY_SCOPE_READ, KEY_SCOPE_INFERENCE, KEY_SCOPE_ADMIN and KEY_SCOPE_REVIEW.
 	UserRole_USER_ROLE_ADMIN UserRole = 3
+	// KEY_SCOPE_READ and KEY_SCOPE_REVIEW.
+	UserRole_USER_ROLE_REVIEWER UserRole = 4
 )
 
 // Enum value maps for UserRole.
@@ -108,12 +114,14 @@ var (
 		1: "USER_ROLE_VIEWER",
 		2: "USER_ROLE_MEMBER",
 		3: "USER_ROLE_ADMIN",
+		4: "USER_ROLE_REVIEWER",
 	}
 	UserRole_value = map[string]int32{
 		"USER_ROLE_UNSPECIFIED": 0,
 		"USER_ROLE_VIEWER":      1,
 		"USER_ROLE_MEMBER":      2,
 		"USER_ROLE_ADMIN":       3,
+		"USER_ROLE_REVIEWER":    4,
 	}
 )
 
@@ -5459,18 +5467,20 @@ const file_penstock_gateway_v1_admin_service_proto_rawDesc = "" +
 	"\bupstream\x18\x01 \x01(\tB\x03\xe0A\x02R\bupstream\x12\x14\n" +
 	"\x05model\x18\x02 \x01(\tR\x05model\"U\n" +
 	"\x17RestoreUpstreamResponse\x12:\n" +
-	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places*\x7f\n" +
+	"\x06places\x18\x01 \x03(\v2\".penstock.gateway.v1.UpstreamPlaceR\x06places*\x95\x01\n" +
 	"\bKeyScope\x12\x19\n" +
 	"\x15KEY_SCOPE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13KEY_SCOPE_INFERENCE\x10\x01\x12\x12\n" +
 	"\x0eKEY_SCOPE_READ\x10\x02\x12\x13\n" +
 	"\x0fKEY_SCOPE_ADMIN\x10\x03\x12\x16\n" +
-	"\x12KEY_SCOPE_OPERATOR\x10\x04*f\n" +
+	"\x12KEY_SCOPE_OPERATOR\x10\x04\x12\x14\n" +
+	"\x10KEY_SCOPE_REVIEW\x10\x05*~\n" +
 	"\bUserRole\x12\x19\n" +
 	"\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_ROLE_VIEWER\x10\x01\x12\x14\n" +
 	"\x10USER_ROLE_MEMBER\x10\x02\x12\x13\n" +
-	"\x0fUSER_ROLE_ADMIN\x10\x03*Z\n" +
+	"\x0fUSER_ROLE_ADMIN\x10\x03\x12\x16\n" +
+	"\x12USER_ROLE_REVIEWER\x10\x04*Z\n" +
 	"\bUserKind\x12\x19\n" +
 	"\x15USER_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10USER_KIND_PERSON\x10\x01\x12\x1d\n" +

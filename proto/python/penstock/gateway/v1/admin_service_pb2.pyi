@@ -21,6 +21,7 @@ class KeyScope(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     KEY_SCOPE_READ: _ClassVar[KeyScope]
     KEY_SCOPE_ADMIN: _ClassVar[KeyScope]
     KEY_SCOPE_OPERATOR: _ClassVar[KeyScope]
+    KEY_SCOPE_REVIEW: _ClassVar[KeyScope]
 
 class UserRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -28,6 +29,7 @@ class UserRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     USER_ROLE_VIEWER: _ClassVar[UserRole]
     USER_ROLE_MEMBER: _ClassVar[UserRole]
     USER_ROLE_ADMIN: _ClassVar[UserRole]
+    USER_ROLE_REVIEWER: _ClassVar[UserRole]
 
 class UserKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -46,10 +48,12 @@ KEY_SCOPE_INFERENCE: KeyScope
 KEY_SCOPE_READ: KeyScope
 KEY_SCOPE_ADMIN: KeyScope
 KEY_SCOPE_OPERATOR: KeyScope
+KEY_SCOPE_REVIEW: KeyScope
 USER_ROLE_UNSPECIFIED: UserRole
 USER_ROLE_VIEWER: UserRole
 USER_ROLE_MEMBER: UserRole
 USER_ROLE_ADMIN: UserRole
+USER_ROLE_REVIEWER: UserRole
 USER_KIND_UNSPECIFIED: UserKind
 USER_KIND_PERSON: UserKind
 USER_KIND_SERVICE_ACCOUNT: UserKind

@@ -10,6 +10,7 @@ from penstock_gateway.adapters.sql.budgets.schema import BUDGETS
 from penstock_gateway.adapters.sql.feedback.schema import FEEDBACK
 from penstock_gateway.adapters.sql.idempotency.schema import IDEMPOTENCY
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
+from penstock_gateway.adapters.sql.reviews.schema import REVIEWS
 from penstock_gateway.adapters.sql.tables import metadata
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 
@@ -20,5 +21,5 @@ GATEWAY = Schema(
     # Alembic's own name: databases had this schema before there were others.
     version_table="alembic_version",
 )
-SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS, JOBS, BATCHES, IDEMPOTENCY)
+SCHEMAS = (GATEWAY, FEEDBACK, BUDGETS, WEBHOOKS, JOBS, BATCHES, IDEMPOTENCY, REVIEWS)
 """All that a gateway keeps."""

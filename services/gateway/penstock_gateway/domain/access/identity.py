@@ -37,11 +37,13 @@ class KeyScope(StrEnum):
     """Look at the own tenant's administration."""
     ADMIN = "admin"
     """Change the own tenant's users and keys."""
+    REVIEW = "review"
+    """See what was flagged in the own tenant, and decide on it."""
     OPERATOR = "operator"
     """Administer every tenant. Such a key belongs to no tenant and has no other scope."""
 
 
-TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN})
+TENANT_SCOPES = frozenset({KeyScope.INFERENCE, KeyScope.READ, KeyScope.ADMIN, KeyScope.REVIEW})
 _ADMINISTRATIVE = frozenset({KeyScope.ADMIN, KeyScope.OPERATOR})
 _OPERATOR_SCOPES = frozenset({KeyScope.OPERATOR})
 
@@ -86,6 +88,7 @@ class UserRole(StrEnum):
     VIEWER = "viewer"
     MEMBER = "member"
     ADMIN = "admin"
+    REVIEWER = "reviewer"
 
     @property
     def permits(self) -> frozenset[KeyScope]:
@@ -97,6 +100,7 @@ _PERMITTED = {
     UserRole.VIEWER: frozenset({KeyScope.READ}),
     UserRole.MEMBER: frozenset({KeyScope.READ, KeyScope.INFERENCE}),
     UserRole.ADMIN: TENANT_SCOPES,
+    UserRole.REVIEWER: frozenset({KeyScope.READ, KeyScope.REVIEW}),
 }
 
 

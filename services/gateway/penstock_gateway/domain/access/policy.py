@@ -53,6 +53,9 @@ _END_JOBS = Policy.any_of(KeyScope.ADMIN, KeyScope.INFERENCE, KeyScope.OPERATOR)
 _LOOK = Policy.any_of(KeyScope.READ, KeyScope.ADMIN, KeyScope.OPERATOR)
 _CHANGE = Policy.any_of(KeyScope.ADMIN, KeyScope.OPERATOR)
 _OPERATE = Policy.any_of(KeyScope.OPERATOR)
+_SEE_REVIEWS = Policy.any_of(KeyScope.READ, KeyScope.REVIEW, KeyScope.ADMIN, KeyScope.OPERATOR)
+_HEAR_OF_REVIEWS = Policy.any_of(KeyScope.INFERENCE, KeyScope.READ, KeyScope.REVIEW, KeyScope.ADMIN, KeyScope.OPERATOR)
+_REVIEW = Policy.any_of(KeyScope.REVIEW, KeyScope.OPERATOR)
 # The wire formats know tenants alone: an operator's key has none.
 _SEARCH_STORES = Policy.any_of(KeyScope.INFERENCE, KeyScope.ADMIN)
 _LOOK_INTO_STORES = Policy.any_of(KeyScope.READ, KeyScope.ADMIN)
@@ -167,6 +170,19 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
             DeleteJob=_END_JOBS,
             RedriveJobs=_CHANGE,
             GetJobDepths=_SEE_JOBS,
+        ),
+        **_rpcs(
+            "ReviewService",
+            OpenReview=_GIVE,
+            ListReviews=_SEE_REVIEWS,
+            GetReview=_SEE_REVIEWS,
+            GetReviewOutcome=_HEAR_OF_REVIEWS,
+            ClaimReview=_REVIEW,
+            ClaimNextReview=_REVIEW,
+            DecideReview=_REVIEW,
+            ReleaseReview=_REVIEW,
+            EscalateReview=_REVIEW,
+            ExportReviews=_REVIEW,
         ),
         **_rpcs("UsageService", QueryUsage=_LOOK, ListRequests=_LOOK),
         **_rpcs(

@@ -66,6 +66,21 @@ class GivingObserver(Protocol):
         ...
 
 
+class GivenObserver(Protocol):
+    """Hears of feedback that was kept."""
+
+    async def given(self, feedback: Feedback) -> None:
+        """See it; never fail."""
+        ...
+
+
+class NobodyHears:
+    """Implements ``GivenObserver`` where nobody does."""
+
+    async def given(self, feedback: Feedback) -> None:
+        """See nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivingParts:
     """Where feedback goes, and where its answers are known."""
@@ -74,6 +89,8 @@ class GivingParts:
     answers: Answers
     entries: Disputed
     observer: GivingObserver
+    flags: GivenObserver = NobodyHears()
+    """Whoever has reviewers look at some of it."""
     rule: GivingRule = GivingRule()
     now: Now = utc_now
     sleep: Sleep = field(default=asyncio.sleep)
@@ -113,6 +130,7 @@ class FeedbackBook:
             # Sent twice at once, and the other was first.
             return await self._sent_before(actor, owner, idempotency_key, said) or feedback
         self._parts.observer.given(kept)
+        await self._parts.flags.given(kept)
         return kept
 
     async def _formed(self, actor: Actor, judged: Judged, judgement: Judgement) -> Feedback:

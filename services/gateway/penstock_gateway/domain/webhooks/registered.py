@@ -29,9 +29,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 EVENTS = (
     *(f"job.{end}" for end in ("succeeded", "failed", "dead", "cancelled", "expired")),
     *(f"batch.{end}" for end in ("completed", "failed", "expired", "cancelled")),
+    "review.decided",
+    "review.escalated",
 )
 """The types of messages that a webhook can hear of unasked."""
-_WANTED = frozenset((*EVENTS, "job.*", "batch.*"))
+_WANTED = frozenset((*EVENTS, "job.*", "batch.*", "review.*"))
 _HTTPS_PORTS = (None, 443)
 
 
@@ -186,7 +188,7 @@ def check_events(events: Sequence[str]) -> None:
         InvalidRequest: if they are too many, or one is none.
     """
     if len(events) > _MAX_EVENTS or not _WANTED.issuperset(events):
-        text = f"webhook.events must name at most {_MAX_EVENTS} of job.*, batch.*, {', '.join(EVENTS)}."
+        text = f"webhook.events must name at most {_MAX_EVENTS} of job.*, batch.*, review.*, {', '.join(EVENTS)}."
         raise InvalidRequest(text, field="webhook.events")
 
 

@@ -19,6 +19,7 @@ ADMINISTERED = {
     "index": "Versions of a knowledge base's index.",
     "ledger": "The ledger: corrections, and the counters of spend beside it.",
     "webhooks": "Webhooks of tenants, and what was sent to them.",
+    "reviews": "Reviews: what was flagged, and what was decided of it.",
     "prices": "What models cost, and cost before.",
 }
 """Groups of commands that ask an administration, by their modules' names, and what stands beside the name."""

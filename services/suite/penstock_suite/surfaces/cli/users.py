@@ -14,7 +14,7 @@ from penstock_suite.surfaces.cli.output import escape, failures_told, note, prin
 
 UserArgument = Annotated[str, typer.Argument(metavar="ID", help="From 'penstock users list'.")]
 RoleOption = Annotated[
-    str, typer.Option(metavar="viewer|member|admin", help="What the user may do, and the user's keys at most.")
+    str, typer.Option(metavar="viewer|member|admin|reviewer", help="What the user may do, and the user's keys at most.")
 ]
 SubjectArgument = Annotated[
     str, typer.Argument(metavar="SUBJECT", help="As the issuer's tokens name them: the claim 'sub', mostly.")
@@ -100,7 +100,7 @@ def _add_update(cli: typer.Typer, opened: OpenAdministration) -> None:
         ask: Ask,
         *,
         user_id: UserArgument,
-        role: Annotated[str | None, typer.Option(metavar="viewer|member|admin", help="The new role.")] = None,
+        role: Annotated[str | None, typer.Option(metavar="viewer|member|admin|reviewer", help="The new role.")] = None,
         team: Annotated[str | None, typer.Option(metavar="NAME", help="The new team; '' for none.")] = None,
         as_json: JsonOption = False,
     ) -> None:

@@ -138,6 +138,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.action is Action.REFUSE or (self.action is Action.REVIEW and self.hold)
 
     @property
+    def needs_all(self) -> bool:
+        """Whether it looks at a whole answer: a person is given all of what waits for one."""
+        return self.look.hold.whole or self.hold
+
+    @property
     def enforces(self) -> bool:
         """Whether a finding changes anything that the caller or the model sees."""
         return not self.shadow and (self.refuses or self.action not in (Action.REPORT, Action.REVIEW))

@@ -1,0 +1,1 @@
+"""Reviews in SQL: what was flagged, who is at it, and what was decided."""
