@@ -160,3 +160,26 @@ class LocalLook:
     async def find(self, text: str, surface: Surface) -> Sequence[Found]:
         """Return the same."""
         return self.found(text, surface)
+
+
+class Offline(Exception):
+    """Nobody is asked here."""
+
+
+class NotAsked:
+    """Stands for what would ask somebody else."""
+
+    runs = Runs.REMOTE
+    hold = WHOLE
+
+    def found(self, text: str, surface: Surface) -> Sequence[Found]:
+        """Never asked."""
+        raise NotImplementedError
+
+    async def find(self, text: str, surface: Surface) -> Sequence[Found]:
+        """Fail.
+
+        Raises:
+            Offline: always.
+        """
+        raise Offline
