@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -319,3 +320,23 @@ async def test_what_is_under_review_is_refused_with_its_item_and_found_in_the_qu
         rows = list(database.execute("SELECT id, rule, surface, held FROM review_items ORDER BY rule"))
     assert [(row[1], row[2], row[3]) for row in rows] == [("asks", "input", 0), ("holds", "output", 1)]
     assert rows[1][0] == item
+
+
+async def test_who_follows_an_answer_has_the_rules_of_its_own_key(document, serve, upstream, hold):
+    free = "another-key-another-key"
+    document["tenants"][0]["keys"].append(free)
+    rules(document, output=["secret"], keys=["config-demo-1"])
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=["It is ", "all about ", "Project Zeus ", "and more."], hold={2: hold}))
+    leader = asyncio.create_task(suite.ask(stream=True))
+    async with asyncio.timeout(20):
+        while not upstream.requests:
+            await asyncio.sleep(0.01)
+    async with suite.open_stream(key=free) as follower:
+        assert follower.headers["x-penstock-cache"].startswith("hit; tier=flight")
+        hold.set()
+        said = (await follower.read()).decode()
+    refused = await leader
+    assert "content_filter" in refused.body.decode() and "Zeus" not in refused.body.decode()
+    assert "Zeus" in said and "content_filter" not in said and said.endswith("[DONE]\n\n")
+    assert len(upstream.requests) == 1
