@@ -323,11 +323,11 @@ async def test_what_is_under_review_is_refused_with_its_item_and_found_in_the_qu
 
 
 async def test_who_follows_an_answer_has_the_rules_of_its_own_key(document, serve, upstream, hold):
-    free = "another-key-another-key"
+    free, rest = "another-key-another-key", asyncio.Event()
     document["tenants"][0]["keys"].append(free)
     rules(document, output=["secret"], keys=["config-demo-1"])
     suite = await serve()
-    upstream.enqueue(Answer(tokens=["It is ", "all about ", "Project Zeus ", "and more."], hold={2: hold}))
+    upstream.enqueue(Answer(tokens=["It is ", "all about ", "Project Zeus ", "and ", "more."], hold={2: hold, 4: rest}))
     leader = asyncio.create_task(suite.ask(stream=True))
     async with asyncio.timeout(20):
         while not upstream.requests:
@@ -335,7 +335,11 @@ async def test_who_follows_an_answer_has_the_rules_of_its_own_key(document, serv
     async with suite.open_stream(key=free) as follower:
         assert follower.headers["x-penstock-cache"].startswith("hit; tier=flight")
         hold.set()
-        said = (await follower.read()).decode()
+        said = ""
+        while "Zeus" not in said:
+            said += (await follower.content.readany()).decode()
+        rest.set()
+        said += (await follower.read()).decode()
     refused = await leader
     assert "content_filter" in refused.body.decode() and "Zeus" not in refused.body.decode()
     assert "Zeus" in said and "content_filter" not in said and said.endswith("[DONE]\n\n")

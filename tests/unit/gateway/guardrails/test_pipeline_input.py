@@ -16,9 +16,10 @@ from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.types import Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
 from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
-from penstock_gateway.domain.guardrails.pipeline.refusing import GuardrailUnavailable
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
 from penstock_gateway.domain.guardrails.rules.topics import Topics
+from penstock_gateway.domain.life.flights import is_of_all
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -232,3 +233,7 @@ async def test_topics_are_told_by_examples_and_learned_once():
     assert not await topics.find("What is the weather like?", "input")
     assert not await topics.find("horse", "input")
     assert vectors.asked == 3
+
+
+def test_a_refusal_by_ones_own_rules_is_nobody_elses():
+    assert not is_of_all(AnswerRefused("")) and not is_of_all(GuardrailUnavailable(""))
