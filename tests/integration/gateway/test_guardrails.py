@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +19,8 @@ from aiohttp import web
 
 from penstock.gateway.v1 import chat_service_pb2 as pb
 from penstock.gateway.v1 import chat_service_pb2_grpc as rpc
+from penstock.gateway.v1 import review_service_pb2 as reviews
+from penstock.gateway.v1 import review_service_pb2_grpc as reviews_rpc
 from penstock_common.testing.openai_upstream import Answer, ToolCall
 
 MAIL, OTHER_MAIL, CARD = "ada.lovelace@example.com", "bob@other.example.org", "4539 1488 0343 6467"
@@ -294,3 +298,49 @@ async def _everything_in(url: str) -> bytes:
     async with redis.asyncio.from_url(url) as client:
         keys = [key async for key in client.scan_iter()]
         return b"".join([key + (await client.dump(key) or b"") for key in keys])
+
+
+async def test_what_is_under_review_is_refused_with_its_item_and_found_in_the_queue(document, serve, upstream):
+    rules(document, input=["asks"], output=["holds"])
+    document["guardrails"]["rules"] = {
+        "asks": {"kind": "words", "deny": ["refund"], "action": "review"},
+        "holds": {"kind": "words", "deny": ["lawsuit"], "action": "review", "hold": True, "text": "Wait, please."},
+    }
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=["We fear a ", "law", "suit."]))
+    answered = await suite.ask("A refund, or else!", stream=True)
+    text = "".join(one["choices"][0]["delta"].get("content") or "" for one in answered.chunks)
+    assert "lawsuit" not in text
+    item = text.partition("under review: ")[2].removesuffix(".")
+    stub = reviews_rpc.ReviewServiceStub(suite.channel)
+    metadata = (("authorization", f"Bearer {suite.KEY}"),)
+    outcome = await stub.GetReviewOutcome(reviews.GetReviewOutcomeRequest(id=item), metadata=metadata)
+    assert outcome.state == reviews.REVIEW_STATE_OPEN
+    with sqlite3.connect(suite.state / "penstock.db") as database:
+        rows = list(database.execute("SELECT id, rule, surface, held FROM review_items ORDER BY rule"))
+    assert [(row[1], row[2], row[3]) for row in rows] == [("asks", "input", 0), ("holds", "output", 1)]
+    assert rows[1][0] == item
+
+
+async def test_who_follows_an_answer_has_the_rules_of_its_own_key(document, serve, upstream, hold):
+    free, rest = "another-key-another-key", asyncio.Event()
+    document["tenants"][0]["keys"].append(free)
+    rules(document, output=["secret"], keys=["config-demo-1"])
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=["It is ", "all about ", "Project Zeus ", "and ", "more."], hold={2: hold, 4: rest}))
+    leader = asyncio.create_task(suite.ask(stream=True))
+    async with asyncio.timeout(20):
+        while not upstream.requests:
+            await asyncio.sleep(0.01)
+    async with suite.open_stream(key=free) as follower:
+        assert follower.headers["x-penstock-cache"].startswith("hit; tier=flight")
+        hold.set()
+        said = ""
+        while "Zeus" not in said:
+            said += (await follower.content.readany()).decode()
+        rest.set()
+        said += (await follower.read()).decode()
+    refused = await leader
+    assert "content_filter" in refused.body.decode() and "Zeus" not in refused.body.decode()
+    assert "Zeus" in said and "content_filter" not in said and said.endswith("[DONE]\n\n")
+    assert len(upstream.requests) == 1

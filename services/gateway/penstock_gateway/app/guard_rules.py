@@ -14,7 +14,7 @@ from penstock_gateway.domain.guardrails.injection.detector import Detector as In
 from penstock_gateway.domain.guardrails.injection.encapsulation import Spotlighting
 from penstock_gateway.domain.guardrails.pattern_cost import checked_pattern
 from penstock_gateway.domain.guardrails.pii.detector import Detector as PersonalDetector
-from penstock_gateway.domain.guardrails.pipeline.rule import Look, OnFailure, Rule
+from penstock_gateway.domain.guardrails.pipeline.rule import Look, NotAsked, OnFailure, Rule
 from penstock_gateway.domain.guardrails.rules.carriers import Exfiltration
 from penstock_gateway.domain.guardrails.rules.grounded import LEAST_SCORE, Grounding
 from penstock_gateway.domain.guardrails.rules.injected import Injection
@@ -36,6 +36,8 @@ class Asked(NamedTuple):
 
     embedder: TextEmbedder | None = None
     http: HttpClient | None = None
+    is_offline: bool = False
+    """Nobody is to be asked: rules that would are there, and fail."""
 
 
 NOBODY = Asked()
@@ -60,6 +62,8 @@ def rule_of(name: str, settings: RuleSettings, asked: Asked = NOBODY) -> Rule:
 
 
 def _remote_look_of(name: str, settings: RuleSettings, asked: Asked) -> Look | None:
+    if asked.is_offline and settings.kind in ("topics", "moderation"):
+        return NotAsked()
     if settings.kind == "topics":
         if asked.embedder is None:
             raise ConfigurationError(

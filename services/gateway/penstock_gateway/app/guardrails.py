@@ -53,7 +53,7 @@ class Guardrails(NamedTuple):
 
 
 async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: ReviewDesk) -> Guardrails:
-    """Return what rules take to be at work; the stack closes that. ``desk`` takes what people are to look at."""
+    """Return what rules take to be at work; the stack closes that. ``desk`` is who hands things to people."""
     section = settings.guardrails
     threads = Threads(section.threads, section.waiting)
     stack.callback(threads.close)
@@ -62,6 +62,7 @@ async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: Revie
     parts = GuardParts(
         beside=threads,
         secret=secret,
+        desk=desk,
         memo=Memo(),
         desk=desk,
         by_conversation=section.pseudonyms == "conversation",

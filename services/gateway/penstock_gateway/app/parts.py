@@ -30,7 +30,7 @@ from penstock_gateway.app.limits import LimitParts, open_limits
 from penstock_gateway.app.responses import ResponseParts, open_responses
 from penstock_gateway.app.reviews import ReviewParts, review_parts
 from penstock_gateway.app.structured_output import structured_output_for
-from penstock_gateway.domain.guardrails.pipeline.rechecking import RailsRecheck
+from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
@@ -109,6 +109,8 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
     limits = await opened(open_limits(settings, engine, registry, ledger, shares=shares_limits))
     reviews = review_parts(settings, engine, limits.budgets.webhooks.book, registry)
     jobs = job_parts(settings, engine, limits.budgets.webhooks.book, registry)
+    guardrails = await open_guardrails(stack, settings, reviews.desk)
+    reviews.reviews.recheck = RulesOfNow(guardrails.rails, guardrails.parts)
     parts = Parts(
         engine=engine,
         in_background=await opened(background_work()),
@@ -128,12 +130,11 @@ async def open_parts(stack: AsyncExitStack, settings: Settings, *, upgrades_sche
         reviews=reviews,
         responses=await opened(open_responses(settings, engine, jobs)),
         idempotency=await opened(open_idempotency(settings, engine, registry)),
-        guardrails=await open_guardrails(stack, settings, reviews.desk),
+        guardrails=guardrails,
         structured=structured_output_for(settings, registry),
         flights=await opened(open_flights(settings, shares=shares_limits)),
     )
     await opened(cutting(retention_of(settings, engine)))
-    reviews.reviews.recheck = RailsRecheck(parts.guardrails.rails, parts.guardrails.parts)
     show_ledger(registry, lambda: parts.ledger.waiting)
     return parts
 

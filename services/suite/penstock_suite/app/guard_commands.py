@@ -9,16 +9,22 @@ from penstock_suite.surfaces.cli.guard import guard
 if TYPE_CHECKING:
     import typer
 
-    from penstock_suite.domain.guard_explanation import GuardExplanation
-    from penstock_suite.domain.requests import GuardExplainRequest
+    from penstock_suite.domain.guard_explanation import GuardCheck, GuardExplanation
+    from penstock_suite.domain.requests import GuardCheckRequest, GuardExplainRequest
 
 
 def guard_commands() -> typer.Typer:
     """Return the group."""
-    return guard(_explain)
+    return guard(_explain, _check)
 
 
 def _explain(request: GuardExplainRequest) -> GuardExplanation:
     from penstock_suite.app.injection_evaluation import explain_guard
 
     return explain_guard(request)
+
+
+def _check(request: GuardCheckRequest) -> GuardCheck:
+    from penstock_suite.app.guard_trying import check_guard
+
+    return check_guard(request)

@@ -26,3 +26,33 @@ class GuardExplanation(msgspec.Struct, frozen=True):
     findings: tuple[Explained, ...]
     spoke_for_an_attack: dict[str, float]
     version: str
+
+
+class SpanFound(msgspec.Struct, frozen=True):
+    """Code points ``start`` to ``end`` of the text, as rules before have left it, are of this kind."""
+
+    kind: str
+    start: int
+    end: int
+
+
+class RuleChecked(msgspec.Struct, frozen=True):
+    """What one rule says of a text; ``outcome`` is clean, hit or failed."""
+
+    rule: str
+    kind: str
+    version: str
+    side: str
+    action: str
+    shadow: bool
+    outcome: str
+    found: tuple[SpanFound, ...]
+    microseconds: float
+
+
+class GuardCheck(msgspec.Struct, frozen=True):
+    """What all rules say of a text, what is left of it, and which rule ends the request or the answer, if one does."""
+
+    rules: tuple[RuleChecked, ...]
+    text: str
+    ended_by: str

@@ -136,6 +136,18 @@ class GuardExplainRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardCheckRequest:
+    """Tell what the rules that hold for a tenant's request say of a text on a ``surface``."""
+
+    text: str
+    surface: str
+    tenant: str
+    model: str
+    key: str
+    config: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class RouterTrainingRequest:
     """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
 

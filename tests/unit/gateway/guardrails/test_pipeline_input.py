@@ -15,11 +15,15 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.types import Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
-from penstock_gateway.domain.guardrails.pipeline.refusing import GuardrailUnavailable
+from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
+from penstock_gateway.domain.guardrails.rules.topics import Topics
+from penstock_gateway.domain.life.flights import is_of_all
+from penstock_gateway.domain.reviews.flag import Surface as Flagged
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pipeline_world import Desk, asked, entered, guarding_of, said, settings_of
+from pipeline_world import Desk, asked, entered, guarding_of, rails_of, said, settings_of
 
 MAIL = "ada.lovelace@example.com"
 RULES = {
@@ -205,3 +209,31 @@ def test_what_could_not_hold_stops_the_start(rules, pipeline, says):
     with pytest.raises(ConfigurationError) as caught:
         settings_of(rules, pipelines=[pipeline])
     assert says in str(caught.value)
+
+
+async def test_an_edited_text_is_asked_about_by_the_rules_of_now():
+    parts = guarding_of(RULES, input=["rivals"]).parts
+    now = RulesOfNow(rails_of({**RULES, "late": {**RULES["rivals"], "shadow": True}}, input=["late", "rivals"]), parts)
+    assert await now.refused_by("t", Flagged.INPUT, "Acme Corp is fine", "m") == "rivals"
+    assert await now.refused_by("t", Flagged.INPUT, "All is fine", "m") == ""
+    assert await now.refused_by("t", Flagged.TOOL_RESULT, "Acme Corp is fine", "m") == ""
+
+
+async def test_topics_are_told_by_examples_and_learned_once():
+    class Vectors:
+        asked = 0
+
+        async def vectors(self, texts):
+            self.asked += 1
+            return [(1.0, 0.1) if "horse" in one else (0.0, 1.0) for one in texts]
+
+    vectors = Vectors()
+    topics = Topics(vectors, ["A horse wins the race", "Bets on horses"], 0.9)
+    assert [one.kind for one in await topics.find("Which horse shall I bet on?", "input")] == ["topic"]
+    assert not await topics.find("What is the weather like?", "input")
+    assert not await topics.find("horse", "input")
+    assert vectors.asked == 3
+
+
+def test_a_refusal_by_ones_own_rules_is_nobody_elses():
+    assert not is_of_all(AnswerRefused("")) and not is_of_all(GuardrailUnavailable(""))

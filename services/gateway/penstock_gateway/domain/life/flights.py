@@ -18,6 +18,7 @@ import msgspec
 from penstock_common.errors import DeadlineExceeded, PenstockError
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import Batch, Finished, GenerationEvent, Usage
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.limits.meter import OutOfMoney
 
 
@@ -244,7 +245,7 @@ class Flights:
 
 def is_of_all(error: PenstockError) -> bool:
     """Return whether an error that ends a generation is every equal request's, and not its leader's own."""
-    return not isinstance(error, DeadlineExceeded | OutOfMoney)
+    return not isinstance(error, DeadlineExceeded | OutOfMoney | AnswerRefused | GuardrailUnavailable)
 
 
 def without_frames(error: PenstockError) -> PenstockError:

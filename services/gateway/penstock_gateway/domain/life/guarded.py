@@ -73,7 +73,7 @@ class GuardedChat(BudgetedChat):
 
     def _guard_of_hits(self) -> GuardHits | None:
         guarding = self.guarding
-        if guarding is None or Surface.DOCUMENT not in guarding.held.input:
+        if guarding is None or not guarding.held.reads_documents:
             return None
 
         async def guarded(hits: Sequence[Hit]) -> Sequence[Hit]:

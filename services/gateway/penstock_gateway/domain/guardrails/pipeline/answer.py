@@ -37,7 +37,7 @@ class GuardedAnswer:
         self._batches: AsyncIterator[Batch] = aiter(answer)
         self._verdicts = Verdicts(guarding)
         rules = guarding.held.output.get(Surface.OUTPUT, ())
-        self._whole = [rule for rule in rules if rule.enforces and rule.look.hold.whole]
+        self._whole = [rule for rule in rules if rule.enforces and rule.needs_all]
         self._observers = [rule for rule in rules if not rule.enforces]
         self._lanes: dict[tuple[int, str], Lane] = {}
         self._last: dict[int, str] = {}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import GenerationInput, Role, ToolCall
 from penstock_gateway.domain.guardrails.injection.encapsulation import encapsulated
 from penstock_gateway.domain.guardrails.injection.finding import Surface as Seen
@@ -143,27 +144,34 @@ class Guarding:
         Raises:
             ServiceUnavailable: if it cannot be kept, and the caller waits for it.
         """
-        order, caller = self.call.order, self.call.caller
         if self.parts.desk is None:
             return ""
-        return await self.parts.desk.flag(
-            Flag(
-                tenant=order.tenant,
-                key_id=order.key_id,
-                source=Source.RULE,
-                surface=Flagged.INPUT if surface is Surface.SYSTEM else Flagged(surface.value),
-                text=text,
-                context=self.context,
-                found=tuple(FlaggedPart(one.kind, one.start, one.end) for one in found),
-                rule=rule.name,
-                rule_version=rule.version,
-                public_model=order.input.model,
-                user=order.context.user,
-                user_id=caller.user_id,
-                request_id=order.request_id,
-                generation_id=order.generation_id,
-                hold=rule.hold,
-            )
+        try:
+            return await self.parts.desk.flag(self._flag(rule, text, surface, found))
+        except ServiceUnavailable as error:
+            self.tally.note_failure(rule, surface, type(error).__name__, 0.0)
+            if rule.hold:
+                raise
+            return ""
+
+    def _flag(self, rule: Rule, text: str, surface: Surface, found: Sequence[Found]) -> Flag:
+        order, caller = self.call.order, self.call.caller
+        return Flag(
+            tenant=order.tenant,
+            key_id=order.key_id,
+            source=Source.RULE,
+            surface=Flagged.INPUT if surface is Surface.SYSTEM else Flagged(surface.value),
+            text=text,
+            context=self.context,
+            found=tuple(FlaggedPart(one.kind, one.start, one.end) for one in found),
+            rule=rule.name,
+            rule_version=rule.version,
+            public_model=order.input.model,
+            user=order.context.user,
+            user_id=caller.user_id,
+            request_id=order.request_id,
+            generation_id=order.generation_id,
+            hold=rule.hold,
         )
 
     def _tenants_secret(self) -> bytes:

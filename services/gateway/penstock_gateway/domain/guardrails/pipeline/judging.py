@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from penstock_gateway.domain.guardrails.pipeline.refusing import unavailable
-from penstock_gateway.domain.guardrails.pipeline.rule import Found, OnFailure, Rule, Runs, Surface
+from penstock_gateway.domain.guardrails.pipeline.rule import Found, Offline, OnFailure, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 
 # Longer texts are looked at beside the event loop, whoever looks.
@@ -124,7 +124,8 @@ class Judge:
     def _failed(self, rule: Rule, surface: Surface, error: Exception, seconds: float) -> None:
         why = type(error).__name__
         self._tally.note_failure(rule, surface, why, seconds)
-        # Its message may say what it was looking at.
-        _log.warning("guardrail_failed", rule=rule.name, surface=surface.value, reason=why)
+        if not isinstance(error, Offline):
+            # Its message may say what it was looking at.
+            _log.warning("guardrail_failed", rule=rule.name, surface=surface.value, reason=why)
         if rule.on_failure is OnFailure.CLOSED and rule.enforces:
             raise unavailable(rule)

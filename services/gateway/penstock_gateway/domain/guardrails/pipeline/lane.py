@@ -79,7 +79,7 @@ class Lane:
         self._guarding, self._verdicts = guarding, verdicts
         self._said: list[str] = []
         rules = guarding.held.output.get(Surface.OUTPUT, ())
-        self._rules = [rule for rule in rules if rule.enforces and not rule.look.hold.whole]
+        self._rules = [rule for rule in rules if rule.enforces and not rule.needs_all]
         if name == "reasoning":
             self._rules = [rule for rule in self._rules if rule.action is not Action.REDACT]
         self._restores = bool(len(guarding.pseudonyms)) and name != "reasoning"

@@ -36,6 +36,12 @@ class Held(msgspec.Struct, frozen=True):
     output: dict[Surface, tuple[Rule, ...]]
 
     @property
+    def reads_documents(self) -> bool:
+        """Whether a rule looks at passages that were found, or at what answers make of them."""
+        judged = self.output.get(Surface.OUTPUT, ())
+        return Surface.DOCUMENT in self.input or any(rule.kind == "grounding" for rule in judged)
+
+    @property
     def pseudonymises(self) -> bool:
         """Whether what goes in may get other names."""
         return any(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
 from penstock_gateway.domain.guardrails.pipeline.judging import Judge
 from penstock_gateway.domain.guardrails.pipeline.rails import Rails
-from penstock_gateway.domain.guardrails.pipeline.rule import Surface
+from penstock_gateway.domain.guardrails.pipeline.rule import Action, Surface
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
 
@@ -28,6 +28,7 @@ class RulesOfNow:
         where = Surface(surface.value)
         judge = Judge(self._parts.beside, Tally(), self._parts.memo)
         for rule in (*held.input.get(where, ()), *held.output.get(where, ())):
-            if rule.enforces and rule.refuses and await judge.found(rule, text, where):
+            # Who has looked has decided what was held for it.
+            if rule.action is Action.REFUSE and rule.enforces and await judge.found(rule, text, where):
                 return rule.name
         return ""

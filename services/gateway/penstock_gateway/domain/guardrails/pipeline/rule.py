@@ -138,6 +138,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.action is Action.REFUSE or (self.action is Action.REVIEW and self.hold)
 
     @property
+    def needs_all(self) -> bool:
+        """Whether it looks at a whole answer: a person is given all of what waits for one."""
+        return self.look.hold.whole or self.hold
+
+    @property
     def enforces(self) -> bool:
         """Whether a finding changes anything that the caller or the model sees."""
         return not self.shadow and (self.refuses or self.action not in (Action.REPORT, Action.REVIEW))
@@ -155,3 +160,26 @@ class LocalLook:
     async def find(self, text: str, surface: Surface) -> Sequence[Found]:
         """Return the same."""
         return self.found(text, surface)
+
+
+class Offline(Exception):
+    """Nobody is asked here."""
+
+
+class NotAsked:
+    """Stands for what would ask somebody else."""
+
+    runs = Runs.REMOTE
+    hold = WHOLE
+
+    def found(self, text: str, surface: Surface) -> Sequence[Found]:
+        """Never asked."""
+        raise NotImplementedError
+
+    async def find(self, text: str, surface: Surface) -> Sequence[Found]:
+        """Fail.
+
+        Raises:
+            Offline: always.
+        """
+        raise Offline
