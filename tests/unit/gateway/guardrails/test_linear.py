@@ -45,6 +45,7 @@ LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
             "::",
             "seven ",
             "password is ",
+            "password: '",
             "'",
             "a=1/?",
         ),
