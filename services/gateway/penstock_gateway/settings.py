@@ -361,29 +361,10 @@ class Settings(ExperimentSections, BudgetSections):
         experiments = experiments_at_odds(self.experiments, self.public_models())
         budgets = budgets_at_odds(self.budgets, self.webhooks)
         oidc = oidc_at_odds(self.oidc, self.public_models())
-<<<<<<< HEAD
         reviews = reviews_at_odds(self.reviews, self.webhooks)
-||||||| merged common ancestors
-<<<<<<<<< Temporary merge branch 1
-        reviews = reviews_at_odds(self.reviews, self.webhooks)
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc, *reviews])
-||||||||| 502d0f8c
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc])
-=========
-=======
->>>>>>> w/p17
         guardrails = guardrails_at_odds(self.guardrails)
-<<<<<<< HEAD
-        at_odds = (*experiments, *budgets, *oidc, *reviews, *guardrails)
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *at_odds])
-||||||| merged common ancestors
-        refuse([*self._tenants_at_odds(), *self._keys_at_odds(), *experiments, *budgets, *oidc, *guardrails])
->>>>>>>>> Temporary merge branch 2
-=======
-        reviews = reviews_at_odds(self.reviews, self.webhooks)
         own = *self._tenants_at_odds(), *self._keys_at_odds()
-        refuse([*own, *experiments, *budgets, *oidc, *guardrails, *reviews])
->>>>>>> w/p17
+        refuse([*own, *experiments, *budgets, *oidc, *reviews, *guardrails])
         return self
 
     def _tenants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:

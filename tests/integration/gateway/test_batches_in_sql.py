@@ -378,3 +378,11 @@ async def test_files_are_read_in_the_order_of_their_creation_from_any_of_them_on
     found = await world.desk.list_files(caller_of(), wanted, 1)
     assert [one.id for one in found] == [ids[2]]
     assert [piece async for piece in pieces_of(world.files, found[0])] == [b"2"]
+
+
+async def test_one_that_is_cancelled_before_its_file_was_looked_through_counts_its_lines(quick: BatchesWorld):
+    batch = await quick.begin(jsonl(*LINES))
+    await quick.store.cancel(batch.tenant, batch.id, datetime.now(UTC))
+    batch = await done(quick, batch)
+    assert (batch.state, batch.completed, batch.failed) == (BatchState.CANCELLED, 0, len(LINES))
+    assert batch.total == len(LINES)

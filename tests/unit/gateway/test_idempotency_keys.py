@@ -29,6 +29,10 @@ def marked(key="a", *asked, caller=CALLER):
         (r'"a\"b\\c"', 'a"b\\c'),
         ("~" * 255, "~" * 255),
         ('"', '"'),
+        ('"abc;"', "abc;"),
+        ('"abc";x=1', "abc"),
+        ('"abc" ; x="y;z"', "abc"),
+        ('"abc', '"abc'),
         ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
     ],
 )
@@ -61,6 +65,7 @@ def test_mark_is_of_tenant_key_and_text_alone():
     ]
     assert len({each.mark for each in [marked(), *others]}) == 5
     assert marked().mark == marked("a", b"DELETE /y", b"[]").mark == marked('"a"').mark
+    assert marked().mark == marked(caller=replace(CALLER, key_id="k9", first_key_id="k1")).mark
     assert "a" * 3 not in marked("aaaaaaaa").mark or len(marked("aaaaaaaa").mark) == 64
 
 
@@ -81,6 +86,10 @@ def test_equal_bodies_are_the_same_whatever_their_order_spaces_and_boundary():
     assert canonical(b'{"b": [1, 2],\n "a": 1}', "application/json") == canonical(b'{"a":1,"b":[1,2]}', "")
     assert canonical(b'{"a":[2,1]}', "") != canonical(b'{"a":[1,2]}', "")
     assert canonical(b"\xffno json", "") == b"\xffno json"
+    assert canonical(b'{"a":[1.0,-0.0,2e2,0.5]}', "") == canonical(b'{"a":[1,0,200,5e-1]}', "")
+    assert canonical(b'{"a":1.5}', "") != canonical(b'{"a":1}', "")
+    assert canonical(b'{"a":9007199254740993}', "") != canonical(b'{"a":9007199254740992.0}', "")
+    assert canonical(b"[1e999]", "") == b"[1e999]"
     forms = [
         canonical(
             b'--%b\r\nname="a"\r\n\r\n1\r\n--%b--' % (boundary, boundary),

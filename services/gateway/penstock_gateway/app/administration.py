@@ -22,7 +22,7 @@ from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.budgets import budgeting
-from penstock_gateway.app.job_desk import batch_servicer, desk_over, pauses_over
+from penstock_gateway.app.job_desk import batches_over, desk_over, pauses_over
 from penstock_gateway.app.jobs import job_parts
 from penstock_gateway.app.reviews import review_parts
 from penstock_gateway.domain.administration.actor import Actor
@@ -48,7 +48,7 @@ from penstock_gateway.surfaces.grpc.batches import BatchServicer
 from penstock_gateway.surfaces.grpc.budgets import BudgetServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.feedback import FeedbackServicer
-from penstock_gateway.surfaces.grpc.job_desk import JobDeskServicer
+from penstock_gateway.surfaces.grpc.job_desk import JobDeskServicer, ViewerOf
 from penstock_gateway.surfaces.grpc.knowledge import KnowledgeServicer
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -114,9 +114,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         def actor_of(_context: object) -> Actor:
             return actor
 
-        def viewer_of(_context: object) -> Viewer:
-            return Viewer(actor, actor.key_id, sees_tenant=True)
-
+        viewer_of = _viewer(actor)
         jobs = job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         yield CommandLineServicers(
             AdminServicer(administration, actor_of),
@@ -128,10 +126,15 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
             JobDeskServicer(desk_over(settings, engine, jobs), pauses_over(engine, jobs), viewer_of),
-            batch_servicer(engine, jobs, viewer_of),
+            batches_over(engine, jobs, viewer_of),
             budgets.webhooks.servicer(actor_of),
             reviews.servicer(lambda _call: Reviewer(actor, sees_tenant=True, decides=True, decides_escalated=True)),
         )
+
+
+def _viewer(actor: Actor) -> ViewerOf:
+    viewer = Viewer(actor, actor.key_id, sees_tenant=True)
+    return lambda _call: viewer
 
 
 async def note_reload(settings: Settings, revision: str, outcome: str, details: Mapping[str, str]) -> None:

@@ -71,7 +71,6 @@ from penstock_gateway.surfaces.grpc.deferred import RepeatedCalls
 from penstock_gateway.surfaces.grpc.embedding import EmbeddingServicer
 from penstock_gateway.surfaces.grpc.experiments import ExperimentServicer
 from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
-from penstock_gateway.surfaces.grpc.job_desk import viewers_of
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
@@ -120,17 +119,16 @@ async def running(
 
 def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
     """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
-    own, observer, visits = settings.gateway, parts.observer, parts.visits
+    own, observer, visits, keyring = settings.gateway, parts.observer, parts.visits, keyring_of(settings)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
-    cache = _cache(settings, channels, parts.in_background)
+    cache, store = _cache(settings, channels, parts.in_background), SqlKeyStore(parts.engine)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     compression, retrieval = compression_for(settings, embedder), _retrieval(settings, channels, router)
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
-    embeddings, store, keyring = EmbeddingLife(visits, embedder), SqlKeyStore(parts.engine), keyring_of(settings)
+    embeddings, models = EmbeddingLife(visits, embedder), ModelDirectory(router, embedder, parts.forks)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
-    models = ModelDirectory(router, embedder, parts.forks)
     asked = _begin_guarding(settings, parts, None if channels.embedding is None else embedder)
     access = keyring, store, holders, tokens
     reception, prepare = _reception(settings, access, parts, (compression, retrieval, asked))
@@ -151,7 +149,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
         jobs=job_servicer(settings, parts, reception, gate, repeated),
-        batches=batch_servicer(parts.engine, parts.jobs, viewers_of(actors_of(reception))),
+        batches=batch_servicer(parts, reception),
         for_people=_for_people(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=_wire_formats(own, (parts, deferring, background), reception, served),

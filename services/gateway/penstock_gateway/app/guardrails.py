@@ -64,7 +64,6 @@ async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: Revie
         secret=secret,
         desk=desk,
         memo=Memo(),
-        desk=desk,
         by_conversation=section.pseudonyms == "conversation",
         most_held=section.most_held,
     )

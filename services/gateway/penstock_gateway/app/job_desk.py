@@ -39,8 +39,13 @@ def job_servicer(
     )
 
 
-def batch_servicer(engine: AsyncEngine, jobs: JobParts, viewer_of: ViewerOf) -> BatchServicer:
-    """Return what serves batches, to whoever does not begin them."""
+def batch_servicer(parts: Parts, reception: Reception) -> BatchServicer:
+    """Return what serves batches."""
+    return batches_over(parts.engine, parts.jobs, viewers_of(actors_of(reception)))
+
+
+def batches_over(engine: AsyncEngine, jobs: JobParts, viewer_of: ViewerOf) -> BatchServicer:
+    """Return what serves batches to those whom ``viewer_of`` finds."""
     return BatchServicer(BatchSight(jobs.batches.store, jobs.bell, SqlRegistry(engine)), viewer_of)
 
 

@@ -12,6 +12,7 @@ from penstock_gateway.domain.guardrails.grounding.grounding import ground
 from penstock_gateway.domain.guardrails.injection.decoding import views
 from penstock_gateway.domain.guardrails.injection.detector import Detector as InjectionDetector
 from penstock_gateway.domain.guardrails.injection.exfiltration import carriers
+from penstock_gateway.domain.guardrails.injection.features import seen
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.pii.detector import Detector
 from penstock_gateway.domain.guardrails.pii.excerpts import LONGEST, OVERLAP, excerpts, found_in_excerpts
@@ -20,7 +21,7 @@ from penstock_gateway.domain.guardrails.pii.windows import Windows
 
 SHORT, LONG = 2_000, 8_000
 # Linear is 4, quadratic 16. Below the second figure (seconds of processor time) growth says nothing.
-MOST_GROWTH, TOO_SHORT = 9.0, 0.006
+MOST_GROWTH, TOO_SHORT, MOST_TRIES = 9.0, 0.006, 6
 RULES, NAMES, INJECTION = Detector(), detector(), InjectionDetector()
 ANSWER = "The fee is 12 EUR a day. The bridge closes at noon."
 
@@ -44,6 +45,7 @@ LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
             "::",
             "seven ",
             "password is ",
+            "password: '",
             "'",
             "a=1/?",
         ),
@@ -85,22 +87,35 @@ LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
 
 
 def seconds(look: Callable[[str], object], text: str) -> float:
-    """Return the least processor time of three looks."""
-    taken: list[float] = []
-    for _ in range(3):
-        begun = time.process_time()
-        look(text)
-        taken.append(time.process_time() - begun)
-        if taken[-1] > 1:
-            break
-    return min(taken)
+    """Return the processor time of one look."""
+    begun = time.process_time()
+    look(text)
+    return time.process_time() - begun
+
+
+def grows_with_the_text(look: Callable[[str], object], unit: str, sizes: tuple[int, int], too_short: float) -> None:
+    size, larger = sizes
+    short = long = float("inf")
+    # A busy machine makes a look seem longer and never shorter, so the least of a few tells; mostly the first is enough.
+    for _ in range(MOST_TRIES):
+        short = min(short, seconds(look, (unit * size)[:size]))
+        long = min(long, seconds(look, (unit * larger)[:larger]))
+        if long < too_short or long < MOST_GROWTH * short:
+            return
+    pytest.fail(f"{larger // size} times the text takes {long / short:.1f} times as long: {short:.4f} and {long:.4f} s")
 
 
 @pytest.mark.parametrize(("look", "unit"), [(name, unit) for name, (_, units) in LOOKS.items() for unit in units])
 def test_time_grows_with_the_text_alone(look: str, unit: str):
-    find = LOOKS[look][0]
-    longer = seconds(find, (unit * LONG)[:LONG])
-    assert longer < TOO_SHORT or longer < MOST_GROWTH * seconds(find, (unit * SHORT)[:SHORT])
+    grows_with_the_text(LOOKS[look][0], unit, (SHORT, LONG), TOO_SHORT)
+
+
+@pytest.mark.parametrize(
+    "unit", ["-", "-<", "<", "\n", "ghp_", "a.com", "[", "1-", "_", "a@", "user: ", "=[", "AAA_", "('", "a "]
+)
+def test_no_mark_takes_long_in_a_piece(unit: str):
+    # A long text is read in pieces of some 420 characters, of which 64 at most are read.
+    grows_with_the_text(lambda text: seen(f"ignore ( {text}", Surface.DOCUMENT), unit, (150, 600), 0.004)
 
 
 def test_excerpts_are_bounded_and_leave_nothing_out():

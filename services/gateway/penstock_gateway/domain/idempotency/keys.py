@@ -8,6 +8,7 @@ addresses into keys, and secrets into requests.
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
@@ -18,6 +19,7 @@ from penstock_gateway.domain.access.identity import Caller
 KEY_HEADER = "idempotency-key"
 WHEN_BUSY_HEADER = "x-penstock-idempotency"
 MAX_KEY_CHARACTERS = 255
+_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"(?: *;.*)?')
 _ESCAPES = ("\\", '"')
 
 
@@ -49,12 +51,13 @@ class Marks:
     def of(self, caller: Caller, headers: Mapping[str, str], *asked: bytes) -> Marked:
         """Return what a request that carries the header is known by; ``asked`` is its route, and what it says.
 
-        Another caller's key of the same text is another key: one tenant's keys may differ in what they may see.
+        Another caller's key of the same text is another key: one tenant's keys may differ in what they may see. Rotation
+        keeps it: whoever repeats a request by the successor of a key gets what was made by that.
 
         Raises:
             InvalidRequest: if the header, or the one that says what to do meanwhile, means nothing.
         """
-        key, whose = idempotency_key(headers[KEY_HEADER]), (caller.tenant.name, caller.key_id)
+        key, whose = idempotency_key(headers[KEY_HEADER]), (caller.tenant.name, caller.counted_key_id)
         mark = self._digest(b"mark", *(part.encode() for part in whose), key.encode())
         fingerprint = self._digest(b"fingerprint", caller.team.encode(), *asked)
         return Marked(mark, fingerprint, when_busy_in(headers))
@@ -75,8 +78,11 @@ def idempotency_key(text: str) -> str:
         InvalidRequest: if it is not 1 to 255 printable characters of ASCII.
     """
     key = text.strip()
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = _unquoted(key[1:-1])
+    # The parameters of a string (RFC 8941, 3.3.3) mean nothing here.
+    if (match := _STRING.fullmatch(key)) is not None:
+        key = _unquoted(match[1])
+    elif len(key) > 1 and key[0] == key[-1] == '"':
+        key = ""
     if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isascii() or not key.isprintable():
         raise InvalidRequest(
             f"Idempotency-Key must have 1 to {MAX_KEY_CHARACTERS} printable characters of ASCII. Take a new UUID for each request.",

@@ -153,24 +153,24 @@ class JobRunner:
     async def _claim(self) -> None:
         poll = self._terms.poll.total_seconds()
         while not self._is_draining:
-            places = self._places()
-            if places[Priority.CRITICAL] > 0:
-                now = datetime.now(UTC)
-                try:
-                    claimed = await self._queue.claim(self.worker, self._turns, places, now, self.lease_from(now))
-                except Exception as error:  # noqa: BLE001 - nobody else in this process would claim
-                    _log.warning("jobs_not_claimed", reason=str(error), exc_info=_unless_away(error))
-                    if not self._is_draining:
-                        await asyncio.sleep(poll)
-                    continue
-                for one in claimed:
-                    self._begin(one)
-                if claimed:
+            try:
+                if await self._has_begun_some():
                     # A lane says that it has jobs, and not how many: there may be more that have room.
                     continue
+            except Exception as error:  # noqa: BLE001 - nobody else in this process would claim
+                _log.warning("jobs_not_claimed", reason=str(error), exc_info=_unless_away(error))
             await self._bell.queue(poll)
             if self._holdings:
                 await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _has_begun_some(self) -> bool:
+        places, now = self._places(), datetime.now(UTC)
+        if places[Priority.CRITICAL] <= 0:
+            return False
+        claimed = await self._queue.claim(self.worker, self._turns, places, now, self.lease_from(now))
+        for one in claimed:
+            self._begin(one)
+        return bool(claimed)
 
     def _places(self) -> Mapping[Priority, int]:
         most, taken = self._terms.concurrency, sum(not each.is_owned for each in self._holdings.values())

@@ -63,12 +63,8 @@ def check_terms(terms: JobTerms, now: datetime) -> None:
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
     if len(metadata) > MAX_METADATA:
-        raise InvalidRequest(
-            f"options.metadata has {len(metadata)} pairs, of {MAX_METADATA} at most.", field="metadata"
-        )
+        raise InvalidRequest(f"metadata has {len(metadata)} pairs, of {MAX_METADATA} at most.", field="metadata")
     for key, value in metadata.items():
         if not 0 < len(key) <= MAX_METADATA_KEY or len(value) > MAX_METADATA_VALUE:
-            text = (
-                f"options.metadata: keys have 1 to {MAX_METADATA_KEY} characters, values at most {MAX_METADATA_VALUE}."
-            )
+            text = f"metadata: keys have 1 to {MAX_METADATA_KEY} characters, values at most {MAX_METADATA_VALUE}."
             raise InvalidRequest(text, field="metadata")

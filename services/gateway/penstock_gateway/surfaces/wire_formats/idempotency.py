@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from math import isfinite
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +20,8 @@ from penstock_gateway.surfaces.wire_formats.routes import Serve
 
 _BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,70})', re.IGNORECASE)
 _LEAST_REFUSAL = 400
+# Below it each whole number is a float as well.
+_EXACT = 2**53
 # What is this request's own, and not its answer's.
 _OWN_LINES = re.compile(rb"(?:x-request-id|request-id|x-ratelimit-[a-z-]+): [^\r\n]*\r\n", re.IGNORECASE)
 
@@ -111,14 +114,27 @@ class IdempotentRoutes(NamedTuple):
 
 
 def canonical(body: bytes, content_type: str) -> bytes:
-    """Return a body so that equal ones are the same bytes: JSON without its spaces and order, forms without their boundary."""
+    """Return a body so that equal ones are the same bytes: JSON without its spaces and order, forms without their boundary.
+
+    Numbers are what they are worth: 1 and 1.0 are one in JSON (RFC 8259, 6), and clients write what their language does.
+    """
     if content_type.lower().startswith("multipart/"):
         match = _BOUNDARY.search(content_type)
         return body if match is None else body.replace(match[1].encode("latin-1", "replace"), b"")
     try:
-        return msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        return msgspec.json.encode(_READER.decode(body), order="sorted")
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return body
+
+
+def _worth(text: str) -> float | int:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError("out of range")
+    return int(value) if value.is_integer() and abs(value) < _EXACT else value
+
+
+_READER = msgspec.json.Decoder(float_hook=_worth)
 
 
 def _lines_of(answered: _Answered, arrival: Arrival, original: str | None) -> bytes:

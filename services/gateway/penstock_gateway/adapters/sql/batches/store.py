@@ -231,6 +231,8 @@ class SqlBatches:
             "state": end.state.value,
             f"{end.state.value}_ms": ms_of(now),
             "is_open": False,
+            # Of one that was cancelled before its file was looked through, nobody has counted them.
+            "total": max(batch.total, end.completed + end.failed),
             "completed": end.completed,
             "failed": end.failed,
             "output_file": end.output[0].id if end.output else "",

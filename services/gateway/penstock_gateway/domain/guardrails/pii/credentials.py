@@ -84,6 +84,9 @@ _PLAIN_WORDS = frozenset(
 # A German passport is a "Pass".
 _PAPER = re.compile(r"[A-Z](?=[A-Z0-9]*\d)[A-Z0-9]{7,9}")
 _MAX_VALUE = 400
+# Of a line, what is looked at before a name and behind its beginning.
+_LINE_BEFORE, _LINE_BEHIND = 200, 80
+_ASSIGNMENT = re.compile(r"[\w.\-]\s?=\s?\S")
 _NEXT_PARAMETER = re.compile(r"&[\w.\-]+=|;[\w .\-]+=")
 _KEYS = frozenset("schlüssel llave clé cle sleutel chave klucz nyckel".split())
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$", re.IGNORECASE)
@@ -214,8 +217,9 @@ def _is_word_in_configuration(scanned: Scanned, value: str, at: int, *, quoted: 
     """Return whether a plain word is set where machines read it."""
     if scanned.lower[max(0, at - 12) : at].rpartition("&")[1] or "?" in scanned.lower[max(0, at - 2) : at]:
         return False
-    line = scanned.lower[scanned.lower.rfind("\n", max(0, at - 200), at) + 1 : at + 80]
-    assigned = re.search(r"[\w.\-]+\s?=\s?\S", line)
+    earliest = max(0, at - _LINE_BEFORE)
+    line = scanned.lower[max(earliest, scanned.lower.rfind("\n", earliest, at) + 1) : at + _LINE_BEHIND]
+    assigned = _ASSIGNMENT.search(line)
     return len(value) >= 6 and " " not in value and bool(assigned or (quoted and re.search(r"[\"']\s?:\s?[\"']", line)))
 
 
