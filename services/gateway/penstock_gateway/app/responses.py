@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.key_material import read_key_material
 from penstock_common.sealing import derived_key
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.responses.store import SqlResponseStore
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.app.idempotency import error_of
 from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.domain.responses.ids import ResponseIds
@@ -38,7 +38,7 @@ async def open_responses(settings: Settings, engine: AsyncEngine, jobs: JobParts
         ConfigurationError: if the secret cannot be read that answers are sealed by.
     """
     secret, own = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file"), settings.responses
-    store = SqlResponseStore(engine, JobSealer(secret))
+    store = SqlResponseStore(engine, TenantSealer(secret))
     responses = Responses(store, ResponseIds(derived_key(secret, b"penstock responses v1")), own.terms)
     ended = {one.path: EndedJobs(one, store, jobs.store, error_of) for one in with_state(FORMATS)}
     loop = asyncio.get_running_loop()

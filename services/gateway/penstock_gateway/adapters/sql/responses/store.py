@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.connecting import begun
 from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
 from penstock_gateway.adapters.sql.responses.tables import responses
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.responses.response import Content, Response, Status
 
 _RESPONSE = responses.c
@@ -30,7 +30,7 @@ _DECODER = msgspec.msgpack.Decoder(Content)
 class SqlResponseStore:
     """Implements ``ResponseStore``."""
 
-    def __init__(self, engine: AsyncEngine, sealer: JobSealer) -> None:
+    def __init__(self, engine: AsyncEngine, sealer: TenantSealer) -> None:
         self._engine = engine
         self._sealer = sealer
         self._insert = postgresql_insert if engine.dialect.name == "postgresql" else sqlite_insert
