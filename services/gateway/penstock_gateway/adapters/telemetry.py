@@ -55,8 +55,7 @@ class Metrics:
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.saved, self.gaps = _Saved(registry), _gaps(registry)
-        self.routing, self.retrieval = _Routing(registry), _Retrieval(registry)
-        self.guardrails = _Guardrails(registry)
+        self.routing, self.retrieval, self.guardrails = _Routing(registry), _Retrieval(registry), _Guardrails(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
         )

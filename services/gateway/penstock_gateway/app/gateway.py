@@ -51,6 +51,7 @@ from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
+from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.domain.life.retrieval import Retrieval
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
@@ -123,10 +124,8 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     models = ModelDirectory(router, embedder, parts.forks)
-    asked = Asked(None if channels.embedding is None else embedder, parts.guardrails.http)
-    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
-    whose = keyring, store, holders, tokens
-    reception, prepare = _reception(settings, whose, parts, (compression, retrieval, asked))
+    steps_in = compression, retrieval, _rules(settings, channels, embedder, parts)
+    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, steps_in)
     documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
     who = holders, parts.ledger, parts.in_background
     tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
@@ -226,6 +225,13 @@ def _life_parts(
         shadows=parts.experiments.shadows,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
+
+
+def _rules(settings: Settings, channels: Channels, embedder: TextEmbedder, parts: Parts) -> Asked:
+    """Make the rules ready, and return whom they ask."""
+    asked = Asked(None if channels.embedding is None else embedder, parts.guardrails.http)
+    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
+    return asked
 
 
 def _retrieval(settings: Settings, channels: Channels, router: RouterClient) -> Retrieval:
