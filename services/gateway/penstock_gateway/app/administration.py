@@ -90,8 +90,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
     async with open_current_database(
         settings.sql, settings.gateway.database_limits, *SCHEMAS, upgrades_schema=True
     ) as engine:
-        registry = SqlRegistry(engine)
-        keyring = keyring_of(settings)
+        registry, keyring = SqlRegistry(engine), keyring_of(settings)
         administration = Administration.over(keyring, registry, CachePorts(), NoUpstreams())
         prompts = PromptAdministration(keyring.directory, registry)
         experiments = Experiments(settings.experiments_configured())
@@ -107,7 +106,6 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             rule=settings.feedback.giving,
             flags=reviews.feedback,
         )
-
         await budgets.book.renew()
         await budgets.webhooks.book.renew()
 

@@ -70,7 +70,7 @@ from penstock_gateway.surfaces.grpc.idempotency import IdempotentCalls
 from penstock_gateway.surfaces.grpc.ledger import LedgerServicer
 from penstock_gateway.surfaces.grpc.models import ModelServicer
 from penstock_gateway.surfaces.grpc.prompts import PromptServicer
-from penstock_gateway.surfaces.grpc.reviews import reviewers_of
+from penstock_gateway.surfaces.grpc.reviews import ReviewServicer, reviewers_of
 from penstock_gateway.surfaces.grpc.status import StatusServicer
 from penstock_gateway.surfaces.grpc.usage import UsageServicer
 from penstock_gateway.surfaces.http1.limits import HttpLimits
@@ -142,9 +142,8 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
-        reviews=parts.reviews.servicer(reviewers_of(actors_of(reception))),
         jobs=job_servicer(settings, parts, reception, gate, repeated),
-        for_operators=_for_operators(parts, reception),
+        for_people=_for_people(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),
         wire_formats=_wire_formats(own, (parts, deferring), reception, served),
         idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
@@ -163,10 +162,12 @@ def _deferred(settings: Settings, parts: Parts, models: ModelDirectory) -> tuple
     return gate, deferring, RepeatedCalls(deferring.repeats, deferring.marks, deferring.kept)
 
 
-def _for_operators(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer]:
+def _for_people(parts: Parts, reception: Reception) -> tuple[ExperimentServicer, LedgerServicer, ReviewServicer]:
     actor_of = actors_of(reception)
-    return ExperimentServicer(parts.experiments.administration, actor_of), LedgerServicer(
-        parts.book.administration, actor_of
+    return (
+        ExperimentServicer(parts.experiments.administration, actor_of),
+        LedgerServicer(parts.book.administration, actor_of),
+        parts.reviews.servicer(reviewers_of(actor_of)),
     )
 
 

@@ -67,8 +67,8 @@ class Surfaces:
     budgets: BudgetServicer
     jobs: JobServicer
     webhooks: WebhookServicer
-    reviews: ReviewServicer
-    for_operators: tuple[ExperimentServicer, LedgerServicer]
+    for_people: tuple[ExperimentServicer, LedgerServicer, ReviewServicer]
+    """For operators and reviewers."""
     wire_formats: Handler
     idempotency: IdempotentCalls
     http_limits: HttpLimits
@@ -92,8 +92,7 @@ class Surfaces:
             self.budgets,
             self.jobs,
             self.webhooks,
-            self.reviews,
-            *self.for_operators,
+            *self.for_people,
         )
         handlers = [handler for servicer in servicers for handler in servicer.handlers()]
         prompts = prompt_service_pb2.DESCRIPTOR.services_by_name["PromptService"]
