@@ -56,6 +56,7 @@ from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
+from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.domain.life.retrieval import Retrieval
 from penstock_gateway.domain.models import ModelDirectory
 from penstock_gateway.domain.prompts.administration import PromptAdministration
@@ -129,9 +130,8 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
-    asked = _begin_guarding(settings, parts, None if channels.embedding is None else embedder)
-    access = keyring, store, holders, tokens
-    reception, prepare = _reception(settings, access, parts, (compression, retrieval, asked))
+    steps_in = compression, retrieval, _rules(settings, channels, embedder, parts)
+    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, steps_in)
     tidying = _tidying(settings, parts, holders, (life, embeddings, _documents(knowledge, keyring, parts)))
     others = OtherLives.over(visits, router, QuestionClient(channels.inference))
     served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
@@ -161,12 +161,6 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         also_drains=parts.jobs.runner.drain,
     )
     return surfaces, tidying
-
-
-def _begin_guarding(settings: Settings, parts: Parts, embedder: EmbeddingClient | NoEmbedding | None) -> Asked:
-    asked = Asked(embedder, parts.guardrails.http)
-    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
-    return asked
 
 
 def _documents(knowledge: Knowledge, keyring: Keyring, parts: Parts) -> KnowledgeAdministration:
@@ -259,6 +253,13 @@ def _life_parts(
         structured=parts.structured,
         pace=None if settings.cache.replay_pace == "instant" else Pace(settings.cache.replay_pace),
     )
+
+
+def _rules(settings: Settings, channels: Channels, embedder: TextEmbedder, parts: Parts) -> Asked:
+    """Make the rules ready, and return whom they ask."""
+    asked = Asked(None if channels.embedding is None else embedder, parts.guardrails.http)
+    parts.guardrails.rails.take_over(pipelines_of(settings, asked))
+    return asked
 
 
 def _retrieval(settings: Settings, channels: Channels, router: RouterClient) -> Retrieval:

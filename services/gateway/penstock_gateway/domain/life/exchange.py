@@ -305,6 +305,8 @@ class Exchange(Generic[OrderT_co]):
                 row = msgspec.structs.replace(row, reserved_nano_usd=reserved.demand.spend, created_at=at)
             if call.order.job:
                 row = msgspec.structs.replace(row, job=call.order.job, attempt=call.order.attempt)
+            if outcome.guardrails is not None:
+                row = msgspec.structs.replace(row, guardrails=outcome.guardrails.json())
             if self._is_admitted:
                 # Only admitted requests are billed: a flood of refused ones must not fill the ledger.
                 visits.ledger.append(row)

@@ -86,5 +86,4 @@ def ledger_row(
         user_id=caller.user_id,
         stopped_by=outcome.stopped_by,
         operation=outcome.operation,
-        guardrails=outcome.guardrails.json() if outcome.guardrails is not None else "",
     )
