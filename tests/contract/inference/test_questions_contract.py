@@ -138,6 +138,14 @@ async def test_a_ranking_that_cannot_be_true_is_no_answer(transport, upstreams, 
             await channel.call(RERANK, RerankRequest("q", DOCUMENTS, plan("one")))
 
 
+async def test_a_document_that_is_ranked_twice_is_no_answer_though_enough_are_there(transport, upstreams):
+    upstream, _ = upstreams
+    upstream.usual = results((0, 0.1), (0, 0.2), (1, 0.3))
+    async with asked(transport, entry("one", upstream)) as channel:
+        with pytest.raises(errors.UpstreamFailed):
+            await channel.call(RERANK, RerankRequest("q", DOCUMENTS, plan("one"), top_n=2))
+
+
 async def test_who_fails_for_a_moment_is_asked_once_more_and_then_the_next(transport, upstreams):
     one, other = upstreams
     broken = answering({"error": {"message": "down"}}, "503 Service Unavailable")

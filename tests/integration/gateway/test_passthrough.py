@@ -14,7 +14,7 @@ import yarl
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from administrator import Administrator  # noqa: E402
+from administrator import Administrator, refused  # noqa: E402
 from questions_world import RAW, add_server  # noqa: E402
 
 from penstock.gateway.v1 import admin_service_pb2 as admin  # noqa: E402
@@ -135,6 +135,15 @@ async def test_keys_without_the_scope_or_the_right_do_not_pass(serve: Any, serve
     assert response.status == 200
 
 
+async def test_only_an_operator_gives_the_scope(serve: Any, server: PlainUpstream) -> None:
+    suite = await serve()
+    operator = Administrator(suite.channel, suite.OPERATOR_KEY)
+    admin_key = (await operator.CreateKey(tenant="demo", scopes=[admin.KEY_SCOPE_ADMIN])).secret
+    wanted = Administrator(suite.channel, admin_key).CreateKey(tenant="demo", scopes=[admin.KEY_SCOPE_PASSTHROUGH])
+    status, reason, _ = await refused(wanted)
+    assert (status.name, reason) == ("PERMISSION_DENIED", "SCOPE_MISSING")
+
+
 async def test_a_passing_key_asks_no_model(serve: Any, server: PlainUpstream, key_of: Any) -> None:
     suite = await serve()
     assert (await suite.ask(key=await key_of(suite))).status == 403
@@ -201,7 +210,7 @@ async def test_a_large_upload_passes_whole(serve: Any, server: PlainUpstream, ke
     body, digest = bytes(range(256)) * 256, hashlib.sha256()
 
     async def upload() -> Any:
-        for _ in range(640):
+        for _ in range(256):
             digest.update(body)
             yield body
 

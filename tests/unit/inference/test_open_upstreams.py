@@ -29,10 +29,10 @@ async def test_an_upstream_that_cannot_be_opened_leaves_none_open(monkeypatch: p
     async with OpenUpstreams.opening(Health()) as open_upstreams:
         pool = OpenUpstreams._pool
 
-        def refused(self, upstream, opened):
+        def refused(self, upstream, *opened):
             if upstream.name == "second":
                 raise ValueError("no address")
-            return pool(self, upstream, opened)
+            return pool(self, upstream, *opened)
 
         monkeypatch.setattr(OpenUpstreams, "_pool", refused)
         with pytest.raises(ValueError, match="no address"):

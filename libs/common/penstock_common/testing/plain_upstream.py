@@ -18,8 +18,7 @@ class PlainRequest:
         self.method, self.target, _ = first.split(" ", 2)
         self.left = asyncio.Event()
         """Set once the caller has gone."""
-        self.body = b""
-        """What was read of it."""
+        self._read: list[bytes] = []
         self._reader = reader
         self.writer = writer
 
@@ -28,6 +27,11 @@ class PlainRequest:
         """The headers by lower-case name; of a repeated one the last."""
         pairs = (line.split(":", 1) for line in self.lines)
         return {name.lower(): value.strip() for name, value in pairs}
+
+    @property
+    def body(self) -> bytes:
+        """What was read of the body."""
+        return b"".join(self._read)
 
     @property
     def json(self) -> dict[str, object]:
@@ -41,7 +45,7 @@ class PlainRequest:
             while size := int(await self._reader.readline(), 16):
                 piece = await self._reader.readexactly(size)
                 await self._reader.readline()
-                self.body += piece
+                self._read.append(piece)
                 yield piece
             await self._reader.readline()
             return
@@ -51,7 +55,7 @@ class PlainRequest:
             if not piece:
                 return
             left -= len(piece)
-            self.body += piece
+            self._read.append(piece)
             yield piece
 
     async def read(self) -> bytes:

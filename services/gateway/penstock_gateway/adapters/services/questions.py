@@ -11,8 +11,6 @@ from penstock_common.contract.wire.relay import FIND_RELAY, RELAY
 from penstock_common.rpc.client import Channel, ResponseStream
 from penstock_common.telemetry.steps import Step
 
-_FIND_TIMEOUT_SECONDS = 2.0
-
 
 class QuestionClient:
     """Implements ``ports.QuestionAnswerer`` and ``ports.Relay``; the request's deadline is the call's."""
@@ -30,7 +28,7 @@ class QuestionClient:
 
     async def find(self, place: RelayPlace) -> RelayTerms:
         """Return under which terms a request would pass."""
-        return await self._channel.call(FIND_RELAY, place, timeout=_FIND_TIMEOUT_SECONDS)
+        return await self._channel.call(FIND_RELAY, place)
 
     def exchange(self, requests: AsyncIterator[RelayRequest], steps: list[Step]) -> ResponseStream[RelayResponse]:
         """Return the answer."""

@@ -213,6 +213,9 @@ class KeyAdministration:
             raise InvalidRequest("tenant must say whose key it is; only an operator's has none.", field="tenant")
         if not record.scopes:
             raise InvalidRequest("scopes must hold at least one scope.", field="scopes")
+        if KeyScope.PASSTHROUGH in record.scopes and not actor.is_operator:
+            # What passes as it is reaches the operator's account at a provider, past every guardrail.
+            raise ScopeMissing("Only an operator gives the scope 'passthrough'.", scope=KeyScope.OPERATOR)
         check_within(actor, record)
         await existing_tenant(self._keyring.directory, records, record.tenant)
         return await _checked_user(actor, records, record) if record.user_id else None

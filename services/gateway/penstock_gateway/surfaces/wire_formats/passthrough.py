@@ -57,9 +57,7 @@ class PassthroughServer:
             async with exchange:
                 await _pass(exchange, request, response)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            if response.is_begun:
-                # It is shorter than it is to be: nobody is to take it for whole.
-                response.cut()
+            # Of an answer that has begun it raises, and the connection is cut: nobody takes it for whole.
             refuse(response, FAMILY, error, _lines_of(exchange))
 
 
