@@ -108,6 +108,31 @@ def test_a_call_is_ended_when_the_next_begins():
     assert "output_item.added" in kinds(told)[done:]
 
 
+def test_blanks_after_a_call_that_was_ended_are_no_call():
+    late = ToolCallDelta(index=0, arguments_json_fragment=" ")
+    told = streamed(STARTED, *call(0, "{}"), *call(1, "{}"), late, end(FinishReason.TOOL_CALLS))
+    assert [item["arguments"] for item in Reader().read(told)["output"]] == ["{}", "{}"]
+
+
+def test_reasoning_that_is_hidden_is_an_item_of_its_own():
+    events = (STARTED, ReasoningDelta(text="Seen"), ReasoningDelta(hidden=b"claude"), TextDelta(text="Y"), end())
+    assert [item["type"] for item in Reader().read(streamed(*events))["output"]] == ["reasoning"] * 2 + ["message"]
+
+
+def test_text_goes_on_after_a_refusal_in_a_part_of_its_own():
+    events = [TextDelta(text="A"), TextDelta(text="B"), TextDelta(text="No", is_refusal=True)]
+    events += [TextDelta(text="C"), TextDelta(text="D")]
+    (item,) = Reader().read(streamed(STARTED, *events, end()))["output"]
+    assert [part.get("text", part.get("refusal")) for part in item["content"]] == ["AB", "No", "CD"]
+
+
+def test_tools_are_repeated_with_all_that_the_schema_wants():
+    tools = [{"type": "function", "name": "f", "strict": True}, {"type": "custom", "name": "p"}]
+    said = whole(STARTED, TextDelta(text="Hi"), end(), tools=tools)["tools"]
+    function = {"type": "function", "name": "f", "description": None, "parameters": None, "strict": True}
+    assert said == [function, tools[1]]
+
+
 def test_a_call_of_nothing_says_an_empty_object():
     told = streamed(STARTED, *call(0), end(FinishReason.TOOL_CALLS))
     assert Reader().read(told)["output"][0]["arguments"] == "{}"
@@ -229,6 +254,7 @@ def test_citations_are_annotations_of_the_text_before_them():
     events = [
         TextDelta(text="One. ", citations_json=json.dumps(theirs)), TextDelta(text="Two. ", citations_json="[]"),
         TextDelta(text="Three.", citations_json=json.dumps(claudes)), TextDelta(text="!", citations_json=json.dumps(web)),
+        TextDelta(text="Last", citations_json=json.dumps(theirs)),
     ]  # fmt: skip
     told = streamed(STARTED, *events, end())
     (item,) = Reader().read(told)["output"]
@@ -236,8 +262,9 @@ def test_citations_are_annotations_of_the_text_before_them():
         theirs[0],
         {"type": "file_citation", "file_id": "", "filename": "a.pdf", "index": 16},
         {"type": "url_citation", "url": "w", "title": "W", "start_index": 16, "end_index": 17},
+        {**theirs[0], "start_index": 17, "end_index": 19},
     ]
-    assert kinds(told).count("output_text.annotation.added") == 3
+    assert kinds(told).count("output_text.annotation.added") == 4
     assert whole(STARTED, *events, end())["output"] == [item]
 
 
@@ -248,6 +275,8 @@ def test_probabilities_are_told_to_whoever_asks():
     for response in (Reader().read(streamed(*events, **asked)), whole(*events, **asked)):
         assert response["output"][0]["content"][0]["logprobs"] == told
     assert whole(*events)["output"][0]["content"][0]["logprobs"] == []
+    several = (*events[:2], *call(0, "{}"), TextDelta(text="Yo"), end())
+    assert whole(*several, **asked)["output"][2]["content"][0]["logprobs"] == []
 
 
 def test_a_silence_is_an_event_and_is_counted():
