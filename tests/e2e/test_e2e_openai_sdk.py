@@ -257,3 +257,23 @@ async def test_a_provider_that_fails_everywhere_is_told_once(stack, broken, stre
     assert len(caught.value.message) > 20
     await stack.ledger_row(user=user)
     assert all(server.requests for server in broken), "each candidate was asked"
+
+
+async def test_responses_are_kept_and_made_in_the_background(stack, first):
+    first.enqueue(Answer(tokens=["One"]), Answer(tokens=["Two"]))
+    async with stack.sdk() as client:
+        kept = await client.responses.create(model="fast", input=f"First {uuid.uuid4()}")
+        events = await client.responses.create(
+            model="fast", input="Second", previous_response_id=kept.id, background=True, stream=True
+        )
+        seen = [event async for event in events]
+        assert [event.sequence_number for event in seen] == list(range(len(seen)))
+        assert seen[-1].response.output_text == "Two"
+        rest = await client.responses.retrieve(seen[-1].response.id, stream=True, starting_after=2)
+        assert [event.to_dict() async for event in rest] == [event.to_dict() for event in seen[3:]]
+        assert (await client.responses.retrieve(kept.id)).output_text == "One"
+        await client.responses.delete(kept.id)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(kept.id)
+        (item,) = (await client.responses.input_items.list(seen[-1].response.id)).data
+        assert item.content[0].text == "Second"

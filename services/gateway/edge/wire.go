@@ -124,7 +124,7 @@ func isDialError(err error) bool {
 func wireRoute(path string) string {
 	switch path = strings.TrimSuffix(path, "/"); path {
 	case "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/responses", "/v1/messages",
-		"/v1/messages/count_tokens", "/v1/rerank", "/v2/rerank", "/v1/moderations":
+		"/v1/messages/count_tokens", "/v1/rerank", "/v2/rerank", "/v1/moderations", "/v1/responses/input_tokens":
 		return path
 	}
 	if strings.HasPrefix(path, rawPrefix) {
@@ -136,13 +136,14 @@ func wireRoute(path string) string {
 	return storesRoute(path)
 }
 
-// storesRoute names the paths of vector stores, files and batches: every second segment behind the first is an id.
+// storesRoute names the paths of vector stores, files, batches and kept responses: every second segment behind the first is an id.
 func storesRoute(path string) string {
 	segments := strings.Split(strings.TrimPrefix(path, wirePrefix), "/")
 	files := segments[0] == "files" && len(segments) <= 3
 	stores := segments[0] == "vector_stores" && len(segments) <= 5
 	batches := segments[0] == "batches" && len(segments) <= 3
-	if !files && !stores && !batches {
+	responses := segments[0] == "responses" && len(segments) <= 3
+	if !files && !stores && !batches && !responses {
 		return "/v1/*"
 	}
 	for i, segment := range segments {
@@ -158,6 +159,7 @@ func storesRoute(path string) string {
 
 var storesNames = map[string]bool{
 	"batches": true, "files": true, "vector_stores": true, "content": true, "search": true, "file_batches": true, "cancel": true,
+	"responses": true, "input_items": true,
 }
 
 type bufferPool struct{ pool sync.Pool }

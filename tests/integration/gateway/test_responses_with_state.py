@@ -426,6 +426,22 @@ async def test_cancelling_what_has_ended_changes_nothing(suite, client):
     assert (await client.responses.cancel(told.id)).to_dict() == before.to_dict()
 
 
+async def test_response_whose_job_is_gone_has_failed_and_can_be_deleted(serve, document, upstream, hold, tmp_path):
+    document["responses"]["sweep_every"] = "1h"
+    suite = await serve()
+    async with sdk(suite) as client:
+        told, other = [await create(client, background=True) for _ in range(2)]
+        async with JobsDesk.at(tmp_path) as desk:
+            for _, _, job_id, _ in rows(tmp_path):
+                await desk.ended(await desk.store.get("demo", job_id))
+                assert await desk.store.delete("demo", job_id)
+        assert (await client.responses.cancel(told.id)).status == "failed"
+        assert (await client.responses.retrieve(told.id)).error.code == "server_error"
+        await client.responses.delete(other.id)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(other.id)
+
+
 async def test_deleting_one_that_is_being_made_ends_it(suite, client, upstream, hold):
     upstream.enqueue(Answer(tokens=["Good", " day"], hold={1: hold}))
     told = await create(client, background=True)

@@ -310,6 +310,17 @@ def test_what_an_agent_says_in_the_name_of_a_function_is_a_turn_of_the_users():
     assert refused(input=[{"type": "function_call_output", "output": "x"}])["param"] == "input[0].call_id"
 
 
+def test_an_output_answers_a_call_before_it():
+    output = {"type": "function_call_output", "call_id": "call_1", "output": "x"}
+    for items in ([output], [output, called(1)], [called(2), output]):
+        told = refused(input=items)
+        assert (told["param"], told["code"]) == ("input", None)
+        assert told["message"] == "No tool call found for function call output with call_id call_1."
+    assert len(turns(called(1), output)) == 2
+    # The call is among what was kept.
+    assert len(turns(output, previous_response_id="resp_1")) == 1
+
+
 def test_what_is_kept_is_the_input_as_written():
     kept = parse_responses_request(b'{"model":"m","input":[ {"role":"user","content":"Hi"}]}').kept
     assert kept is not None

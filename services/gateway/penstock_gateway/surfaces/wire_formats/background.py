@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from penstock_common.errors import InvalidRequest, Overloaded, ResourceState, UnsupportedParameter
+from penstock_common.errors import InvalidRequest, Overloaded, ResourceNotFound, ResourceState, UnsupportedParameter
 from penstock_common.llm.types import Started
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.administration.actor import Actor
@@ -156,8 +156,9 @@ class Background:
         if kept.status is not Status.QUEUED:
             return kept
         viewer = _viewer(caller)
-        await self._parts.desk.cancel(viewer, "", kept.job)
-        with suppress(TimeoutError):
+        # A job that is gone, too, has ended: what is told then says so.
+        with suppress(TimeoutError, ResourceNotFound):
+            await self._parts.desk.cancel(viewer, "", kept.job)
             async with asyncio.timeout(self._parts.cancel_wait.total_seconds()):
                 await self._over(viewer, kept)
         return await self._ended.settled(kept)

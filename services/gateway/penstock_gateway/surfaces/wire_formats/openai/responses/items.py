@@ -82,6 +82,21 @@ def messages_of(items: Sequence[wire.Item], verbatim: Verbatim) -> list[Message]
     return messages
 
 
+def check_outputs(messages: Sequence[Message]) -> None:
+    """Check that each output answers a call that stands before it.
+
+    Raises:
+        InvalidRequest: if one does not.
+    """
+    called: set[str] = set()
+    for message in messages:
+        if message.tool_calls:
+            called.update([call.id for call in message.tool_calls])
+        elif message.tool_call_id and message.tool_call_id not in called:
+            shown = shortened(message.tool_call_id)
+            raise InvalidRequest(f"No tool call found for function call output with call_id {shown}.", field="input")
+
+
 def _end(turn: _Turn, messages: list[Message]) -> None:
     if turn.parts or turn.calls:
         messages.append(turn.message())

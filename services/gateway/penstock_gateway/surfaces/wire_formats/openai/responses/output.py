@@ -70,6 +70,7 @@ class Output:
         self._extra_json = self._extra_origin = ""
         self._calls: dict[int, _Call] = {}
         self._ended: set[int] = set()
+        self._numbered = 0
         self._place: dict[str, Any] = {}
 
     @property
@@ -228,7 +229,7 @@ class Output:
 
     def _tell_sealed(self, sealed: Sealed) -> None:
         """Add an item of reasoning of which nothing is shown."""
-        item = self._open({"id": self._new_id("rs"), "type": "reasoning", "summary": []})
+        item = self._open({"id": f"rs_{self._name}_s{len(self.items)}", "type": "reasoning", "summary": []})
         item["encrypted_content"] = encrypted_content(sealed)
         self._end(item)
 
@@ -250,7 +251,7 @@ class Output:
     def _begin_call(self, event: ToolCallDelta) -> _Call:
         self._end_text_and_reasoning()
         self._end_whole_calls()
-        call_id = event.id or f"call_{self._name}_{len(self.items)}"
+        call_id = event.id or f"call_{self._name}_{len(self._calls) + len(self._ended)}"
         if event.extra_json and self._form.with_encrypted:
             self._tell_sealed(Sealed(origin=event.origin, extra_json=event.extra_json, call_id=call_id))
         if event.is_custom:
@@ -328,7 +329,9 @@ class Output:
         self._end_reasoning(Sealed(), status)
 
     def _new_id(self, prefix: str) -> str:
-        return f"{prefix}_{self._name}_{len(self.items)}"
+        # What proves reasoning is told or not, and counts for itself: other items have the same ids either way.
+        self._numbered += 1
+        return f"{prefix}_{self._name}_{self._numbered - 1}"
 
 
 def is_whole(arguments: str) -> bool:

@@ -35,7 +35,7 @@ from penstock_gateway.surfaces.wire_formats.openai.responses.form import (
     LOGPROBS,
     ResponseForm,
 )
-from penstock_gateway.surfaces.wire_formats.openai.responses.items import messages_of
+from penstock_gateway.surfaces.wire_formats.openai.responses.items import check_outputs, messages_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.namespaces import names_within
 from penstock_gateway.surfaces.wire_formats.openai.responses.state import kept_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.tools import choice_of, tools_of
@@ -71,11 +71,13 @@ def parse_responses_request(body: bytes) -> ReadRequest:
     _check(request)
     raw_tools = read_object(_TOOLS, body).tools or () if request.tools else ()
     tools = tools_of(request.tools, raw_tools) if request.tools else ()
-    include = request.include or ()
+    include, messages, kept = request.include or (), _messages(request, body), kept_of(request, members)
+    if kept is None or not (kept.previous or kept.refers):
+        check_outputs(messages)
     return ReadRequest(
         input=GenerationInput(
             model=request.model,
-            messages=_messages(request, body),
+            messages=messages,
             tools=tools,
             tool_choice=choice_of(request.tool_choice, request.parallel_tool_calls, tools),
             sampling=_sampling(request),
@@ -99,7 +101,7 @@ def parse_responses_request(body: bytes) -> ReadRequest:
         ),
         prompt=None if request.prompt is None else prompt_of(request.prompt),
         knowledge=None if request.knowledge is None else use_of(request.knowledge),
-        kept=kept_of(request, members),
+        kept=kept,
     )
 
 

@@ -17,7 +17,7 @@ from penstock_gateway.surfaces.wire_formats.openai.fields import is_null
 from penstock_gateway.surfaces.wire_formats.openai.responses import request_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.responses.errors import failure_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
-from penstock_gateway.surfaces.wire_formats.openai.responses.items import is_reference, messages_of
+from penstock_gateway.surfaces.wire_formats.openai.responses.items import check_outputs, is_reference, messages_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.queries import (
     looked_for,
     page_of_items,
@@ -89,6 +89,7 @@ def with_kept(read: ReadRequest, kept: Kept) -> ReadRequest:
         messages.append(Message(role=Role.SYSTEM, parts=(Text(text=instructions),)))
     written = items_in(kept.items)
     messages += messages_of(_parsed(kept.items), lambda index: written[index])
+    check_outputs(messages)
     return msgspec.structs.replace(read, input=msgspec.structs.replace(read.input, messages=tuple(messages)))
 
 
