@@ -252,7 +252,9 @@ def test_a_pod_is_one_target_and_alerts_find_its_role(charts):
     (monitor,) = rendered.of("ServiceMonitor")
     labels = service["metadata"]["labels"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert labels[monitor["spec"]["jobLabel"]] == "penstock", "the job that alerts name"
+    # Whatever the release is called: the job is what alerts name.
+    assert monitor["spec"]["jobLabel"] == "app.kubernetes.io/name"
+    assert labels["app.kubernetes.io/name"] == "penstock"
     assert monitor["metadata"]["labels"]["release"] == "kube-prometheus-stack"
     showing = {
         name
