@@ -43,6 +43,7 @@ from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
+OBJECTIVES = DEPLOY / "prometheus" / "slo.yaml"
 SCRAPES = DEPLOY / "prometheus" / "prometheus.yaml"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.py"
@@ -52,7 +53,7 @@ ADDED_LABELS = {"job", "instance", "role", "le"}
 _WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LANGUAGE = {
     "sum", "max", "rate", "increase", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
-    "__rate_interval", "model", "tenant",
+    "__rate_interval", "model", "tenant", "vector", "sum_over_time", "avg_over_time",
 }  # fmt: skip
 
 
@@ -156,6 +157,8 @@ def known() -> dict[str, set[str]]:
         # Described by what a look has found.
         "penstock_ledger_drift_nano_usd": {"scope"},
         "up": set(),
+        # Recorded by rules of ours.
+        **{rule["record"]: {"slo"} for rule in _rules() if "record" in rule},
     }
 
 
@@ -163,11 +166,17 @@ def _panels() -> list[dict[str, Any]]:
     return [panel for dashboard in DASHBOARDS for panel in json.loads(dashboard.read_text())["panels"]]
 
 
+def _rules() -> Iterator[dict[str, Any]]:
+    for file in (ALERTS, OBJECTIVES):
+        for group in yaml.safe_load(file.read_text())["groups"]:
+            yield from group["rules"]
+
+
 def _expressions() -> Iterator[tuple[str, str]]:
     """Yield every expression of Grafana and Prometheus, and where it stands."""
-    for group in yaml.safe_load(ALERTS.read_text())["groups"]:
-        for rule in group["rules"]:
-            yield rule["alert"], rule["expr"]
+    for rule in _rules():
+        if "vector(" not in rule["expr"]:
+            yield rule.get("alert") or rule["record"], rule["expr"]
     for panel in _panels():
         for target in panel.get("targets", []):
             yield panel["title"], target["expr"]
@@ -188,8 +197,8 @@ def test_an_expression_names_metrics_and_labels_that_exist(expression, known):
         for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers):
             assert label in known[name] | ADDED_LABELS, f"{name} has no label {label}"
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\"[^\"]*\"|offset \d+\w", "", expression)
-    grouped = {label for labels in re.findall(r"by \(([^)]*)\)", bare) for label in re.split(r",\s*", labels)}
-    names = {word for word in _WORDS.findall(re.sub(r"by \([^)]*\)", "", bare)) if word not in _LANGUAGE}
+    grouped = {label for labels in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare) for label in re.split(r",\s*", labels)}
+    names = {word for word in _WORDS.findall(re.sub(r"\b(?:by|on) \([^)]*\)", "", bare)) if word not in _LANGUAGE}
     names |= {name for name, _ in selectors}
     assert names
     assert names <= set(known), f"no metric is called {names - set(known)}"
@@ -320,15 +329,27 @@ def test_the_collector_passes_on_what_it_gets():
 
 
 def test_prometheus_accepts_its_files(promtool):
-    for arguments in (["check", "config", SCRAPES], ["check", "rules", ALERTS]):
+    for arguments in (["check", "config", SCRAPES], ["check", "rules", ALERTS, OBJECTIVES]):
         checked = subprocess.run([promtool, *arguments], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert set(yaml.safe_load(SCRAPES.read_text())["rule_files"]) == {ALERTS.name, OBJECTIVES.name}
 
 
-def test_alerts_fire_on_what_they_are_for(promtool, tmp_path):
-    cases = Path(__file__).with_name("alerts_test.yaml").read_text().replace("RULES", str(ALERTS))
-    (tmp_path / "cases.yaml").write_text(cases)
+@pytest.mark.parametrize(("rules", "cases"), [(ALERTS, "alerts_test.yaml"), (OBJECTIVES, "slo_test.yaml")])
+def test_alerts_fire_on_what_they_are_for(promtool, tmp_path, rules, cases):
+    text = Path(__file__).with_name(cases).read_text().replace("RULES", str(rules))
+    (tmp_path / "cases.yaml").write_text(text)
     tested = subprocess.run([promtool, "test", "rules", tmp_path / "cases.yaml"], capture_output=True, text=True)
     assert tested.returncode == 0, tested.stdout + tested.stderr
-    names = {rule["alert"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]}
-    assert {name for name in names if f"alertname: {name}" not in cases} == set(), "an alert without a case"
+    names = {rule["alert"] for group in yaml.safe_load(rules.read_text())["groups"] for rule in group["rules"] if "alert" in rule}  # fmt: skip
+    assert {name for name in names if f"alertname: {name}" not in text} == set(), "an alert without a case"
+
+
+def test_a_runbook_that_an_alert_names_has_that_part():
+    for rule in _rules():
+        if "alert" not in rule or "runbook" not in rule["annotations"]:
+            continue
+        path, _, anchor = rule["annotations"]["runbook"].partition("#")
+        page = (ROOT / path).read_text()
+        parts = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in page.splitlines() if line.startswith("#")}  # fmt: skip
+        assert anchor in parts, rule["alert"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 
 import pytest
 
-from penstock_common.testing.openai_upstream import Failure
+from penstock_common.testing.openai_upstream import Answer, Failure
 
 # The edge and the gateway export in batches, every five seconds by OpenTelemetry's default.
 EXPORTED_WITHIN_SECONDS = 90.0
@@ -157,3 +158,21 @@ async def test_the_metrics_name_requests_tokens_cost_cache_latency_and_overhead(
     assert grown("penstock_overhead_seconds_count") == 1
     in_flight = [value for name, value in after.items() if name.partition("{")[0] == "penstock_requests_in_flight"]
     assert in_flight == [0] * stack.gateways
+
+
+async def test_a_gap_between_two_tokens_is_found_by_a_query(stack, first, collector, metrics_port, wait):
+    goes_on = asyncio.Event()
+    first.enqueue(Answer(tokens=["slow", " ", "thought"], hold={2: goes_on}))
+    asyncio.get_running_loop().call_later(1.1, goes_on.set)
+    answer = await stack.ask(f"gap {uuid.uuid4()}", stream=True)
+    assert answer.status == 200
+    request_id = answer.header["x-request-id"]
+    spans = await trace_of(collector, wait, request_id)
+    (root,) = [span for span in spans if span.name == "chat fast"]
+    assert root.attributes["penstock.longest_gap_ms"] >= 1000
+    assert root.attributes["penstock.longest_gap_from"] == "upstream"
+    async with stack.session.get(f"http://127.0.0.1:{metrics_port}/metrics") as response:
+        text = await response.text()
+    found = re.findall(r"penstock_longest_gap_seconds_bucket\{([^}]*)\} (\S+)", text)
+    of_upstream = {re.search(r'le="([^"]*)"', labels)[1]: float(value) for labels, value in found if 'came_from="upstream"' in labels and 'model="fast"' in labels}  # fmt: skip
+    assert of_upstream["+Inf"] > of_upstream["1.0"]

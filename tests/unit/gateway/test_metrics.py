@@ -16,7 +16,7 @@ from penstock_gateway.domain.life.settlement import LedgerRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REQUEST_BOUNDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-TOKEN_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+TOKEN_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 8.0, 10.0)
 OVERHEAD_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 
@@ -46,6 +46,11 @@ class Instruments:
         self.saved_cost = counter("penstock_cache_saved_usd_total", told, "model")
         told = "Tokens of context that compression has left out."
         self.compressed = counter("penstock_compressed_tokens_total", told, "model")
+        histogram(
+            "penstock_longest_gap_seconds",
+            "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery.",
+            (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0), "model", "came_from",
+        )  # fmt: skip
         told = "Dollars that answers of models with routes would have cost at the best one behind: an estimate, by their tokens."
         self.best = counter("penstock_routing_best_usd_total", told, "model")
         told = "Dollars billed for the answers in penstock_routing_best_usd_total."

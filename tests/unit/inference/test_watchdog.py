@@ -225,6 +225,24 @@ async def test_the_deadline_is_due_a_margin_early() -> None:
     assert await ended(task)
 
 
+async def test_it_knows_the_longest_silence_and_the_longest_reading_after_the_first_content() -> None:
+    clock = FakeClock()
+    watchdog, task = await watched(clock)
+    clock.advance(0.5)
+    watchdog.pause()
+    assert (watchdog.longest_silence, watchdog.longest_reading) == (0, 0), "the first token is late, it is no gap"
+    for reading, silence in ((0.25, 1.5), (0.75, 0.125), (0.0, 1.0)):
+        clock.advance(reading)
+        watchdog.wait()
+        clock.advance(silence)
+        watchdog.pause()
+    assert watchdog.longest_silence == pytest.approx(1.5)
+    assert watchdog.longest_reading == pytest.approx(0.75)
+    clock.advance(2)
+    assert watchdog.seconds_since_content == pytest.approx(2)
+    await ended(task)
+
+
 async def test_content_schedules_nothing() -> None:
     clock = FakeClock()
     watchdog, task = await watched(clock)

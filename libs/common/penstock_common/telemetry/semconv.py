@@ -33,6 +33,8 @@ DEGRADED = "penstock.degraded"
 EXPERIMENT = "penstock.experiment"
 VARIANT = "penstock.variant"
 COST_NANO_USD = "penstock.cost_nano_usd"
+LONGEST_GAP_MS = "penstock.longest_gap_ms"
+LONGEST_GAP_FROM = "penstock.longest_gap_from"
 OVERHEAD_MS = "penstock.overhead_ms"
 
 CHAT = "chat"
@@ -123,13 +125,15 @@ METRIC_ROUTER_DRIFT = "penstock_router_drift"
 METRIC_ROUTING_BEST = "penstock_routing_best_usd_total"
 METRIC_ROUTING_COST = "penstock_routing_usd_total"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
+METRIC_LONGEST_GAP = "penstock_longest_gap_seconds"
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 
-# Bucket boundaries that the conventions advise, in seconds.
+# Bucket boundaries that the conventions advise, in seconds, and 2 and 8, which are objectives.
 REQUEST_DURATION_BUCKETS = (
     0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
 )  # fmt: skip
 TIME_TO_FIRST_TOKEN_BUCKETS = (
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 8.0, 10.0,
 )  # fmt: skip
+LONGEST_GAP_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)

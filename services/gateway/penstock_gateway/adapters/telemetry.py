@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockError, UpstreamFailed, UpstreamTimeout
 from penstock_common.llm.types import UnitPrices, cost_nano_usd
 from penstock_common.telemetry import semconv
+from penstock_common.telemetry.gaps import LONGEST_SILENCE, Gap, longest_gap
 from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
@@ -28,6 +29,8 @@ from penstock_gateway.domain.status.traffic import TrafficWindow
 
 # A request whose own overhead is above this is worth a look, sampled or not.
 _SLOW_OVERHEAD_MS = 250.0
+# So is an answer that stops for so long in its middle.
+_LONG_GAP_SECONDS = 2.0
 _NANO = 1e9
 _FAULTS = (InternalError, NoHealthyUpstream, UpstreamFailed, UpstreamTimeout)
 
@@ -50,7 +53,7 @@ class Metrics:
             ("upstream", "model"),
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
-        self.saved = _Saved(registry)
+        self.saved, self.gaps = _Saved(registry), _gaps(registry)
         self.routing, self.retrieval = _Routing(registry), _Retrieval(registry)
         self.degraded = Counters(
             registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
@@ -102,6 +105,11 @@ class Metrics:
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
             if row.unit_prices.is_unknown:
                 self.unpriced.add((row.upstream, row.model))
+
+
+def _gaps(registry: CollectorRegistry) -> Histograms:
+    told = "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery."
+    return Histograms(registry, semconv.METRIC_LONGEST_GAP, told, ("model", "came_from"), semconv.LONGEST_GAP_BUCKETS)
 
 
 class _Saved:
@@ -232,21 +240,28 @@ class TelemetryObserver:
             self._metrics.routing.observe(row, exchange.public_model, exchange.decision.best_prices)
         if exchange.retrieval is not None:
             self._metrics.retrieval.observe(exchange.retrieval)
+        gap = None
+        for step in exchange.steps:
+            # Looked at before it is called: most answers come in one piece, at the first attempt.
+            if step.children[1:] or (step.children and LONGEST_SILENCE in step.children[0].attributes):
+                gap = longest_gap(step.children) or gap
+        if gap is not None:
+            self._metrics.gaps.observe((exchange.public_model, gap.came_from.value), gap.seconds)
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:
             _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)
         if row.degraded:
             _log.warning("request_degraded", step=row.degraded, model=row.requested_model, outcome=row.outcome)
-        is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS
+        is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS or (gap is not None and gap.seconds > _LONG_GAP_SECONDS)
         if self._spans.is_on and (exchange.call.trace.sampled or is_fault or is_slow or row.degraded):
-            self._emit(exchange)
+            self._emit(exchange, gap)
 
     def turned_away(self, surface: str, error: BaseException) -> None:
         """Count a request whose caller was never known."""
         self._metrics.requests.add((surface, "", outcome_of(error)))
 
-    def _emit(self, exchange: EndedExchange) -> None:
+    def _emit(self, exchange: EndedExchange, gap: Gap | None) -> None:
         call, order, row = exchange.call, exchange.call.order, exchange.row
         operation = semconv.CHAT if isinstance(order, ChatOrder) else semconv.EMBEDDINGS
         failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
@@ -276,6 +291,9 @@ class TelemetryObserver:
             attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
         if row.degraded:
             attributes[semconv.DEGRADED] = row.degraded
+        if gap is not None:
+            attributes[semconv.LONGEST_GAP_MS] = round(gap.seconds * 1e3, 1)
+            attributes[semconv.LONGEST_GAP_FROM] = gap.came_from.value
         if row.prompt_version:
             attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
         if row.part.experiment:

@@ -21,6 +21,7 @@ from penstock_common.llm.types import (
     Usage,
     cost_nano_usd,
 )
+from penstock_common.telemetry.gaps import FIRST_TOKEN, LONGEST_READING, LONGEST_SILENCE, SILENT_AT_THE_END
 from penstock_common.telemetry.steps import Step, end
 from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -197,7 +198,7 @@ class Attempt:
             nanoseconds = time.time_ns() - self._step.start_ns
             if self.permit is not None:
                 self.permit.gate.answered(nanoseconds / 1e9)
-            self._step.attributes["time_to_first_token_ms"] = round(nanoseconds / 1e6, 3)
+            self._step.attributes[FIRST_TOKEN] = round(nanoseconds / 1e6, 3)
 
     def answered(self) -> None:
         """Record that this attempt's is the answer."""
@@ -311,8 +312,15 @@ class Attempt:
             _log.error("adapter_not_closed", candidate=str(self.model.candidate), exc_info=error)
 
     def _finish(self, outcome: str, error: str = "") -> None:
-        told, place = self._step.attributes, self.turn.place
+        told, place, watchdog = self._step.attributes, self.turn.place, self._watchdog
         told["outcome"] = outcome
+        if watchdog.longest_silence or watchdog.longest_reading:
+            told[LONGEST_SILENCE], told[LONGEST_READING] = (
+                round(watchdog.longest_silence * 1000, 1),
+                round(watchdog.longest_reading * 1000, 1),
+            )
+        if error and self._has_spoken:
+            told[SILENT_AT_THE_END] = round(watchdog.seconds_since_content * 1000, 1)
         if place.peers[0] is not place.peers[-1]:
             # Of several, which one it was.
             told["endpoint"] = place.name.endpoint

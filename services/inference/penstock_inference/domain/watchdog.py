@@ -56,6 +56,7 @@ class Watchdog:
     """
 
     __slots__ = (
+        "_came_at",
         "_cancelling",
         "_clock",
         "_content_came",
@@ -76,6 +77,8 @@ class Watchdog:
         "_whole_due",
         "_whole_hurried",
         "expired",
+        "longest_reading",
+        "longest_silence",
     )
 
     def __init__(
@@ -101,7 +104,9 @@ class Watchdog:
         self._doubted_due = 0.0
         self._headers_came = False
         self._content_came = False
-        self._waiting_since = now
+        self._waiting_since = self._came_at = now
+        self.longest_silence = self.longest_reading = 0.0
+        """The longest times in seconds, after the first content, that the upstream, and the reader, were waited for."""
         self._task: asyncio.Task[object] | None = None
         self._cancelling = 0
         self.expired = ""
@@ -110,14 +115,24 @@ class Watchdog:
 
     def wait(self) -> None:
         """Note that the current task waits for the upstream from now on."""
-        self._waiting_since = self._clock.time()
+        now = self._waiting_since = self._clock.time()
+        if self._content_came and now - self._came_at > self.longest_reading:
+            self.longest_reading = now - self._came_at
         task = self._task = asyncio.current_task()
         self._cancelling = 0 if task is None else task.cancelling()
 
     def pause(self) -> None:
         """Note that content came and the reader has it now."""
+        now = self._came_at = self._clock.time()
+        if self._content_came and now - self._waiting_since > self.longest_silence:
+            self.longest_silence = now - self._waiting_since
         self._content_came = True
         self._task = None
+
+    @property
+    def seconds_since_content(self) -> float:
+        """How long ago the last content came."""
+        return self._clock.time() - self._came_at
 
     def headers_received(self) -> None:
         """Note that the response has begun."""

@@ -184,8 +184,14 @@ def waited_ns(attempts: Sequence[Step]) -> int:
 
     Nor is the time until an upstream's limits let the first one in.
     """
-    queued_ms = float(attempts[0].attributes.get("queued_ms", 0))
-    return max(attempt.end_ns for attempt in attempts) - attempts[0].start_ns + round(queued_ms * 1e6)
+    first, last_ns = attempts[0], attempts[-1].end_ns
+    for attempt in attempts[:-1]:
+        # One that was hedged may have gone on.
+        last_ns = max(last_ns, attempt.end_ns)
+    waited_ns = last_ns - first.start_ns
+    return (
+        waited_ns + round(float(first.attributes["queued_ms"]) * 1e6) if "queued_ms" in first.attributes else waited_ns
+    )
 
 
 def waited_at_ns(generation: Step) -> int:

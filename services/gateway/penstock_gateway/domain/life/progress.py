@@ -134,7 +134,7 @@ class Progress:
 
 def came_whole(generate: Step | None) -> bool:
     """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
-    return generate is not None and any("whole" in made.attributes for made in generate.children[-1:])
+    return generate is not None and bool(generate.children) and "whole" in generate.children[-1].attributes
 
 
 def attempts_made(attempts: Sequence[Step], progress: Progress) -> int:
