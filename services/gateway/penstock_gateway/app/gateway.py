@@ -113,9 +113,8 @@ async def running(
 
 def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
     """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
-    own, observer, visits = settings.gateway, parts.observer, parts.visits
+    own, visits, cache = settings.gateway, parts.visits, _cache(settings, channels, parts.in_background)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
-    cache = _cache(settings, channels, parts.in_background)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     compression, retrieval = compression_for(settings, embedder), _retrieval(settings, channels, router)
     life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
@@ -123,9 +122,9 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
-    models = ModelDirectory(router, embedder, parts.forks)
-    steps_in = compression, retrieval, _rules(settings, channels, embedder, parts)
-    reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, steps_in)
+    models, rules = ModelDirectory(router, embedder, parts.forks), _rules(settings, channels, embedder, parts)
+    access, steps_in = (keyring, store, holders, tokens), (compression, retrieval, rules)
+    reception, prepare = _reception(settings, access, parts, steps_in)
     documents = KnowledgeAdministration(knowledge, keyring.directory, SqlRegistry(parts.engine))
     who = holders, parts.ledger, parts.in_background
     tidying = have_jobs_run(parts.jobs, settings, who, (life, embeddings, documents))
@@ -149,7 +148,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
-        interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+        interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, parts.observer)],
         prepare=prepare,
         also_drains=parts.jobs.runner.drain,
     )
