@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select
 
 from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, UnsupportedParameter
-from penstock_gateway.adapters.sql.jobs.sealing import JobSealer
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.responses.schema import RESPONSES
 from penstock_gateway.adapters.sql.responses.store import SqlResponseStore
 from penstock_gateway.adapters.sql.responses.tables import metadata, responses
@@ -52,7 +52,7 @@ def caller(tenant="acme", key="k1", scopes=frozenset({KeyScope.INFERENCE}), **te
 async def store(engine):
     async with engine.begin() as connection:
         await connection.run_sync(RESPONSES.upgrade_to)
-    return Counted(SqlResponseStore(engine, JobSealer(b"s" * 32)))
+    return Counted(SqlResponseStore(engine, TenantSealer(b"s" * 32)))
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_answer_is_sealed_and_comes_back_whole(kept, engine):
     assert b"canary" not in row.sealed
     # The same place of another tenant does not open it.
     with pytest.raises(Exception, match="does not open"):
-        JobSealer(b"s" * 32).open("other", f"responses/{response.id}", row.sealed)
+        TenantSealer(b"s" * 32).open("other", f"responses/{response.id}", row.sealed)
 
 
 async def test_what_was_kept_first_stays(kept):

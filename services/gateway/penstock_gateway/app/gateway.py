@@ -120,7 +120,7 @@ async def running(
 
 def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[Surfaces, Tidying]:
     """Return what callers can reach, once that is opened to them, and who sees to jobs that nobody is at."""
-    own, observer, visits, keyring = settings.gateway, parts.observer, parts.visits, keyring_of(settings)
+    own, visits, keyring = settings.gateway, parts.visits, keyring_of(settings)
     router, inference = RouterClient(channels.router, own.router_timeout), InferenceClient(channels.inference)
     cache, store = _cache(settings, channels, parts.in_background), SqlKeyStore(parts.engine)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
@@ -156,7 +156,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         idempotency=IdempotentCalls(parts.idempotency.calls, parts.idempotency.marks, own.unary_timeout),
         http_limits=_http_limits(settings),
         grpc_limits=grpc_limits(own),
-        interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, observer)],
+        interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, parts.observer)],
         prepare=prepare,
         also_drains=parts.jobs.runner.drain,
     )

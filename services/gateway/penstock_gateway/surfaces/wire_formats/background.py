@@ -298,4 +298,4 @@ def _begins_anew(event: NumberedEvent) -> bool:
 
 def _viewer(caller: Caller) -> Viewer:
     # Whether it is theirs was asked of the answer.
-    return Viewer(Actor.of(caller, "", ""), sees_tenant=True)
+    return Viewer(Actor.of(caller, "", ""), caller.counted_key_id, sees_tenant=True)
