@@ -65,8 +65,7 @@ class PublicModel(Section):
     """What callers are given, in this order, where all candidates have failed; the header ``x-penstock-degraded`` says so.
     Empty: the error. A step that a request cannot take is left out, and ``x-penstock-degrade: off`` refuses all."""
     on_budget: OnBudget | None = None
-    """What callers are given where a budget has no room for this model; ``x-penstock-degraded: budget`` says so. Unset: the
-    error."""
+    """What callers are given where a budget has no room for this model, beside ``x-penstock-degraded: budget``; unset: the error."""
     compression: CompressionSettings | None = None
     """Makes tools' results and documents shorter before the model reads them; see [compression](compression.md)."""
     knowledge: KnowledgeSettings | None = None
@@ -381,22 +380,7 @@ class Services(Section):
 
 
 __all__ = [
-    "DEFAULT_EMBEDDING_MODEL",
-    "MutualTls",
-    "NetworkText",
-    "ParentSampling",
-    "Peers",
-    "Place",
-    "Policy",
-    "Price",
-    "PublicModel",
-    "Qdrant",
-    "Redis",
-    "ReloadSettings",
-    "Secret",
-    "Secrets",
-    "Services",
-    "Telemetry",
-    "Usd",
-    "split_candidate",
-]
+    "DEFAULT_EMBEDDING_MODEL", "MutualTls", "NetworkText", "ParentSampling", "Peers", "Place",
+    "Policy", "Price", "PublicModel", "Qdrant", "Redis", "ReloadSettings", "Secret", "Secrets",
+    "Services", "Telemetry", "Usd", "split_candidate",
+]  # fmt: skip

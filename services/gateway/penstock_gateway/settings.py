@@ -39,6 +39,7 @@ from penstock_gateway.oidc_settings import OidcSettings, oidc_at_odds
 from penstock_gateway.price_settings import PricedUpstream
 from penstock_gateway.public_names import EmbeddingName, PublicName
 from penstock_gateway.response_settings import ResponseSettings
+from penstock_gateway.retention_settings import RetentionSettings
 from penstock_gateway.review_settings import ReviewSettings, reviews_at_odds
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.tenant_settings import OperatorSettings, TenantSettings, TierSettings
@@ -205,15 +206,6 @@ class GatewaySettings(Section):
         )
 
 
-def _at_least_a_day(value: timedelta) -> timedelta:
-    if value < timedelta(days=1):
-        raise PydanticCustomError("duration", "at least 1d is expected")
-    return value
-
-
-Age = Annotated[Duration, AfterValidator(_at_least_a_day)]
-
-
 class PromptSettings(Section):
     """Prompts as requests use them."""
 
@@ -222,19 +214,6 @@ class PromptSettings(Section):
     everywhere after that. 0s: each request asks the database."""
     kept: Annotated[int, Field(gt=0)] = LibraryTerms().kept
     """Prompts, and versions of prompts, that a process keeps ready; the one that was used longest ago goes first."""
-
-
-class RetentionSettings(Section):
-    """How long rows are kept; unset means for good."""
-
-    ledger: Age | None = None
-    """Age at which a request's row goes, such as 400d."""
-    audit: Age | None = None
-    """Age at which an entry of the audit log goes."""
-    export_first: bool = True
-    """Whether rows stay that neither 'penstock usage export' nor 'penstock audit export' has taken."""
-    every: PositiveDuration = timedelta(hours=1)
-    """What lies between two looks for old rows."""
 
 
 _DEFAULT_TIERS = {

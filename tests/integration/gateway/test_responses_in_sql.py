@@ -12,10 +12,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select
 
 from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, UnsupportedParameter
-from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.responses.schema import RESPONSES
 from penstock_gateway.adapters.sql.responses.store import SqlResponseStore
 from penstock_gateway.adapters.sql.responses.tables import metadata, responses
+from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.domain.access.identity import Caller, KeyScope, Tenant, Tier
 from penstock_gateway.domain.responses.ids import ResponseIds
 from penstock_gateway.domain.responses.keeping import Asked, PreviousResponseNotFound, Responses, ResponseTerms

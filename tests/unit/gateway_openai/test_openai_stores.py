@@ -23,7 +23,7 @@ from penstock_common.contract.knowledge import (
 from penstock_common.errors import InternalError, InvalidRequest, ResourceNotFound, UnsupportedParameter
 from penstock_gateway.domain.access.identity import OPERATORS, Caller
 from penstock_gateway.domain.life.search import merged
-from penstock_gateway.surfaces.wire_formats.format import StoresCall
+from penstock_gateway.surfaces.wire_formats.keeping import StoresCall
 from penstock_gateway.surfaces.wire_formats.openai.files import form
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, search, stores, wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.attributes import attributes_told, read_attributes

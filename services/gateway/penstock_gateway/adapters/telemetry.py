@@ -20,7 +20,7 @@ from penstock_common.telemetry.gaps import LONGEST_SILENCE, Gap, longest_gap
 from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
-from penstock_common.telemetry.steps import Step
+from penstock_common.telemetry.steps import AttributeValue, Step
 from penstock_gateway.domain.guardrails.pipeline.told import FAILED, Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
@@ -317,17 +317,7 @@ class TelemetryObserver:
             semconv.CACHE: row.cache_status,
             semconv.OVERHEAD_MS: row.overhead_ms,
         }
-        if not row.unit_prices.is_unknown:
-            attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
-        if row.degraded:
-            attributes[semconv.DEGRADED] = row.degraded
-        if gap is not None:
-            attributes[semconv.LONGEST_GAP_MS] = round(gap.seconds * 1e3, 1)
-            attributes[semconv.LONGEST_GAP_FROM] = gap.came_from.value
-        if row.prompt_version:
-            attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
-        if row.part.experiment:
-            attributes |= {semconv.EXPERIMENT: row.part.experiment, semconv.VARIANT: row.part.variant}
+        attributes |= _rarely(exchange, gap)
         if self._capture_content and isinstance(order, ChatOrder):
             attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
         self._spans.emit(call.trace, root, attributes)
@@ -335,3 +325,22 @@ class TelemetryObserver:
 
 def _is_fault(error: BaseException) -> bool:
     return isinstance(error, _FAULTS) or not isinstance(error, PenstockError)
+
+
+def _rarely(exchange: EndedExchange, gap: Gap | None) -> dict[str, AttributeValue]:
+    """Return the attributes that few requests have."""
+    row, attributes = exchange.row, dict[str, AttributeValue]()
+    if not row.unit_prices.is_unknown:
+        attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
+    if row.degraded:
+        attributes[semconv.DEGRADED] = row.degraded
+    if gap is not None:
+        attributes |= {
+            semconv.LONGEST_GAP_MS: round(gap.seconds * 1e3, 1),
+            semconv.LONGEST_GAP_FROM: gap.came_from.value,
+        }
+    if row.prompt_version:
+        attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
+    if row.part.experiment:
+        attributes |= {semconv.EXPERIMENT: row.part.experiment, semconv.VARIANT: row.part.variant}
+    return attributes

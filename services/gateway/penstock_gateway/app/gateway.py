@@ -136,7 +136,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     others = OtherLives.over(visits, router, QuestionClient(channels.inference))
     served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated, background = _deferred(settings, parts, models)
-    surfaces = Surfaces(
+    return Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
         questions=others.servicers(reception),
@@ -159,8 +159,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         interceptors=[CallTelemetry(parts.registry), PolicyGuard(reception, parts.observer)],
         prepare=prepare,
         also_drains=parts.jobs.runner.drain,
-    )
-    return surfaces, tidying
+    ), tidying
 
 
 def _documents(knowledge: Knowledge, keyring: Keyring, parts: Parts) -> KnowledgeAdministration:

@@ -6,28 +6,24 @@ module of its name; what serves it knows no format.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
-from penstock_common.contract.knowledge import SearchResult
-from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.contract.questions import ModerateResponse, RerankResponse
 from penstock_common.errors import PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import GenerationEvent, GenerationInput, ModelInfo, RequestContext
-from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.administration.actor import Actor
-from penstock_gateway.domain.batches.desk import BatchDesk
-from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
 from penstock_gateway.domain.life.order import ModerationInput, RerankInput
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.domain.usage.looking import UsageReading
+from penstock_gateway.surfaces.wire_formats.keeping import KeptAction, StoresAction, StoresCall, StoresSearch
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,40 +270,6 @@ class CountingFormat:
     render: Callable[[int], bytes]
 
 
-class StoresCall(msgspec.Struct, frozen=True, kw_only=True):
-    """A request about documents, read. ``names`` are those in its path; ``body`` is what the action's ``parse`` returned."""
-
-    caller: Caller
-    names: Mapping[str, str]
-    query: str
-    body: Any = None
-
-
-class StoresAnswer(msgspec.Struct, frozen=True):
-    """An answer's body, and the lines that say what it is."""
-
-    body: bytes
-    lines: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class StoresAction:
-    """What is done at a method and path. ``parse`` takes a JSON body."""
-
-    run: Callable[[Stores, StoresCall], Awaitable[StoresAnswer]]
-    parse: Callable[[bytes], Any] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoresSearch:
-    """How documents are searched: ``requests`` takes the call whose body ``parse`` returned, ``render`` what was found."""
-
-    path: str
-    parse: Callable[[bytes], Any]
-    requests: Callable[[StoresCall], Sequence[SearchRequest]]
-    render: Callable[[StoresCall, SearchResult], bytes]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoresFormat:
     """Keeps documents, and finds in them. ``actions`` by method and path: ``GET /v1/vector_stores/{store}``."""
@@ -318,54 +280,6 @@ class StoresFormat:
     search: StoresSearch
     in_its_words: Callable[[Exception, StoresCall], Exception]
     """Returns the error that tells a caller of the format of an error."""
-
-
-class FormBody(Protocol):
-    """A form that is still coming."""
-
-    content_type: str
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the form's bytes as they come, once; no more of them are in memory than were not asked for yet."""
-        ...
-
-    def hold(self, size_bytes: int) -> None:
-        """Say how much of it is kept in memory; raises PenstockError where there is no room for that."""
-        ...
-
-
-class KeptParts(NamedTuple):
-    """What files and batches are kept in."""
-
-    desk: BatchDesk
-    stores: Stores
-
-
-class KeptCall(StoresCall, frozen=True, kw_only=True):
-    """A request about files or batches, read."""
-
-    request_id: str
-    traceparent: str
-
-
-class StreamedAnswer(msgspec.Struct, frozen=True):
-    """An answer's pieces, their length in all, and the lines that say what it is."""
-
-    pieces: AsyncGenerator[bytes]
-    length: int
-    lines: bytes
-
-
-KeptAnswer = StoresAnswer | StreamedAnswer
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAction:
-    """What is done at a method and path. ``parse`` takes a JSON body; with ``takes_form`` the call's body is a ``FormBody``."""
-
-    run: Callable[[KeptParts, KeptCall], Awaitable[KeptAnswer]]
-    parse: Callable[[bytes], Any] | None = None
-    takes_form: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

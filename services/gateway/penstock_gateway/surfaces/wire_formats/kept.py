@@ -13,14 +13,8 @@ from penstock_gateway.surfaces.arrival import Arrival
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
-from penstock_gateway.surfaces.wire_formats.format import (
-    KeptAction,
-    KeptCall,
-    KeptFormat,
-    KeptParts,
-    StoresAnswer,
-    StreamedAnswer,
-)
+from penstock_gateway.surfaces.wire_formats.format import KeptFormat
+from penstock_gateway.surfaces.wire_formats.keeping import KeptAction, KeptCall, KeptParts, StoresAnswer, StreamedAnswer
 from penstock_gateway.surfaces.wire_formats.routes import Serve
 from penstock_gateway.surfaces.wire_formats.stores import names_in, query_of
 

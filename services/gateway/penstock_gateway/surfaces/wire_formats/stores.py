@@ -16,7 +16,8 @@ from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, l
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
-from penstock_gateway.surfaces.wire_formats.format import StoresAction, StoresCall, StoresFormat
+from penstock_gateway.surfaces.wire_formats.format import StoresFormat
+from penstock_gateway.surfaces.wire_formats.keeping import StoresAction, StoresCall
 from penstock_gateway.surfaces.wire_formats.refusals import refuse
 from penstock_gateway.surfaces.wire_formats.routes import Serve
 

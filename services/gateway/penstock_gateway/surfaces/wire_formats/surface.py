@@ -32,7 +32,6 @@ from penstock_gateway.surfaces.wire_formats.format import (
     Family,
     GenerationFormat,
     KeptFormat,
-    KeptParts,
     OtherFormat,
     QuestionFormat,
     RerankFormat,
@@ -42,6 +41,7 @@ from penstock_gateway.surfaces.wire_formats.format import (
 from penstock_gateway.surfaces.wire_formats.generation import GenerationServer
 from penstock_gateway.surfaces.wire_formats.idempotency import IdempotentRoutes
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
+from penstock_gateway.surfaces.wire_formats.keeping import KeptParts
 from penstock_gateway.surfaces.wire_formats.kept import KeptServer
 from penstock_gateway.surfaces.wire_formats.kept_answers import KeptAnswers
 from penstock_gateway.surfaces.wire_formats.models import ModelsServer

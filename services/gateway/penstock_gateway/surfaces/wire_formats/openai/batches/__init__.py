@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from penstock_gateway.surfaces.wire_formats.format import KeptAction, KeptFormat
+from penstock_gateway.surfaces.wire_formats.format import KeptFormat
+from penstock_gateway.surfaces.wire_formats.keeping import KeptAction
 from penstock_gateway.surfaces.wire_formats.openai.batches.actions import cancel, create, get, list_all, parse_creation
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 

@@ -10,8 +10,8 @@ from penstock_common.errors import InvalidRequest
 from penstock_gateway.domain.batches.batch import Batch
 from penstock_gateway.domain.batches.desk import BatchAsked
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
-from penstock_gateway.surfaces.wire_formats.format import KeptCall, KeptParts, StoresAnswer
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
+from penstock_gateway.surfaces.wire_formats.keeping import KeptCall, KeptParts, StoresAnswer
 from penstock_gateway.surfaces.wire_formats.openai.batches import wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import object_in
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.paging import read_cursor

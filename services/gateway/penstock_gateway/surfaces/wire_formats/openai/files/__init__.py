@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from penstock_gateway.surfaces.wire_formats.format import KeptAction, KeptFormat
+from penstock_gateway.surfaces.wire_formats.format import KeptFormat
+from penstock_gateway.surfaces.wire_formats.keeping import KeptAction
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 from penstock_gateway.surfaces.wire_formats.openai.files.actions import content, delete, get, list_all
 from penstock_gateway.surfaces.wire_formats.openai.files.upload import upload

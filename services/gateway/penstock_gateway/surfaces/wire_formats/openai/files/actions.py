@@ -12,7 +12,7 @@ from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.batches import files as kept
 from penstock_gateway.domain.batches.files import FileFilter, KeptFile
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
-from penstock_gateway.surfaces.wire_formats.format import KeptCall, KeptParts, StoresAnswer, StreamedAnswer
+from penstock_gateway.surfaces.wire_formats.keeping import KeptCall, KeptParts, StoresAnswer, StreamedAnswer
 from penstock_gateway.surfaces.wire_formats.openai.files.render import kept_told, upload_told
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import not_there, object_in, tenant_of

@@ -16,8 +16,8 @@ from penstock_gateway.domain.batches.desk import check_ttl
 from penstock_gateway.domain.batches.files import INPUT, FileWriter, KeptFile
 from penstock_gateway.surfaces.http1.failures import BodyTooLarge
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
-from penstock_gateway.surfaces.wire_formats.format import FormBody, KeptCall, KeptParts, StoresAnswer
 from penstock_gateway.surfaces.wire_formats.json_body import shortened
+from penstock_gateway.surfaces.wire_formats.keeping import FormBody, KeptCall, KeptParts, StoresAnswer
 from penstock_gateway.surfaces.wire_formats.openai.files.form import FileBegins, Part, parts_of
 from penstock_gateway.surfaces.wire_formats.openai.files.render import kept_told, upload_told
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.wire import FileObject

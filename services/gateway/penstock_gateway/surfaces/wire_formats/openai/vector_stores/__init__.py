@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from penstock_gateway.surfaces.wire_formats.format import StoresAction, StoresFormat, StoresSearch
+from penstock_gateway.surfaces.wire_formats.format import StoresFormat
+from penstock_gateway.surfaces.wire_formats.keeping import StoresAction, StoresSearch
 from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import attached, batches, search, stores
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import answering, in_openais_words

@@ -10,8 +10,8 @@ from penstock_common.contract import file_calls
 from penstock_common.contract.knowledge import Document
 from penstock_common.errors import InternalError, InvalidRequest
 from penstock_gateway.domain.knowledge.files import Stores
-from penstock_gateway.surfaces.wire_formats.format import StoresCall
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
+from penstock_gateway.surfaces.wire_formats.keeping import StoresCall
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.attached import attachment_of, state_in
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import object_in, spec_of, store_in, tenant_of

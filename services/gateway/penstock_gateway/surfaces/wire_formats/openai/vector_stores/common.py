@@ -12,7 +12,7 @@ from penstock_common.contract.knowledge import IndexSpec
 from penstock_common.errors import InvalidRequest, ResourceNotFound, UnsupportedParameter
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
-from penstock_gateway.surfaces.wire_formats.format import StoresAnswer, StoresCall
+from penstock_gateway.surfaces.wire_formats.keeping import StoresAnswer, StoresCall
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
 
 Run = Callable[[Stores, StoresCall], Awaitable[object]]

@@ -10,8 +10,8 @@ import msgspec
 from penstock_common.contract.knowledge import SearchMode, SearchOptions, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import InvalidRequest, UnsupportedParameter
-from penstock_gateway.surfaces.wire_formats.format import StoresCall
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
+from penstock_gateway.surfaces.wire_formats.keeping import StoresCall
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores import wire
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import store_in, tenant_of
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.filters import read_filter

@@ -9,7 +9,7 @@ from penstock_common.contract.knowledge import Document
 from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.knowledge.files import Stores
 from penstock_gateway.domain.knowledge.sight import may_find
-from penstock_gateway.surfaces.wire_formats.format import StoresCall
+from penstock_gateway.surfaces.wire_formats.keeping import StoresCall
 from penstock_gateway.surfaces.wire_formats.openai.vector_stores.common import (
     not_there,
     object_in,
