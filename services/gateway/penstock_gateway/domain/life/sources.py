@@ -205,8 +205,10 @@ def free_of_charge(batch: Batch) -> tuple[Batch, Saved | None]:
     *before, last = batch
     if not isinstance(last, Finished):
         return batch, None
-    usage = next((event for event in reversed(before) if isinstance(event, Usage)), Usage())
-    saved = Saved(usage.input_tokens + usage.output_tokens, last.cost_nano_usd)
+    tokens = 0
+    if before and isinstance(usage := before[-1], Usage):
+        tokens = usage.input_tokens + usage.output_tokens
+    saved = Saved(tokens, last.cost_nano_usd)
     # Nothing is asked, whatever the price is.
     prices = msgspec.structs.replace(last.unit_prices, is_unknown=False)
     return (*before, msgspec.structs.replace(last, attempts=0, cost_nano_usd=0, unit_prices=prices)), saved

@@ -31,12 +31,6 @@ _STREAMED, _WHOLE = CallOptions(stream=True), CallOptions(stream=False)
 _NS_PER_SECOND = 1_000_000_000
 
 
-def _options_of(read: ReadRequest) -> CallOptions:
-    if read.prompt is not None or read.knowledge is not None:
-        return CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
-    return _STREAMED if read.stream else _WHOLE
-
-
 class GenerationServer:
     """Serves one format."""
 
@@ -79,7 +73,10 @@ class GenerationServer:
             if response.is_complete:
                 return
             read = read if stateful is None else stateful.read
-        call = self._reception.chat_call(arrival, place, read.input, read.context, _options_of(read))
+        options = _STREAMED if read.stream else _WHOLE
+        if read.prompt is not None or read.knowledge is not None:
+            options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)
+        call = self._reception.chat_call(arrival, place, read.input, read.context, options)
         exchange = self._life.begin(call)
         known = call.order.generation_id, arrival.started_ns // _NS_PER_SECOND
         if read.stream:
