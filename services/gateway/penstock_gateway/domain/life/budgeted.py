@@ -226,13 +226,20 @@ class BudgetedChat(Exchange[ChatOrder]):
             await self._stream.aclose()
         attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self._effective
         self._note_what_is_owed(attempts)
+        generated = self._generated()
+        if generated is not progress:
+            generated.note_ended(attempts)
         if progress.started is None:
             assert spending is not None, "only what is metered runs out of money"
             raise spending.refused(1)
         made = attempts_made(attempts, progress)
-        end = ending(progress, progress.bill(request), made, request.sampling.choices or 1)
+        end = ending(progress, generated.bill(request), made, request.sampling.choices or 1)
         progress.note(end)
         return end
+
+    def _generated(self) -> Progress:
+        """Return what was generated of the answer, whatever the caller has seen of it."""
+        return self._progress
 
     def _attempts(self) -> Sequence[Step]:
         """Return the attempts made so far, at whatever model."""

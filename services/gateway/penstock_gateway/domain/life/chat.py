@@ -330,7 +330,8 @@ class ChatExchange(GuardedChat):
             await self._afterwards()
 
     def _outcome(self) -> Outcome:
-        progress, is_hit = self._progress, self.cache_outcome.status == "hit"
+        seen, is_hit = self._progress, self.cache_outcome.status == "hit"
+        progress = self._progress = seen if self._given is None or is_hit else self._generated()
         if progress.finished is None and (self._generate is not None or self._descent is not None):
             self._note_what_is_owed(self._attempts())
         finished = progress.finished
@@ -343,7 +344,7 @@ class ChatExchange(GuardedChat):
             bill=bill if self._owed is None else and_also(bill, self._owed),
             public_model=self.call.order.input.model if self._source is not None else "",
             answered_by=progress.answered_by,
-            finish_reason=finished.reason.value if finished else "",
+            finish_reason=seen.finished.reason.value if seen.finished else "",
             cache=self.cache_outcome,
             attempts=finished.attempts if finished else attempts_made(self._attempts(), progress),
             first_event_ns=0 if came_whole(self._generate) else progress.first_event_ns,

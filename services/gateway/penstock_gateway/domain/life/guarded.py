@@ -18,7 +18,6 @@ from penstock_common.llm.types import (
     Started,
     StopDetails,
     TextDelta,
-    Usage,
 )
 from penstock_gateway.domain.guardrails.pipeline.answer import GuardedAnswer
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
@@ -27,7 +26,7 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.budgeted import BudgetedChat
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.order import Call, ChatOrder
-from penstock_gateway.domain.life.progress import Bill, Progress, attempts_made
+from penstock_gateway.domain.life.progress import Progress, attempts_made
 from penstock_gateway.domain.life.retrieval import GuardHits
 from penstock_gateway.domain.life.sources import AnswerStream, Recorded, renamed
 from penstock_gateway.domain.limits.meter import OutOfMoney
@@ -64,8 +63,9 @@ class GuardedChat(BudgetedChat):
 
     def _guarded_steps(self) -> Sequence[InputStep]:
         """Return the steps of the input, with the request's rules after all others."""
-        order, parts = self.call.order, self._parts
-        held = parts.rails.held(order.tenant, order.input.model, order.key_id)
+        order, parts, caller = self.call.order, self._parts, self.call.caller
+        # A key that was rotated is held to what was said of the first.
+        held = parts.rails.held(order.tenant, order.input.model, caller.key_id, caller.counted_key_id)
         if held is None or parts.guarding is None:
             return self._input_steps
         self.guarding = Guarding(held, self.call, parts.guarding)
@@ -92,6 +92,17 @@ class GuardedChat(BudgetedChat):
             stream = GuardedAnswer(stream, guarding)
         return stream
 
+    def _generated(self) -> Progress:
+        """Return what was generated of the answer, whatever the caller has seen of it."""
+        seen, given = self._progress, self._given
+        if given is None or seen.finished is not None:
+            return seen
+        generated = Progress()
+        if given.events:
+            generated.note(tuple(given.events))
+        generated.first_event_ns = seen.first_event_ns
+        return generated
+
     async def _cut_short(self, cause: OutOfMoney | AnswerRefused) -> Batch:
         """Return the end of an answer that its budgets, or its rules, let go no further."""
         if isinstance(cause, OutOfMoney):
@@ -107,17 +118,13 @@ class GuardedChat(BudgetedChat):
     def _refused_end(self, cause: AnswerRefused) -> Batch:
         progress, given = self._progress, [] if self._given is None else self._given.events
         attempts = self._attempts()
-        whole = given[-1] if given and isinstance(given[-1], Finished) else None
+        # It is billed for what was generated, whatever the caller has seen of it.
+        generated = self._generated()
+        whole = generated.finished
         if whole is None:
-            # It is billed for what was generated, whatever the caller has seen of it.
-            generated = Progress()
-            if given:
-                generated.note(given)
             generated.note_ended(attempts)
-            bill, made = generated.bill(self._effective), attempts_made(attempts, generated)
-        else:
-            usage = next((event for event in reversed(given) if isinstance(event, Usage)), Usage())
-            bill, made = Bill(usage, whole.unit_prices, whole.cost_nano_usd), whole.attempts
+        bill = generated.bill(self._effective)
+        made = attempts_made(attempts, generated) if whole is None else whole.attempts
         before: list[GenerationEvent] = []
         started = next((event for event in given if isinstance(event, Started)), None)
         if started is not None and not progress.events:

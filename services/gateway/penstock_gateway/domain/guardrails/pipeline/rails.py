@@ -20,12 +20,12 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     input: tuple[Rule, ...] = ()
     output: tuple[Rule, ...] = ()
 
-    def holds_for(self, tenant: str, model: str, key: str) -> bool:
-        """Return whether it is for a request."""
+    def holds_for(self, tenant: str, model: str, keys: tuple[str, ...]) -> bool:
+        """Return whether it is for a request; ``keys`` are the names that its key has had."""
         return (
             (not self.tenants or tenant in self.tenants)
             and (not self.models or model in self.models)
-            and (not self.keys or key in self.keys)
+            and (not self.keys or not self.keys.isdisjoint(keys))
         )
 
 
@@ -55,15 +55,15 @@ class Rails:
     def __init__(self, pipelines: Sequence[Pipeline] = ()) -> None:
         self.pipelines: tuple[Pipeline, ...] = tuple(pipelines)
         """Empty: no rule holds for anybody, and nothing more is asked."""
-        self._kept: dict[tuple[str, str, str], Held | None] = {}
+        self._kept: dict[tuple[str, str, tuple[str, ...]], Held | None] = {}
 
     def take_over(self, pipelines: Sequence[Pipeline]) -> None:
         """Let requests that begin from now on have these."""
         self.pipelines, self._kept = tuple(pipelines), {}
 
-    def held(self, tenant: str, model: str, key: str) -> Held | None:
-        """Return what holds for a request; None where nothing does."""
-        asked = (tenant, model, key)
+    def held(self, tenant: str, model: str, *keys: str) -> Held | None:
+        """Return what holds for a request, whose key has had these names; None where nothing does."""
+        asked = (tenant, model, keys)
         if asked in self._kept:
             return self._kept[asked]
         held = _joined([one for one in self.pipelines if one.holds_for(*asked)])

@@ -1,0 +1,122 @@
+"""Who was answered is billed for it, whatever rules do with the answer; and a rotated key keeps its rules."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from pipeline_world import settings_of
+from test_exchange import OPEN, InMemoryLimiter, World, served
+
+from penstock_common.errors import ServiceUnavailable
+from penstock_common.llm.types import GenerationInput, Message, Role, Text
+from penstock_common.telemetry.steps import Steps
+from penstock_common.telemetry.trace_context import TraceStarter
+from penstock_gateway.adapters.guardrails.beside import Threads
+from penstock_gateway.app.guard_rules import Asked
+from penstock_gateway.app.guardrails import pipelines_of
+from penstock_gateway.domain.access.identity import Caller, Tenant, Tier
+from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
+from penstock_gateway.domain.guardrails.pipeline.judging import Memo
+from penstock_gateway.domain.guardrails.pipeline.rails import Rails
+from penstock_gateway.domain.guardrails.pipeline.rule import WHOLE, Found, Runs, Surface
+from penstock_gateway.domain.life.chat import ChatExchange, ChatLife, LifeParts
+from penstock_gateway.domain.life.exchange import VisitParts
+from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
+
+ELSEWHERE = {
+    "mod": {"kind": "moderation", "url": "http://127.0.0.1:1/x", "on_failure": "closed", "surfaces": ["output"]}
+}
+
+
+class Looks:
+    """Is a rule's look at an answer: it says that it has begun, and waits."""
+
+    runs = Runs.REMOTE
+    hold = WHOLE
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def find(self, text: str, surface: Surface) -> Sequence[Found]:
+        self.begun.set()
+        await asyncio.Event().wait()
+        return ()
+
+
+def rails_of(rules: dict[str, Any], **pipeline: Any) -> Rails:
+    return Rails(pipelines_of(settings_of(rules, pipelines=[pipeline]), Asked(is_offline=True)))
+
+
+def begin(world: World, rails: Rails, caller: Caller | None = None) -> ChatExchange:
+    visits = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=world)
+    guarding = GuardParts(Threads(2, 4), b"s" * 32, Memo(), None)
+    life = ChatLife(LifeParts(visits=visits, input_steps=OPEN, cache=world, router=world, generator=world, rails=rails, guarding=guarding))  # fmt: skip
+    asked = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="hi there you"),)),))
+    order = ChatOrder(
+        request_id="r", generation_id="ours", surface="openai", tenant="t", key_id="k", timeout=timedelta(seconds=60),
+        input=asked, whole=False, cache_control=CacheControl(),
+    )  # fmt: skip
+    caller = caller or Caller(Tenant("t", Tier("own")), "k", frozenset())
+    trace = TraceStarter(0, random.Random(1)).start("")
+    return life.begin(Call(order, caller, world.door.enter(caller), trace, Steps(), time.time_ns()))
+
+
+async def cost_of_a_refusal() -> int:
+    world = World()
+    await served(begin(world, rails_of({"x": {"kind": "words", "deny": ["Hi"], "action": "refuse"}}, output=["x"])))
+    (row,) = world.rows
+    assert row.cost_nano_usd > 0
+    return row.cost_nano_usd
+
+
+async def test_an_answer_that_a_rule_cannot_judge_is_billed():
+    world = World()
+    with pytest.raises(ServiceUnavailable):
+        await served(begin(world, rails_of(ELSEWHERE, output=["mod"])))
+    (row,) = world.rows
+    assert row.cost_nano_usd == await cost_of_a_refusal()
+    assert (row.outcome, row.finish_reason, row.attempts) == ("guardrail_unavailable", "", 1)
+    assert row.upstream
+
+
+async def test_who_leaves_while_a_rule_looks_is_billed_for_what_was_generated():
+    world, look, rails = World(), Looks(), rails_of(ELSEWHERE, output=["mod"])
+    (pipeline,) = rails.pipelines
+    slow = msgspec.structs.replace(pipeline.output[0], look=look, timeout=40)
+    rails.take_over([msgspec.structs.replace(pipeline, output=(slow,))])
+    task = asyncio.ensure_future(served(begin(world, rails)))
+    async with asyncio.timeout(10):
+        await look.begun.wait()
+    task.cancel()
+    await asyncio.wait((task,))
+    (row,) = world.rows
+    assert row.outcome == "cancelled"
+    assert row.cost_nano_usd == await cost_of_a_refusal()
+
+
+def test_rules_of_a_key_hold_for_the_key_that_came_after_it():
+    rails = rails_of({"x": {"kind": "words", "deny": ["Hi"]}}, keys=["first"], input=["x"])
+    assert rails.held("t", "m", "first", "first") is not None
+    assert rails.held("t", "m", "second", "first") is not None
+    assert rails.held("t", "m", "second", "second") is None
+
+
+async def test_a_request_of_a_rotated_key_passes_the_rules_of_the_first():
+    rails = rails_of({"x": {"kind": "words", "deny": ["there"], "action": "redact"}}, keys=["first"], input=["x"])
+    rotated = Caller(Tenant("t", Tier("own")), "second", frozenset(), first_key_id="first")
+    exchange = begin(World(), rails, rotated)
+    await served(exchange)
+    assert exchange.guarding is not None
