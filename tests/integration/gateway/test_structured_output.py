@@ -184,3 +184,13 @@ async def test_three_broken_answers_in_ten_reach_callers_valid(serve, upstream):
     rows = await suite.ledger_after_close()
     assert sum(row["attempts"] for row in rows) == len(upstream.requests)
     assert sum(row["cost_nano_usd"] for row in rows) > 150 * (7 * 1000 + 2000)
+
+
+async def test_what_stays_invalid_is_not_kept(serve, upstream):
+    suite = await serve()
+    upstream.otherwise = lambda _: Answer(tokens=WRONG)
+    await suite.ask(response_format=WANTED, temperature=0)
+    asked = len(upstream.requests)
+    again = await suite.ask(response_format=WANTED, temperature=0)
+    assert not again.header["x-penstock-cache"].startswith("hit")
+    assert len(upstream.requests) == 2 * asked

@@ -132,6 +132,11 @@ class BudgetedChat(Exchange[ChatOrder]):
         generation = Generation(generator, asked.request, ladder, asked.meter)
         return generation if effective.response_format is None else self._held_to_schema(generation, effective)
 
+    @property
+    def _is_invalid(self) -> bool:
+        """Whether the answer is not what its schema wants: nobody is to have it again."""
+        return self.checked is not None and self.checked.told is Told.INVALID
+
     def _held_to_schema(self, generation: Generation, effective: GenerationInput) -> AnswerSource:
         """Return the source of an answer that is checked against its schema, where the model's answers are."""
         structured, wanted, model = self._parts.structured, effective.response_format, self.call.order.input.model

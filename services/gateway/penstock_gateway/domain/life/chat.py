@@ -384,7 +384,7 @@ class ChatExchange(GuardedChat):
     async def _afterwards(self) -> None:
         """Let a variant's shadow answer, and keep a clean answer: another candidate's for as long as an outage lasts."""
         finished, source, order = self._progress.finished, self._source, self.call.order
-        if source is None or source.plan is None or finished is None:
+        if source is None or source.plan is None or finished is None or self._is_invalid:
             return
         if self.assigned is not None and self.assigned.shadow is not None:
             self._parts.begin_shadow(self.call, self._effective, self.assigned)

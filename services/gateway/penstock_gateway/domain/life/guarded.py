@@ -109,6 +109,9 @@ class GuardedChat(BudgetedChat):
             return await self._run_out(cause)
         if self._seat is not None:
             await self._seat.leave(cause)
+            if self._given is not None:
+                # It was generated for others, and is on this bill.
+                self._given.events += [event for batch in self._seat.unread for event in batch]
         if self._stream is not None:
             await self._stream.aclose()
         end = self._refused_end(cause)

@@ -82,6 +82,11 @@ class _Rejected(NamedTuple):
 
     owed: Owed
     attempts: int
+    cost_nano_usd: int
+
+
+def _rejected(owed: Owed) -> _Rejected:
+    return _Rejected(owed, 1, owed.cost_nano_usd)
 
 
 class _CheckedAnswer:
@@ -112,7 +117,7 @@ class _CheckedAnswer:
                 # It is paid for, and whoever can read it may.
                 self._rejected.pop()
                 failed = [step.attributes for step in self._steps[before:] if is_owing(step.attributes)]
-                self._rejected += [_Rejected(owed_in(told), 1) for told in failed]
+                self._rejected += [_rejected(owed_in(told)) for told in failed]
                 break
         self._is_over = True
         return self._given(tried)
@@ -165,10 +170,10 @@ class _CheckedAnswer:
         """Note what an answer has cost that the caller is not given, in its attempt's step too: the bill is in there."""
         events, problem = tried.events, tried.problem
         assert problem is not None, "it is rejected for something"
-        finished, step, attempts = events[-1], self._steps[-1] if self._steps else None, 1
+        finished, step = events[-1], self._steps[-1] if self._steps else None
         if isinstance(finished, Finished):
             usage = next((event for event in reversed(events) if isinstance(event, Usage)), Usage())
-            owed, attempts = Owed(usage, finished.unit_prices), finished.attempts
+            owed = Owed(usage, finished.unit_prices)
         elif step is not None and is_owing(step.attributes) and "rejected" not in step.attributes:
             owed = owed_in(step.attributes)
         else:
@@ -179,7 +184,11 @@ class _CheckedAnswer:
             step = _step_of(events)
             self._steps.append(step)
         step.attributes = {**step.attributes, **owed.told(), "rejected": problem.kind}
-        self._rejected.append(_Rejected(owed, attempts))
+        if isinstance(finished, Finished):
+            # It may hold what other attempts have cost, which came to nothing.
+            self._rejected.append(_Rejected(owed, finished.attempts, finished.cost_nano_usd))
+        else:
+            self._rejected.append(_rejected(owed))
 
     def _ask_again(self, tried: _Tried) -> None:
         """Ask for the answer again: with what was wrong with it, and from the second time on of another candidate first."""
@@ -241,7 +250,7 @@ def _with_more(event: GenerationEvent, rejected: Sequence[_Rejected]) -> Generat
             cache_write_1h_input_tokens=sum(usage.cache_write_1h_input_tokens for usage in usages),
         )
     if isinstance(event, Finished):
-        cost = event.cost_nano_usd + sum(each.owed.cost_nano_usd for each in rejected)
+        cost = event.cost_nano_usd + sum(each.cost_nano_usd for each in rejected)
         is_unknown = event.unit_prices.is_unknown or any(each.owed.unit_prices.is_unknown for each in rejected)
         prices: UnitPrices = msgspec.structs.replace(event.unit_prices, is_unknown=is_unknown)
         attempts = event.attempts + sum(each.attempts for each in rejected)
