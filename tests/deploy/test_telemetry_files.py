@@ -51,6 +51,7 @@ DEPLOY = ROOT / "deploy"
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 OBJECTIVES = DEPLOY / "prometheus" / "slo.yaml"
 SCRAPES = DEPLOY / "prometheus" / "prometheus.yaml"
+RUNBOOKS = sorted((ROOT / "docs" / "runbooks").glob("*.md"))
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.py"
 
@@ -205,6 +206,11 @@ EXPRESSIONS = list(_expressions())
     "expression", [text for _, text in EXPRESSIONS], ids=[f"{n}-{where}" for n, (where, _) in enumerate(EXPRESSIONS)]
 )
 def test_an_expression_names_metrics_and_labels_that_exist(expression, known):
+    _look_at(expression, known)
+
+
+def _look_at(expression: str, known: dict[str, set[str]]) -> None:
+    """Fail where an expression names a metric or a label that nothing has."""
     selectors = re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{([^}]*)\}", expression)
     for name, matchers in selectors:
         for label in re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", matchers):
@@ -365,11 +371,52 @@ def test_alerts_fire_on_what_they_are_for(promtool, tmp_path, rules, cases):
     assert {name for name in names if f"alertname: {name}" not in text} == set(), "an alert without a case"
 
 
-def test_a_runbook_that_an_alert_names_has_that_part():
+def _anchors(page: str) -> dict[str, str]:
+    """Return the parts of a page by their anchors."""
+    headed = re.split(r"^#+ (.*)$", page, flags=re.MULTILINE)[1:]
+    names = [re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in headed[::2]]
+    assert len(set(names)) == len(names)
+    return dict(zip(names, headed[1::2], strict=True))
+
+
+def test_every_alert_has_a_part_of_a_runbook_that_speaks_of_it():
+    named: list[str] = []
     for rule in _rules():
-        if "alert" not in rule or "runbook" not in rule["annotations"]:
-            continue
-        path, _, anchor = rule["annotations"]["runbook"].partition("#")
-        page = (ROOT / path).read_text()
-        parts = {re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-") for line in page.splitlines() if line.startswith("#")}  # fmt: skip
-        assert anchor in parts, rule["alert"]
+        if "alert" in rule:
+            assert "runbook" in rule["annotations"], rule["alert"]
+            named.append(rule["annotations"]["runbook"])
+            path, _, anchor = named[-1].partition("#")
+            part = _anchors((ROOT / path).read_text()).get(anchor, "")
+            assert part.lstrip().startswith(f"`{rule['alert']}`: "), rule["alert"]
+    # Nothing is left over that no alert leads to.
+    parts = {
+        f"docs/runbooks/{page.name}#{anchor}" for page in RUNBOOKS for anchor in list(_anchors(page.read_text()))[1:]
+    }
+    assert parts == set(named)
+
+
+def _in_runbooks() -> list[str]:
+    spans = [span for page in RUNBOOKS for span in re.findall(r"`([^`\n]+)`", page.read_text())]
+    return sorted({span for span in spans if re.search(r"\b(?:penstock|gen_ai|rpc_server)_\w|\bslo:|\bup\{", span)})
+
+
+@pytest.mark.parametrize("expression", _in_runbooks())
+def test_a_runbook_asks_for_metrics_and_labels_that_exist(expression, known):
+    _look_at(expression, known)
+
+
+def test_prometheus_understands_what_runbooks_ask(promtool, tmp_path):
+    asked = [{"record": f"asked:{number}", "expr": text} for number, text in enumerate(_in_runbooks())]
+    (tmp_path / "asked.yaml").write_text(yaml.safe_dump({"groups": [{"name": "runbooks", "rules": asked}]}))
+    checked = subprocess.run([promtool, "check", "rules", tmp_path / "asked.yaml"], capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_a_link_of_a_runbook_leads_somewhere():
+    for page in RUNBOOKS:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            path, _, anchor = target.partition("#")
+            other = (page.parent / path).resolve() if path else page
+            assert other.exists(), f"{page.name}: {target}"
+            if anchor:
+                assert anchor in _anchors(other.read_text()), f"{page.name}: {target}"

@@ -38,6 +38,7 @@ class Document(BaseModel):
     datasheets: Any = None
     upstreams: Any = None
     hedging: Any = None
+    reasoning: Any = None
     health: Any = None
     models: Any = None
     router: Any = None

@@ -9,10 +9,10 @@ import yaml
 
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_suite.adapters.examples import examples
-from penstock_suite.app.check import verdict
+from penstock_suite.app.check import settings_type, verdict
 from penstock_suite.app.reference import reference, sections, undescribed
 from penstock_suite.domain.example import example_configuration
-from penstock_suite.domain.requests import Selection
+from penstock_suite.domain.requests import Role, Selection
 from penstock_suite.settings import Document
 
 ROOT = Path(__file__).parents[3]
@@ -80,6 +80,11 @@ def test_the_reference_has_every_section_and_its_keys():
     assert entries["tenants[].tier.requests_per_minute"].kind == "whole number, ≥ 0, ≤ 1000000000000"
     assert entries["upstreams[].grpc"].meaning.startswith("Of the provider triton: ")
     assert "mode" in entries["cache.mode"].key
+
+
+@pytest.mark.parametrize("role", Role)
+def test_the_file_may_have_every_section_that_a_role_reads(role):
+    assert set(settings_type(role).model_fields) <= set(Document.model_fields)
 
 
 def test_the_page_of_the_reference_is_current():
