@@ -15,6 +15,7 @@ from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.types import Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
+from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
@@ -131,6 +132,24 @@ async def test_other_languages_are_refused_and_short_texts_are_not():
     await entered(guarding, said("This is what I have to say of the weather that we had on the way to it."))
     with pytest.raises(GuardrailRefused):
         await entered(guarding, said("Das ist nicht der Text, den ich für die anderen auf dem Tisch gesucht habe."))
+
+
+def test_what_is_remembered_has_a_bound_of_what_was_found():
+    memo = Memo(most=8, most_found=32)
+    for number in range(20):
+        memo.keep(b"%d" % number, [Found("word", 0, 1)] * 2)
+        memo.keep(b"%d" % number, [Found("word", 0, 1)] * 2)
+    assert memo.findings == 16
+    assert memo.get(b"11") is None and memo.get(b"12") is not None
+    memo.keep(b"many", [Found("word", 0, 1)] * 3)
+    assert memo.get(b"many") is None
+    for number in range(40):
+        memo.keep(b"x%d" % number, ())
+    assert memo.findings == 0
+    wide = Memo(most=1000, most_found=32)
+    for number in range(100):
+        wide.keep(b"%d" % number, [Found("word", 0, 1)])
+    assert wide.findings == 32
 
 
 class Broken:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock_common.llm.types import (
@@ -16,7 +18,11 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
+from penstock_gateway.domain.guardrails.pii.detector import Detector
+from penstock_gateway.domain.guardrails.pipeline.lane import MOST_AT_ONCE
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
+from penstock_gateway.domain.guardrails.pipeline.rule import Hold, LocalLook
+from penstock_gateway.domain.guardrails.rules.personal import PersonalData
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import (
@@ -71,6 +77,46 @@ async def test_a_private_key_never_leaves_and_is_left_alone_where_nobody_minds()
     for pieces in ([text], list(text)):
         assert await text_seen(guarding_of(RULES, output=["keys"]), pieces) == "Here it is:\n[API_KEY]\nThat was it."
         assert await text_seen(guarding_of(RULES, output=["cards"]), pieces) == text
+
+
+def with_look(guarding, look):
+    """Return it with another look for each rule of its output."""
+    for surface, rules in guarding.held.output.items():
+        guarding.held.output[surface] = tuple(msgspec.structs.replace(one, look=look) for one in rules)
+    return guarding
+
+
+async def test_no_line_of_a_private_key_leaves_where_a_rule_looks_beside():
+    text = f"Here it is:\n{KEY}\nThat was it. Write to bob@other.example.org!"
+    look = PersonalData(Detector(), ["email", "api_key"], beside=True)
+    for pieces in ([text], list(text)):
+        guarding = with_look(guarding_of(RULES, output=["keys"]), look)
+        assert await text_seen(guarding, pieces) == "Here it is:\n[API_KEY]\nThat was it. Write to [EMAIL]!"
+        assert guarding.tally.line() == "keys=redact:2"
+
+
+class Watched(LocalLook):
+    """Notes how much it is given at once, and how often another has its turn meanwhile."""
+
+    hold = Hold(width=8)
+
+    def __init__(self) -> None:
+        self.longest, self.turns = 0, 0
+
+    def found(self, text, surface):
+        self.longest = max(self.longest, len(text))
+        asyncio.get_running_loop().call_soon(self._note)
+        return ()
+
+    def _note(self):
+        self.turns += 1
+
+
+async def test_an_answer_in_one_piece_leaves_others_their_turn():
+    look, text = Watched(), "word " * 8000
+    assert await text_seen(with_look(guarding_of(RULES, output=["secret"]), look), [text]) == text
+    assert look.longest < 2 * MOST_AT_ONCE
+    assert look.turns >= len(text) // MOST_AT_ONCE - 1
 
 
 async def _with_pseudonyms(text: str):

@@ -15,7 +15,7 @@ from penstock_gateway.domain.guardrails.pipeline.refusing import unavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Offline, OnFailure, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 
-# Longer texts are looked at beside the event loop, whoever looks.
+# Longer texts are looked at beside the event loop, whoever looks; those of answers are looked at in parts (``lane``).
 MOST_INLINE = 20_000
 _PROCESS = secrets.token_bytes(32)
 _log = structlog.get_logger(__name__)
@@ -38,11 +38,21 @@ class TooMuchWaits(Exception):
 
 
 class Memo:
-    """What rules have found in texts: a conversation is sent again with each turn. Texts themselves are not kept."""
+    """What rules have found in texts: a conversation is sent again with each turn. Texts themselves are not kept.
 
-    def __init__(self, most: int = 16_384) -> None:
-        self._most = most
+    ``most`` looks, and ``most_found`` findings of all of them together (about 150 bytes each); a look with more than a
+    sixteenth of these is not kept.
+    """
+
+    def __init__(self, most: int = 16_384, most_found: int = 65_536) -> None:
+        self._most, self._most_found = most, most_found
         self._found: dict[bytes, Sequence[Found]] = {}
+        self._findings = 0
+
+    @property
+    def findings(self) -> int:
+        """How many findings are kept."""
+        return self._findings
 
     def key_of(self, rule: Rule, text: str, surface: Surface) -> bytes:
         """Return what stands for a look; it changes with the rule's version."""
@@ -55,9 +65,12 @@ class Memo:
 
     def keep(self, key: bytes, found: Sequence[Found]) -> None:
         """Keep what was found; what was kept first goes first."""
-        if len(self._found) >= self._most:
-            del self._found[next(iter(self._found))]
+        if len(found) * 16 > self._most_found:
+            return
+        self._findings += len(found) - len(self._found.pop(key, ()))
         self._found[key] = found
+        while len(self._found) > self._most or self._findings > self._most_found:
+            self._findings -= len(self._found.pop(next(iter(self._found))))
 
 
 class Judge:
