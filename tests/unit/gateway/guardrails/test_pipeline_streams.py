@@ -13,8 +13,11 @@ import pytest
 from penstock_common.llm.types import (
     ChoiceFinished,
     FinishReason,
+    Message,
     ReasoningDelta,
+    Role,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
     Usage,
 )
@@ -154,6 +157,25 @@ async def test_an_original_is_escaped_where_it_stands_in_json():
         other.pseudonyms = guarding.pseudonyms
         events = await seen(other, [(STARTED, call, Usage(), FINISHED)])
         assert json.loads(arguments_of(events)) == {"to": MAIL}
+
+
+@pytest.mark.parametrize(
+    ("document", "left"),
+    [
+        ('{"card":"4539 1488 0343 6467', '{"card":"[CREDIT_CARD]'),
+        ("not json 4539 1488 0343 6467", "not json [CREDIT_CARD]"),
+        ('{"to":"bob\\u0040other.example.org","card":"4539 1488 0343 6467', '{"to":"[EMAIL]","card":"[CREDIT_CARD]'),
+        ('{"card" : "4539 1488 0343 6467"}', '{"card" : "[CREDIT_CARD]"}'),
+        ("", ""),
+    ],
+)
+async def test_arguments_that_are_no_whole_json_are_looked_at_as_they_stand(document, left):
+    call = ToolCallDelta(index=0, id="c", name="pay", arguments_json_fragment=document)
+    got = await seen(guarding_of(RULES, output=["cards"]), [(STARTED,), (call,), (Usage(), FINISHED)])
+    assert arguments_of(got) == left
+    turn = Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="c", name="pay", arguments_json=document),))
+    (message,) = await entered(guarding_of(RULES, input=["cards"]), turn)
+    assert message.tool_calls[0].arguments_json == left
 
 
 async def test_what_the_caller_said_is_restored_though_answers_are_redacted():

@@ -15,7 +15,7 @@ from penstock_gateway.domain.guardrails.injection.encapsulation import encapsula
 from penstock_gateway.domain.guardrails.injection.finding import Surface as Seen
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.pseudonyms import Pseudonyms, key_of
-from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced, strings_of, with_strings
+from penstock_gateway.domain.guardrails.pipeline.json_texts import is_whole, replaced, strings_of, with_strings
 from penstock_gateway.domain.guardrails.pipeline.judging import Beside, Judge, Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Held
 from penstock_gateway.domain.guardrails.pipeline.refusing import refusal
@@ -121,7 +121,8 @@ class Guarding:
         strings = strings_of(document)
         changed = [(start, end, await self._argument(rules, text)) for start, end, text in strings]
         kept = [new for new, (_, _, old) in zip(changed, strings, strict=True) if new[2] != old]
-        return with_strings(document, kept) if kept else document
+        left = with_strings(document, kept) if kept else document
+        return left if is_whole(left) else await self._argument(rules, left)
 
     async def _argument(self, rules: Sequence[Rule], text: str) -> str:
         for rule in rules:

@@ -23,6 +23,15 @@ def strings_of(document: str) -> list[tuple[int, int, str]]:
     return found
 
 
+def is_whole(document: str) -> bool:
+    """Return whether it is JSON: of what is not, strings are not all that may be said."""
+    try:
+        loads(document, strict=False)
+    except (ValueError, RecursionError):
+        return not document
+    return True
+
+
 def with_strings(document: str, changed: Sequence[tuple[int, int, str]]) -> str:
     """Return the document with strings in the place of those that stand there, in order."""
     parts: list[str] = []
