@@ -13,7 +13,7 @@ import pytest
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import GuardrailRefused
-from penstock_common.llm.types import Message, Reasoning, Role, Text, ToolCall
+from penstock_common.llm.types import File, Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
 from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
@@ -79,6 +79,24 @@ async def test_200_loops_of_tools_with_signed_thinking_keep_every_turn_that_was_
 async def test_a_request_without_findings_is_the_same_object():
     request = asked(said("Hello"), *loop(0)[:1])
     assert await guarding_of(RULES, input=["cards"]).entering(request) is request
+
+
+async def test_what_a_file_says_in_plain_text_is_looked_at():
+    number, csv = "4539 1488 0343 6467", "text/csv; charset=utf-8"
+    files = (
+        File(context=f"card {number}", url="https://example.com/a"),
+        File(data=f"caf\xe9;{number}".encode("latin-1"), media_type=csv),
+        File(data=number.encode(), media_type="application/pdf"),
+    )
+    (message,) = await entered(guarding_of(RULES, input=["cards"]), Message(role=Role.USER, parts=files))
+    told, read, other = message.parts
+    assert told == msgspec.structs.replace(files[0], context="card [CREDIT_CARD]")
+    assert read == msgspec.structs.replace(files[1], data="caf\xe9;[CREDIT_CARD]".encode("latin-1"))
+    assert other is files[2]
+    with pytest.raises(GuardrailRefused):
+        await entered(
+            guarding_of(RULES, input=["rivals"]), Message(role=Role.USER, parts=(File(context="Acme Corp", id="f"),))
+        )
 
 
 async def test_pseudonyms_are_a_tenants_or_a_conversations():
