@@ -257,6 +257,26 @@ async def test_what_needs_all_of_an_answer_waits_for_it():
     assert caught.value.message == "Too long."
 
 
+@pytest.mark.parametrize("shadow", [False, True])
+async def test_reasoning_is_looked_at_by_rules_that_need_all_of_an_answer(shadow):
+    rules = {
+        "person": {"kind": "words", "deny": ["sun"], "action": "review", "hold": True, "shadow": shadow},
+        "short": {**RULES["held"], "shadow": shadow},
+    }
+    batches = [(STARTED,), (ReasoningDelta(text="The sun is far away from here."),), (TextDelta(text="Far."),)]
+    batches.append((Usage(), FINISHED))
+    guarding = guarding_of(rules, output=["short"])
+    await seen(guarding, batches)
+    assert guarding.tally.line() == ""
+    guarding = guarding_of(rules, output=["person"])
+    if shadow:
+        await seen(guarding, batches)
+    else:
+        with pytest.raises(AnswerRefused):
+            await seen(guarding, batches)
+    assert guarding.tally.line() == f"person=review{'(shadow)' if shadow else ''}:1"
+
+
 async def test_what_only_reports_holds_nothing():
     guarding = guarding_of(RULES, output=["looked"])
     events = [STARTED, TextDelta(text="su", logprobs_json="[1]"), TextDelta(text="n"), Usage(), FINISHED]

@@ -14,6 +14,8 @@ from penstock_gateway.domain.guardrails.rules.grounded import answer_text
 # What comes in one piece is looked at in parts of so many characters, and others have their turn between them: some 20 ms of
 # the densest personal data.
 MOST_AT_ONCE = 1024
+REASONING = "reasoning"
+"""The name of a lane."""
 
 
 class Hit(Exception):
@@ -85,9 +87,9 @@ class Lane:
         self._said: list[str] = []
         rules = guarding.held.output.get(Surface.OUTPUT, ())
         self._rules = [rule for rule in rules if rule.enforces and not rule.needs_all]
-        if name == "reasoning":
+        if name == REASONING:
             self._rules = [rule for rule in self._rules if rule.action is not Action.REDACT]
-        self._restores = bool(len(guarding.pseudonyms)) and name != "reasoning"
+        self._restores = bool(len(guarding.pseudonyms)) and name != REASONING
         self.is_open_to_all = not self._rules and not self._restores
         """Whether all of it passes as it comes."""
         self._stages: list[Stage] = []
