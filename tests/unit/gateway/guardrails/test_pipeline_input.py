@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,9 @@ from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, 
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
 from penstock_gateway.domain.guardrails.rules.topics import Topics
 from penstock_gateway.domain.life.flights import is_of_all
+from penstock_gateway.domain.reviews.flag import Source
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
+from penstock_gateway.domain.reviews.item import ReviewItem
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import Desk, asked, entered, guarding_of, rails_of, said, settings_of
@@ -248,12 +251,30 @@ def test_what_could_not_hold_stops_the_start(rules, pipeline, says):
     assert says in str(caught.value)
 
 
+def flagged(surface: Flagged, key: str = "k") -> ReviewItem:
+    now = datetime.now(UTC)
+    return ReviewItem(
+        id="review_1", tenant="t", key_id=key, source=Source.RULE, surface=surface, created_at=now, due_at=now,
+        public_model="m",
+    )  # fmt: skip
+
+
 async def test_an_edited_text_is_asked_about_by_the_rules_of_now():
     parts = guarding_of(RULES, input=["rivals"]).parts
-    now = RulesOfNow(rails_of({**RULES, "late": {**RULES["rivals"], "shadow": True}}, input=["late", "rivals"]), parts)
-    assert await now.refused_by("t", Flagged.INPUT, "Acme Corp is fine", "m") == "rivals"
-    assert await now.refused_by("t", Flagged.INPUT, "All is fine", "m") == ""
-    assert await now.refused_by("t", Flagged.TOOL_RESULT, "Acme Corp is fine", "m") == ""
+    rules = {**RULES, "late": {**RULES["rivals"], "shadow": True}}
+    now = RulesOfNow(rails_of(rules, input=["late", "rivals", "cards"], output=["cards"], keys=["k"]), parts)
+    card = "4539 1488 0343 6467"
+    assert await now.refused_by(flagged(Flagged.INPUT), "Acme Corp is fine") == "rivals"
+    assert await now.refused_by(flagged(Flagged.INPUT), f"All is fine: {card}") == ""
+    assert await now.refused_by(flagged(Flagged.OUTPUT), f"All is fine: {card}") == "cards"
+    assert await now.refused_by(flagged(Flagged.TOOL_RESULT), "Acme Corp is fine") == ""
+    assert await now.refused_by(flagged(Flagged.INPUT, "another"), "Acme Corp is fine") == ""
+
+
+async def test_items_are_kept_under_the_first_id_of_a_key():
+    desk = Desk()
+    await entered(guarding_of(RULES, input=["asks"], desk=desk), said("A refund, please"))
+    assert [one.key_id for one in desk.flags] == ["k"]
 
 
 async def test_topics_are_told_by_examples_and_learned_once():
@@ -270,6 +291,36 @@ async def test_topics_are_told_by_examples_and_learned_once():
     assert not await topics.find("What is the weather like?", "input")
     assert not await topics.find("horse", "input")
     assert vectors.asked == 3
+
+
+async def test_examples_are_learned_though_every_request_is_too_late_and_again_where_that_failed():
+    class Vectors:
+        asked, is_down = 0, True
+
+        def __init__(self):
+            self.gate = asyncio.Event()
+
+        async def vectors(self, texts):
+            if texts == ("A horse wins the race",):
+                self.asked += 1
+                if self.is_down:
+                    raise ConnectionError
+                await self.gate.wait()
+            return [(1.0, 0.0)] * len(texts)
+
+    vectors = Vectors()
+    topics = Topics(vectors, ["A horse wins the race"], 0.9)
+    with pytest.raises(ConnectionError):
+        await topics.find("Which horse shall I bet on?", "input")
+    vectors.is_down = False
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await topics.find("Which horse shall I bet on?", "input")
+    asking = asyncio.ensure_future(topics.find("Which horse shall I bet on?", "input"))
+    vectors.gate.set()
+    assert [one.kind for one in await asking] == ["topic"]
+    assert vectors.asked == 2
 
 
 def test_a_refusal_by_ones_own_rules_is_nobody_elses():

@@ -159,7 +159,7 @@ class Guarding:
         order, caller = self.call.order, self.call.caller
         return Flag(
             tenant=order.tenant,
-            key_id=order.key_id,
+            key_id=caller.counted_key_id,
             source=Source.RULE,
             surface=Flagged.INPUT if surface is Surface.SYSTEM else Flagged(surface.value),
             text=text,
