@@ -15,11 +15,14 @@ import pytest
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.types import File, Message, Reasoning, Role, Text, ToolCall
+from penstock_gateway.adapters.guardrails.beside import Threads
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
-from penstock_gateway.domain.guardrails.pipeline.judging import Memo
+from penstock_gateway.domain.guardrails.pipeline.judging import Judge, Memo, TooMuchWaits
 from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
+from penstock_gateway.domain.guardrails.pipeline.rule import Surface as Where
+from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.guardrails.rules.topics import Topics
 from penstock_gateway.domain.life.flights import is_of_all
 from penstock_gateway.domain.reviews.flag import Source
@@ -209,6 +212,49 @@ async def test_a_rule_that_dies_or_hangs_does_as_its_setting_says(how, capsys):
     if gate is not None:
         gate.set()
     assert "a secret" not in capsys.readouterr().out
+
+
+async def test_short_texts_never_wait_for_long_ones_and_so_much_waits_and_no_more():
+    gate = threading.Event()
+    threads = Threads(1, 1)
+
+    def hangs():
+        gate.wait(30)
+        return ()
+
+    try:
+        late = [asyncio.ensure_future(threads.run(hangs, is_long=True)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert await threads.run(lambda: [Found("word", 0, 1)]) == [Found("word", 0, 1)]
+        with pytest.raises(TooMuchWaits):
+            await threads.run(hangs, is_long=True)
+        gate.set()
+        await asyncio.gather(*late)
+        assert await threads.run(list, is_long=True) == []
+    finally:
+        gate.set()
+        threads.close()
+
+
+async def test_a_text_goes_beside_by_its_length_and_is_refused_where_none_looks():
+    class Noted:
+        def __init__(self):
+            self.seen = []
+
+        async def run(self, work, *, is_long=False):
+            self.seen.append(is_long)
+            return work()
+
+    beside, tally = Noted(), Tally()
+    rules = rails_of(RULES, input=["open", "closed"]).held("t", "m", "k").input["input"]
+    judge = Judge(beside, tally, Memo(), most=100_000)
+    for length in (20_000, 20_001, 65_536, 65_537, 100_000):
+        await judge.found(rules[1], "a" * length, Where.INPUT)
+    assert beside.seen == [False, False, True, True]
+    assert await judge.found(rules[0], "a" * 100_001, Where.INPUT) == ()
+    with pytest.raises(GuardrailRefused, match="at most 100,000 characters"):
+        await judge.found(rules[1], "a" * 100_001, Where.INPUT)
+    assert [one.kinds for one in tally.all() if one.action == "failed"] == [{"TooLong": 1}, {"TooLong": 1}]
 
 
 @pytest.mark.parametrize(

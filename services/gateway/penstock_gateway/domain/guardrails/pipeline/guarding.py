@@ -16,7 +16,7 @@ from penstock_gateway.domain.guardrails.injection.finding import Surface as Seen
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.pseudonyms import Pseudonyms, key_of
 from penstock_gateway.domain.guardrails.pipeline.json_texts import is_whole, replaced, strings_of, with_strings
-from penstock_gateway.domain.guardrails.pipeline.judging import Beside, Judge, Memo
+from penstock_gateway.domain.guardrails.pipeline.judging import MOST_LOOKED, Beside, Judge, Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Held
 from penstock_gateway.domain.guardrails.pipeline.refusing import refusal
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Surface
@@ -44,6 +44,7 @@ class GuardParts(NamedTuple):
     desk: ReviewDesk | None = None
     by_conversation: bool = False
     most_held: int = 1_048_576
+    most_looked: int = MOST_LOOKED
 
 
 class Guarding:
@@ -52,7 +53,7 @@ class Guarding:
     def __init__(self, held: Held, call: Call[ChatOrder], parts: GuardParts) -> None:
         self.held, self.call, self.parts = held, call, parts
         self.tally = Tally()
-        self.judge = Judge(parts.beside, self.tally, parts.memo)
+        self.judge = Judge(parts.beside, self.tally, parts.memo, parts.most_looked)
         self.pseudonyms = Pseudonyms(b"")
         self._contexts: list[str] = []
 

@@ -28,7 +28,7 @@ class RulesOfNow:
         if held is None:
             return ""
         where = Surface(item.surface.value)
-        judge = Judge(self._parts.beside, Tally(), self._parts.memo)
+        judge = Judge(self._parts.beside, Tally(), self._parts.memo, self._parts.most_looked)
         # Who has looked has decided what was held for it.
         rules = [rule for rule in held.input.get(where, ()) if rule.action is Action.REFUSE]
         rules += [rule for rule in held.output.get(where, ()) if rule.action in _CHANGE]
