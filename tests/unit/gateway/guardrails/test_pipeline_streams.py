@@ -167,6 +167,11 @@ async def test_an_original_is_escaped_where_it_stands_in_json():
         ('{"to":"bob\\u0040other.example.org","card":"4539 1488 0343 6467', '{"to":"[EMAIL]","card":"[CREDIT_CARD]'),
         ('{"card" : "4539 1488 0343 6467"}', '{"card" : "[CREDIT_CARD]"}'),
         ("", ""),
+        (
+            '{"card": 4539148803436467, "n": [1, 4539148803436468]}',
+            '{"card": "[CREDIT_CARD]", "n": [1, 4539148803436468]}',
+        ),
+        ('{"at": 4539148803436467.5, "x": 4539148803436467e2}', '{"at": 4539148803436467.5, "x": 4539148803436467e2}'),
     ],
 )
 async def test_arguments_that_are_no_whole_json_are_looked_at_as_they_stand(document, left):
