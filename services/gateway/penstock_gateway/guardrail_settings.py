@@ -214,11 +214,13 @@ class GuardrailSettings(Section):
     """Within what the same original has the same pseudonym: all requests of a tenant, or those that begin with the same
     user's turn."""
     threads: Annotated[int, Field(gt=0, le=64)] = 2
-    """For rules that take milliseconds."""
+    """For rules that take milliseconds; as many more are for texts of over 65,536 characters alone."""
     waiting: Annotated[int, Field(gt=0)] = 64
     """Looks that wait for a thread; a further one fails."""
     most_held: Annotated[int, Field(ge=256, le=16_777_216)] = 1_048_576
     """Characters of an answer that is looked at as a whole; a longer one is refused."""
+    most_looked: Annotated[int, Field(ge=65_536, le=33_554_432)] = 4_000_000
+    """Characters of one text that a rule looks at: of a longer one it fails, and a request is refused that it must look at."""
 
 
 def guardrails_at_odds(settings: GuardrailSettings) -> Iterator[tuple[KeyPath, str]]:

@@ -61,7 +61,7 @@ class Desk:
         return await self.flags.flag(Flag(text=text, **{**wanted, **more}))
 
     async def claim(self, reviewer="key:r1", review_id="", **more):
-        by = Claimant(reviewer=reviewer, until=self.clock() + LEASE, key_id=reviewer.partition(":")[2], **more)
+        by = Claimant(reviewer=reviewer, until=self.clock() + LEASE, **{"key_ids": (reviewer.partition(":")[2],), **more})
         if review_id:
             return await self.store.claim("acme", review_id, by, self.clock())
         return await self.store.claim_next(ReviewFilter(tenant="acme"), by, self.clock())
@@ -201,6 +201,7 @@ async def test_nobody_fills_the_queue_alone(desk):
 async def test_one_judges_no_request_of_ones_own_and_no_escalated_one_without_the_right(desk):
     await desk.flag("own", key_id="r1")
     assert await desk.claim("key:r1") is None
+    assert await desk.claim("key:r5", key_ids=("r5", "r1")) is None
     assert await desk.claim("key:r1", user_id="u1") is None
     assert await desk.claim("member:u1", user_id="u1") is not None
     shared = await desk.flag("of one who shares a key", key_id="r1", user_id="u2")

@@ -11,7 +11,7 @@ import pytest
 from penstock_gateway.domain.guardrails.pii.detector import Detector
 from penstock_gateway.domain.guardrails.pii.entropy import has_mixed_signs, is_placeholder, is_random
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind, without_overlaps
-from penstock_gateway.domain.guardrails.pii.numbers import luhn, mod_97
+from penstock_gateway.domain.guardrails.pii.numbers import OF_TESTS, luhn, mod_97
 from penstock_gateway.domain.guardrails.pii.scanned import Scanned
 
 TRAINING = Path(__file__).parents[3] / "tools" / "train_pii"
@@ -44,6 +44,9 @@ def found(text):
         ("card 4539.1488.0343.6467", "credit_card", "4539.1488.0343.6467"),
         ("４５３９１４８８０３４３６４６７", "credit_card", "４５３９１４８８０３４３６４６７"),
         ("4539\u200b1488 0343 6467", "credit_card", "4539\u200b1488 0343 6467"),
+        ("My credit card is 4111111111111111", "credit_card", "4111111111111111"),
+        ("5555 5555 5555 4444", "credit_card", "5555 5555 5555 4444"),
+        ("4242-4242-4242-4242", "credit_card", "4242-4242-4242-4242"),
         ("Amex 3782 822463 10005", "credit_card", "3782 822463 10005"),
         ("to GB29 NWBK 6016 1331 9268 19, thanks", "iban", "GB29 NWBK 6016 1331 9268 19"),
         ("konto de89370400440532013000", "iban", "de89370400440532013000"),
@@ -135,6 +138,7 @@ def test_places_are_those_of_the_original():
 
 
 def test_check_digits():
+    assert all(map(luhn, OF_TESTS))
     assert luhn("4539148803436467")
     assert not luhn("4539148803436468")
     assert mod_97("GB29NWBK60161331926819")

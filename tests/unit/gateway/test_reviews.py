@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from penstock_common.configuration import Configuration, ConfigurationError
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import InvalidRequest, ResourceNotFound
+from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog
 from penstock_gateway.domain.reviews.flag import Source, Surface
@@ -43,6 +45,17 @@ def test_a_request_is_its_users_or_its_keys_where_that_is_nobodys(key_id, user_i
     assert Reviewer(Actor(key_id=key_id, tenant="acme", user_id=user_id)).has_asked(ITEM) is is_own
 
 
+async def test_a_rotated_key_keeps_its_items_and_decides_on_none_of_them():
+    held = replace(ITEM, user_id="", held=True, decision=Decision.ALLOW, state=ReviewState.DECIDED)
+    reviews = Reviews(OneItem(held), None, ReviewTerms())
+    caller = Caller(tenant=None, key_id="k3", scopes=frozenset(), first_key_id="k1")
+    successor = Reviewer.of(Actor(key_id="k3", tenant="acme"), caller)
+    assert successor.has_asked(held)
+    assert (await reviews.outcome(successor, "acme", held.id))[1] == "x"
+    with pytest.raises(ResourceNotFound):
+        await reviews.outcome(Reviewer(Actor(key_id="k3", tenant="acme")), "acme", held.id)
+
+
 def test_webhooks_of_the_configuration_hear_of_the_tenants_that_they_name_and_no_others():
     known = {
         name: Endpoint(name, "https://a.example/", (), tenants=frozenset(tenants))
@@ -58,8 +71,11 @@ def test_webhooks_of_the_configuration_hear_of_the_tenants_that_they_name_and_no
 class OneItem:
     """A store with one item, of which nobody decides."""
 
+    def __init__(self, item=ITEM):
+        self.item = item
+
     async def get(self, _tenant, _id, _now):
-        return ITEM
+        return self.item
 
     async def content(self, _item):
         return Content(text="x")
@@ -68,7 +84,7 @@ class OneItem:
 class Rules:
     """Refuses what says no."""
 
-    async def refused_by(self, _tenant, _surface, text, _model):
+    async def refused_by(self, _item, text):
         return "words" if "no" in text else ""
 
 

@@ -66,5 +66,6 @@ async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: Revie
         memo=Memo(),
         by_conversation=section.pseudonyms == "conversation",
         most_held=section.most_held,
+        most_looked=section.most_looked,
     )
     return Guardrails(Rails(), parts, await stack.enter_async_context(HttpClient()))

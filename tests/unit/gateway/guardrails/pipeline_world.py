@@ -63,10 +63,10 @@ def guarding_of(
     held = rails_of(rules, **pipeline).held(tenant, "m", "k")
     assert held is not None
     order = SimpleNamespace(
-        tenant=tenant, key_id="k", request_id="r", generation_id="g",
+        tenant=tenant, key_id="k2", request_id="r", generation_id="g",
         input=SimpleNamespace(model="m"), context=SimpleNamespace(user=""),
     )  # fmt: skip
-    call: Any = SimpleNamespace(order=order, caller=SimpleNamespace(user_id=""))
+    call: Any = SimpleNamespace(order=order, caller=SimpleNamespace(user_id="", key_id="k2", counted_key_id="k"))
     return Guarding(held, call, GuardParts(Threads(2, 4), b"s" * 32, Memo(), desk, by_conversation, 10_000))
 
 

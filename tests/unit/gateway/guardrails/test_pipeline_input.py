@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,14 +14,20 @@ import pytest
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import GuardrailRefused
-from penstock_common.llm.types import Message, Reasoning, Role, Text, ToolCall
+from penstock_common.llm.types import File, Message, Reasoning, Role, Text, ToolCall
+from penstock_gateway.adapters.guardrails.beside import Threads
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
+from penstock_gateway.domain.guardrails.pipeline.judging import Judge, Memo, TooMuchWaits
 from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
+from penstock_gateway.domain.guardrails.pipeline.rule import Surface as Where
+from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.guardrails.rules.topics import Topics
 from penstock_gateway.domain.life.flights import is_of_all
+from penstock_gateway.domain.reviews.flag import Source
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
+from penstock_gateway.domain.reviews.item import ReviewItem
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import Desk, asked, entered, guarding_of, rails_of, said, settings_of
@@ -80,6 +87,24 @@ async def test_a_request_without_findings_is_the_same_object():
     assert await guarding_of(RULES, input=["cards"]).entering(request) is request
 
 
+async def test_what_a_file_says_in_plain_text_is_looked_at():
+    number, csv = "4539 1488 0343 6467", "text/csv; charset=utf-8"
+    files = (
+        File(context=f"card {number}", url="https://example.com/a"),
+        File(data=f"caf\xe9;{number}".encode("latin-1"), media_type=csv),
+        File(data=number.encode(), media_type="application/pdf"),
+    )
+    (message,) = await entered(guarding_of(RULES, input=["cards"]), Message(role=Role.USER, parts=files))
+    told, read, other = message.parts
+    assert told == msgspec.structs.replace(files[0], context="card [CREDIT_CARD]")
+    assert read == msgspec.structs.replace(files[1], data="caf\xe9;[CREDIT_CARD]".encode("latin-1"))
+    assert other is files[2]
+    with pytest.raises(GuardrailRefused):
+        await entered(
+            guarding_of(RULES, input=["rivals"]), Message(role=Role.USER, parts=(File(context="Acme Corp", id="f"),))
+        )
+
+
 async def test_pseudonyms_are_a_tenants_or_a_conversations():
     async def named(text="Hi", **options):
         messages = await entered(guarding_of(RULES, input=["names"], **options), said(text), said(MAIL))
@@ -133,6 +158,24 @@ async def test_other_languages_are_refused_and_short_texts_are_not():
         await entered(guarding, said("Das ist nicht der Text, den ich für die anderen auf dem Tisch gesucht habe."))
 
 
+def test_what_is_remembered_has_a_bound_of_what_was_found():
+    memo = Memo(most=8, most_found=32)
+    for number in range(20):
+        memo.keep(b"%d" % number, [Found("word", 0, 1)] * 2)
+        memo.keep(b"%d" % number, [Found("word", 0, 1)] * 2)
+    assert memo.findings == 16
+    assert memo.get(b"11") is None and memo.get(b"12") is not None
+    memo.keep(b"many", [Found("word", 0, 1)] * 3)
+    assert memo.get(b"many") is None
+    for number in range(40):
+        memo.keep(b"x%d" % number, ())
+    assert memo.findings == 0
+    wide = Memo(most=1000, most_found=32)
+    for number in range(100):
+        wide.keep(b"%d" % number, [Found("word", 0, 1)])
+    assert wide.findings == 32
+
+
 class Broken:
     """A look that fails, or hangs until it is let go, beside the loop."""
 
@@ -169,6 +212,49 @@ async def test_a_rule_that_dies_or_hangs_does_as_its_setting_says(how, capsys):
     if gate is not None:
         gate.set()
     assert "a secret" not in capsys.readouterr().out
+
+
+async def test_short_texts_never_wait_for_long_ones_and_so_much_waits_and_no_more():
+    gate = threading.Event()
+    threads = Threads(1, 1)
+
+    def hangs():
+        gate.wait(30)
+        return ()
+
+    try:
+        late = [asyncio.ensure_future(threads.run(hangs, is_long=True)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert await threads.run(lambda: [Found("word", 0, 1)]) == [Found("word", 0, 1)]
+        with pytest.raises(TooMuchWaits):
+            await threads.run(hangs, is_long=True)
+        gate.set()
+        await asyncio.gather(*late)
+        assert await threads.run(list, is_long=True) == []
+    finally:
+        gate.set()
+        threads.close()
+
+
+async def test_a_text_goes_beside_by_its_length_and_is_refused_where_none_looks():
+    class Noted:
+        def __init__(self):
+            self.seen = []
+
+        async def run(self, work, *, is_long=False):
+            self.seen.append(is_long)
+            return work()
+
+    beside, tally = Noted(), Tally()
+    rules = rails_of(RULES, input=["open", "closed"]).held("t", "m", "k").input["input"]
+    judge = Judge(beside, tally, Memo(), most=100_000)
+    for length in (20_000, 20_001, 65_536, 65_537, 100_000):
+        await judge.found(rules[1], "a" * length, Where.INPUT)
+    assert beside.seen == [False, False, True, True]
+    assert await judge.found(rules[0], "a" * 100_001, Where.INPUT) == ()
+    with pytest.raises(GuardrailRefused, match="at most 100,000 characters"):
+        await judge.found(rules[1], "a" * 100_001, Where.INPUT)
+    assert [one.kinds for one in tally.all() if one.action == "failed"] == [{"TooLong": 1}, {"TooLong": 1}]
 
 
 @pytest.mark.parametrize(
@@ -211,12 +297,30 @@ def test_what_could_not_hold_stops_the_start(rules, pipeline, says):
     assert says in str(caught.value)
 
 
+def flagged(surface: Flagged, key: str = "k") -> ReviewItem:
+    now = datetime.now(UTC)
+    return ReviewItem(
+        id="review_1", tenant="t", key_id=key, source=Source.RULE, surface=surface, created_at=now, due_at=now,
+        public_model="m",
+    )  # fmt: skip
+
+
 async def test_an_edited_text_is_asked_about_by_the_rules_of_now():
     parts = guarding_of(RULES, input=["rivals"]).parts
-    now = RulesOfNow(rails_of({**RULES, "late": {**RULES["rivals"], "shadow": True}}, input=["late", "rivals"]), parts)
-    assert await now.refused_by("t", Flagged.INPUT, "Acme Corp is fine", "m") == "rivals"
-    assert await now.refused_by("t", Flagged.INPUT, "All is fine", "m") == ""
-    assert await now.refused_by("t", Flagged.TOOL_RESULT, "Acme Corp is fine", "m") == ""
+    rules = {**RULES, "late": {**RULES["rivals"], "shadow": True}}
+    now = RulesOfNow(rails_of(rules, input=["late", "rivals", "cards"], output=["cards"], keys=["k"]), parts)
+    card = "4539 1488 0343 6467"
+    assert await now.refused_by(flagged(Flagged.INPUT), "Acme Corp is fine") == "rivals"
+    assert await now.refused_by(flagged(Flagged.INPUT), f"All is fine: {card}") == ""
+    assert await now.refused_by(flagged(Flagged.OUTPUT), f"All is fine: {card}") == "cards"
+    assert await now.refused_by(flagged(Flagged.TOOL_RESULT), "Acme Corp is fine") == ""
+    assert await now.refused_by(flagged(Flagged.INPUT, "another"), "Acme Corp is fine") == ""
+
+
+async def test_items_are_kept_under_the_first_id_of_a_key():
+    desk = Desk()
+    await entered(guarding_of(RULES, input=["asks"], desk=desk), said("A refund, please"))
+    assert [one.key_id for one in desk.flags] == ["k"]
 
 
 async def test_topics_are_told_by_examples_and_learned_once():
@@ -233,6 +337,36 @@ async def test_topics_are_told_by_examples_and_learned_once():
     assert not await topics.find("What is the weather like?", "input")
     assert not await topics.find("horse", "input")
     assert vectors.asked == 3
+
+
+async def test_examples_are_learned_though_every_request_is_too_late_and_again_where_that_failed():
+    class Vectors:
+        asked, is_down = 0, True
+
+        def __init__(self):
+            self.gate = asyncio.Event()
+
+        async def vectors(self, texts):
+            if texts == ("A horse wins the race",):
+                self.asked += 1
+                if self.is_down:
+                    raise ConnectionError
+                await self.gate.wait()
+            return [(1.0, 0.0)] * len(texts)
+
+    vectors = Vectors()
+    topics = Topics(vectors, ["A horse wins the race"], 0.9)
+    with pytest.raises(ConnectionError):
+        await topics.find("Which horse shall I bet on?", "input")
+    vectors.is_down = False
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await topics.find("Which horse shall I bet on?", "input")
+    asking = asyncio.ensure_future(topics.find("Which horse shall I bet on?", "input"))
+    vectors.gate.set()
+    assert [one.kind for one in await asking] == ["topic"]
+    assert vectors.asked == 2
 
 
 def test_a_refusal_by_ones_own_rules_is_nobody_elses():

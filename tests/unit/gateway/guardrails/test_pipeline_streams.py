@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from penstock_common.llm.types import (
     ChoiceFinished,
     FinishReason,
+    Message,
     ReasoningDelta,
+    Role,
     TextDelta,
+    ToolCall,
     ToolCallDelta,
     Usage,
 )
+from penstock_gateway.domain.guardrails.pii.detector import Detector
+from penstock_gateway.domain.guardrails.pipeline.lane import MOST_AT_ONCE
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
+from penstock_gateway.domain.guardrails.pipeline.rule import Hold, LocalLook
+from penstock_gateway.domain.guardrails.rules.personal import PersonalData
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import (
@@ -73,6 +82,46 @@ async def test_a_private_key_never_leaves_and_is_left_alone_where_nobody_minds()
         assert await text_seen(guarding_of(RULES, output=["cards"]), pieces) == text
 
 
+def with_look(guarding, look):
+    """Return it with another look for each rule of its output."""
+    for surface, rules in guarding.held.output.items():
+        guarding.held.output[surface] = tuple(msgspec.structs.replace(one, look=look) for one in rules)
+    return guarding
+
+
+async def test_no_line_of_a_private_key_leaves_where_a_rule_looks_beside():
+    text = f"Here it is:\n{KEY}\nThat was it. Write to bob@other.example.org!"
+    look = PersonalData(Detector(), ["email", "api_key"], beside=True)
+    for pieces in ([text], list(text)):
+        guarding = with_look(guarding_of(RULES, output=["keys"]), look)
+        assert await text_seen(guarding, pieces) == "Here it is:\n[API_KEY]\nThat was it. Write to [EMAIL]!"
+        assert guarding.tally.line() == "keys=redact:2"
+
+
+class Watched(LocalLook):
+    """Notes how much it is given at once, and how often another has its turn meanwhile."""
+
+    hold = Hold(width=8)
+
+    def __init__(self) -> None:
+        self.longest, self.turns = 0, 0
+
+    def found(self, text, surface):
+        self.longest = max(self.longest, len(text))
+        asyncio.get_running_loop().call_soon(self._note)
+        return ()
+
+    def _note(self):
+        self.turns += 1
+
+
+async def test_an_answer_in_one_piece_leaves_others_their_turn():
+    look, text = Watched(), "word " * 8000
+    assert await text_seen(with_look(guarding_of(RULES, output=["secret"]), look), [text]) == text
+    assert look.longest < 2 * MOST_AT_ONCE
+    assert look.turns >= len(text) // MOST_AT_ONCE - 1
+
+
 async def _with_pseudonyms(text: str):
     guarding = guarding_of(RULES, input=["names"], output=["rivals", "cards"])
     (message,) = await entered(guarding, said(text))
@@ -108,6 +157,30 @@ async def test_an_original_is_escaped_where_it_stands_in_json():
         other.pseudonyms = guarding.pseudonyms
         events = await seen(other, [(STARTED, call, Usage(), FINISHED)])
         assert json.loads(arguments_of(events)) == {"to": MAIL}
+
+
+@pytest.mark.parametrize(
+    ("document", "left"),
+    [
+        ('{"card":"4539 1488 0343 6467', '{"card":"[CREDIT_CARD]'),
+        ("not json 4539 1488 0343 6467", "not json [CREDIT_CARD]"),
+        ('{"to":"bob\\u0040other.example.org","card":"4539 1488 0343 6467', '{"to":"[EMAIL]","card":"[CREDIT_CARD]'),
+        ('{"card" : "4539 1488 0343 6467"}', '{"card" : "[CREDIT_CARD]"}'),
+        ("", ""),
+        (
+            '{"card": 4539148803436467, "n": [1, 4539148803436468]}',
+            '{"card": "[CREDIT_CARD]", "n": [1, 4539148803436468]}',
+        ),
+        ('{"at": 4539148803436467.5, "x": 4539148803436467e2}', '{"at": 4539148803436467.5, "x": 4539148803436467e2}'),
+    ],
+)
+async def test_arguments_that_are_no_whole_json_are_looked_at_as_they_stand(document, left):
+    call = ToolCallDelta(index=0, id="c", name="pay", arguments_json_fragment=document)
+    got = await seen(guarding_of(RULES, output=["cards"]), [(STARTED,), (call,), (Usage(), FINISHED)])
+    assert arguments_of(got) == left
+    turn = Message(role=Role.ASSISTANT, tool_calls=(ToolCall(id="c", name="pay", arguments_json=document),))
+    (message,) = await entered(guarding_of(RULES, input=["cards"]), turn)
+    assert message.tool_calls[0].arguments_json == left
 
 
 async def test_what_the_caller_said_is_restored_though_answers_are_redacted():
@@ -187,6 +260,26 @@ async def test_what_needs_all_of_an_answer_waits_for_it():
     with pytest.raises(AnswerRefused) as caught:
         await seen(guarding_of(RULES, output=["held"]), text_batches(["long", " text" * 9]))
     assert caught.value.message == "Too long."
+
+
+@pytest.mark.parametrize("shadow", [False, True])
+async def test_reasoning_is_looked_at_by_rules_that_need_all_of_an_answer(shadow):
+    rules = {
+        "person": {"kind": "words", "deny": ["sun"], "action": "review", "hold": True, "shadow": shadow},
+        "short": {**RULES["held"], "shadow": shadow},
+    }
+    batches = [(STARTED,), (ReasoningDelta(text="The sun is far away from here."),), (TextDelta(text="Far."),)]
+    batches.append((Usage(), FINISHED))
+    guarding = guarding_of(rules, output=["short"])
+    await seen(guarding, batches)
+    assert guarding.tally.line() == ""
+    guarding = guarding_of(rules, output=["person"])
+    if shadow:
+        await seen(guarding, batches)
+    else:
+        with pytest.raises(AnswerRefused):
+            await seen(guarding, batches)
+    assert guarding.tally.line() == f"person=review{'(shadow)' if shadow else ''}:1"
 
 
 async def test_what_only_reports_holds_nothing():

@@ -11,19 +11,35 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Found
 
 
 class Threads:
-    """Implements ``Beside``. What is late goes on in its thread, and nobody hears of it; what waits for one does not begin."""
+    """Implements ``Beside``. What is late goes on in its thread, and nobody hears of it; what waits for one does not begin.
+
+    Work that is long has as many threads of its own.
+    """
 
     def __init__(self, threads: int, waiting: int) -> None:
-        self._threads, self._most = threads, threads + waiting
-        self._pool = ThreadPoolExecutor(threads, "guardrails")
+        self._short, self._long = _Pool(threads, waiting, "guardrails"), _Pool(threads, waiting, "guardrails-long")
+
+    async def run(self, work: Callable[[], Sequence[Found]], *, is_long: bool = False) -> Sequence[Found]:
+        """Return what the work returns, as ``Beside`` says."""
+        return await (self._long if is_long else self._short).run(work)
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._short.close()
+        self._long.close()
+
+
+class _Pool:
+    def __init__(self, threads: int, waiting: int, name: str) -> None:
+        self._most = threads + waiting
+        self._pool = ThreadPoolExecutor(threads, name)
         self._under_way = 0
 
     async def run(self, work: Callable[[], Sequence[Found]]) -> Sequence[Found]:
-        """Return what the work returns, as ``Beside`` says."""
         if self._under_way >= self._most:
             raise TooMuchWaits(f"{self._under_way} looks are under way")
-        self._under_way += 1
         future = self._pool.submit(work)
+        self._under_way += 1
         future.add_done_callback(self._note_end_of(asyncio.get_running_loop()))
         return await asyncio.wrap_future(future)
 
@@ -38,5 +54,4 @@ class Threads:
         self._under_way -= 1
 
     def close(self) -> None:
-        """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from penstock_gateway.domain.reviews.item import ReviewItem
 
 MAX_TEXT = 65_536
 """Characters that are kept of a text, and of what it stood beside; the rest is cut."""
@@ -81,14 +84,17 @@ class ReviewDesk(Protocol):
 class Recheck(Protocol):
     """Asks the rules of now about a text that a reviewer has written."""
 
-    async def refused_by(self, tenant: str, surface: Surface, text: str, public_model: str) -> str:
-        """Return the name of the first rule that would refuse the text; empty where none would."""
+    async def refused_by(self, item: ReviewItem, text: str) -> str:
+        """Return the name of the first rule that would refuse the item's text if it were this one; empty where none would.
+
+        Of an answer, one that would redact or replace does, too: nobody does after this.
+        """
         ...
 
 
 class NoRules:
     """Implements ``Recheck`` where there are no rules."""
 
-    async def refused_by(self, tenant: str, surface: Surface, text: str, public_model: str) -> str:
+    async def refused_by(self, item: ReviewItem, text: str) -> str:
         """Return that none refuses it."""
         return ""

@@ -55,7 +55,7 @@ class Opening:
         check_text("context", wanted.context)
         flag = Flag(
             tenant=owner,
-            key_id=actor.key_id,
+            key_id=asker.counted_key_id,
             source=Source.CALLER,
             surface=wanted.surface,
             text=wanted.text,

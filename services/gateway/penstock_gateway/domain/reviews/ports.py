@@ -58,11 +58,11 @@ class ReviewFilter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Claimant(msgspec.Struct, frozen=True, kw_only=True):
-    """Who claims, until when. Requests of ``key_id`` and ``user_id`` are its own, and not its to judge."""
+    """Who claims, until when. Requests of ``key_ids`` and ``user_id`` are its own, and not its to judge."""
 
     reviewer: str
     until: datetime
-    key_id: str
+    key_ids: tuple[str, ...]
     user_id: str = ""
     takes_escalated: bool = False
 

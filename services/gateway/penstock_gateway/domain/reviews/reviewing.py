@@ -40,6 +40,8 @@ class Reviewer(msgspec.Struct, frozen=True):
     sees_tenant: bool = False
     decides: bool = False
     decides_escalated: bool = False
+    first_key_id: str = ""
+    """Of the key that its own was rotated from, first of all; empty where it was not."""
 
     @classmethod
     def of(cls, actor: Actor, caller: Caller) -> Reviewer:
@@ -50,7 +52,18 @@ class Reviewer(msgspec.Struct, frozen=True):
             sees_tenant=not _SEE_ALL.isdisjoint(scopes),
             decides=not _DECIDE.isdisjoint(scopes),
             decides_escalated=not _DECIDE_ESCALATED.isdisjoint(scopes),
+            first_key_id=caller.first_key_id,
         )
+
+    @property
+    def counted_key_id(self) -> str:
+        """The id that its items are kept under: rotation keeps it."""
+        return self.first_key_id or self.actor.key_id
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """The ids that are its own."""
+        return (self.actor.key_id, self.counted_key_id)
 
     @property
     def name(self) -> str:
@@ -61,7 +74,7 @@ class Reviewer(msgspec.Struct, frozen=True):
         """Return whether the item is of its own request."""
         if item.user_id and self.actor.user_id:
             return item.user_id == self.actor.user_id
-        return item.key_id == self.actor.key_id
+        return item.key_id in self.key_ids
 
 
 class SeenItem(NamedTuple):
@@ -110,7 +123,7 @@ class Reviews:
         """Return an item, and the text that may go out, if one was held and may; raises as ``get``."""
         meant = named_tenant(reviewer.actor.meant(tenant))
         item = await self._store.get(meant, review_id, self._now()) if may_be_review(review_id) else None
-        is_own = item is not None and item.key_id == reviewer.actor.key_id
+        is_own = item is not None and item.key_id in reviewer.key_ids
         if item is None or not (is_own or reviewer.sees_tenant):
             raise no_review(review_id)
         goes_out = item.held and item.decision in (Decision.ALLOW, Decision.EDIT)
@@ -255,7 +268,7 @@ class Reviews:
         return Claimant(
             reviewer=reviewer.name,
             until=self._now() + wanted,
-            key_id=reviewer.actor.key_id,
+            key_ids=reviewer.key_ids,
             user_id=reviewer.actor.user_id,
             takes_escalated=reviewer.decides_escalated,
         )
@@ -270,7 +283,7 @@ class Reviews:
         return item
 
     async def _check_edited(self, item: ReviewItem, text: str) -> None:
-        rule = await self.recheck.refused_by(item.tenant, item.surface, text, item.public_model)
+        rule = await self.recheck.refused_by(item, text)
         if rule:
             raise InvalidRequest(f"The rule '{rule}' refuses the edited text: change it.", field="edited")
 

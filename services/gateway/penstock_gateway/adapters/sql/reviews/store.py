@@ -230,8 +230,8 @@ def _count_of(condition: ColumnElement[bool]) -> Any:
 def _is_of_others(by: Claimant) -> ColumnElement[bool]:
     """Return the condition of an item of nobody's own request: by the user, where both sides have one."""
     if not by.user_id:
-        return _ITEM.key_id != by.key_id
-    return and_(_ITEM.user_id != by.user_id, or_(_ITEM.user_id != "", _ITEM.key_id != by.key_id))
+        return _ITEM.key_id.not_in(by.key_ids)
+    return and_(_ITEM.user_id != by.user_id, or_(_ITEM.user_id != "", _ITEM.key_id.not_in(by.key_ids)))
 
 
 def _claimed(by: Claimant, number: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from penstock_common.llm.types import (
 )
 from penstock_gateway.domain.guardrails.pipeline.calls import Calls
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
-from penstock_gateway.domain.guardrails.pipeline.lane import Lane, Verdicts
+from penstock_gateway.domain.guardrails.pipeline.lane import REASONING, Lane, Verdicts
 from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.sources import AnswerStream
@@ -69,9 +69,10 @@ class GuardedAnswer:
             if length > self._guarding.parts.most_held:
                 raise AnswerRefused(TOO_LONG, rule=self._whole[0].name)
         self._held = None
-        for text in _texts_of(events):
+        for name, text in _texts_of(events):
             for rule in self._whole:
-                await self._verdicts.judge(rule, text, Surface.OUTPUT)
+                if name != REASONING or rule.reads_reasoning:
+                    await self._verdicts.judge(rule, text, Surface.OUTPUT)
         return await self._seen(merge_deltas(events))
 
     async def _seen(self, batch: Batch) -> list[GenerationEvent]:
@@ -113,8 +114,8 @@ class GuardedAnswer:
             out.append(TextDelta(text="", choice=event.choice, citations_json=event.citations_json))
 
     async def _reasoning(self, event: ReasoningDelta, out: list[GenerationEvent]) -> None:
-        await self._end(event.choice, "reasoning", out)
-        lane = self._lane(event.choice, "reasoning")
+        await self._end(event.choice, REASONING, out)
+        lane = self._lane(event.choice, REASONING)
         if lane.is_open_to_all:
             lane.note(event.text)
             out.append(event)
@@ -128,7 +129,7 @@ class GuardedAnswer:
     def _say(self, lane: Lane, text: str, out: list[GenerationEvent]) -> None:
         if not text:
             return
-        if lane.name == "reasoning":
+        if lane.name == REASONING:
             out.append(ReasoningDelta(text=text, choice=lane.choice))
         else:
             # Probabilities are those of other words now, or would tell what was taken out.
@@ -158,14 +159,16 @@ class GuardedAnswer:
             await self._end(choice, "", out)
         for lane in self._lanes.values():
             for rule in self._observers if lane.said() else ():
-                await self._verdicts.observe(rule, lane.said(), Surface.OUTPUT)
+                if lane.name != REASONING or rule.reads_reasoning:
+                    await self._verdicts.observe(rule, lane.said(), Surface.OUTPUT)
         self._lanes, self._last = {}, {}
 
 
-def _texts_of(events: Sequence[GenerationEvent]) -> list[str]:
-    """Return what each choice says."""
-    texts: dict[int, list[str]] = {}
+def _texts_of(events: Sequence[GenerationEvent]) -> list[tuple[str, str]]:
+    """Return what each choice says, and what it has reasoned, by the names of lanes."""
+    texts: dict[tuple[int, str], list[str]] = {}
     for event in events:
-        if isinstance(event, TextDelta):
-            texts.setdefault(event.choice, []).append(event.text)
-    return ["".join(pieces) for pieces in texts.values()]
+        if isinstance(event, TextDelta | ReasoningDelta) and event.text:
+            name = REASONING if isinstance(event, ReasoningDelta) else "text"
+            texts.setdefault((event.choice, name), []).append(event.text)
+    return [(name, "".join(pieces)) for (_, name), pieces in texts.items()]

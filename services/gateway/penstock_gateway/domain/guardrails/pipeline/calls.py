@@ -9,7 +9,7 @@ import msgspec
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import GenerationEvent, ToolCallDelta
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
-from penstock_gateway.domain.guardrails.pipeline.json_texts import escaped, replaced, strings_of, with_strings
+from penstock_gateway.domain.guardrails.pipeline.json_texts import escaped, is_whole, replaced, strings_of, with_strings
 from penstock_gateway.domain.guardrails.pipeline.lane import Hit, Verdicts
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Rule, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import RestoringStage
@@ -78,7 +78,8 @@ class Calls:
         strings = strings_of(document)
         changed = [(start, end, await self._look(rule, text)) for start, end, text in strings]
         kept = [new for new, (_, _, old) in zip(changed, strings, strict=True) if new[2] != old]
-        return with_strings(document, kept) if kept else document
+        left = with_strings(document, kept) if kept else document
+        return left if is_whole(left) else await self._look(rule, left)
 
     async def _look(self, rule: Rule, text: str) -> str:
         """Return the text as a rule lets it pass."""

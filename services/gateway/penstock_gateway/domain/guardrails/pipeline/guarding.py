@@ -15,8 +15,8 @@ from penstock_gateway.domain.guardrails.injection.encapsulation import encapsula
 from penstock_gateway.domain.guardrails.injection.finding import Surface as Seen
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.pseudonyms import Pseudonyms, key_of
-from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced, strings_of, with_strings
-from penstock_gateway.domain.guardrails.pipeline.judging import Beside, Judge, Memo
+from penstock_gateway.domain.guardrails.pipeline.json_texts import is_whole, replaced, strings_of, with_strings
+from penstock_gateway.domain.guardrails.pipeline.judging import MOST_LOOKED, Beside, Judge, Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Held
 from penstock_gateway.domain.guardrails.pipeline.refusing import refusal
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Surface
@@ -44,6 +44,7 @@ class GuardParts(NamedTuple):
     desk: ReviewDesk | None = None
     by_conversation: bool = False
     most_held: int = 1_048_576
+    most_looked: int = MOST_LOOKED
 
 
 class Guarding:
@@ -52,7 +53,7 @@ class Guarding:
     def __init__(self, held: Held, call: Call[ChatOrder], parts: GuardParts) -> None:
         self.held, self.call, self.parts = held, call, parts
         self.tally = Tally()
-        self.judge = Judge(parts.beside, self.tally, parts.memo)
+        self.judge = Judge(parts.beside, self.tally, parts.memo, parts.most_looked)
         self.pseudonyms = Pseudonyms(b"")
         self._contexts: list[str] = []
 
@@ -121,7 +122,8 @@ class Guarding:
         strings = strings_of(document)
         changed = [(start, end, await self._argument(rules, text)) for start, end, text in strings]
         kept = [new for new, (_, _, old) in zip(changed, strings, strict=True) if new[2] != old]
-        return with_strings(document, kept) if kept else document
+        left = with_strings(document, kept) if kept else document
+        return left if is_whole(left) else await self._argument(rules, left)
 
     async def _argument(self, rules: Sequence[Rule], text: str) -> str:
         for rule in rules:
@@ -158,7 +160,7 @@ class Guarding:
         order, caller = self.call.order, self.call.caller
         return Flag(
             tenant=order.tenant,
-            key_id=order.key_id,
+            key_id=caller.counted_key_id,
             source=Source.RULE,
             surface=Flagged.INPUT if surface is Surface.SYSTEM else Flagged(surface.value),
             text=text,

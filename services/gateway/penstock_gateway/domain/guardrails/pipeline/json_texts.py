@@ -8,19 +8,31 @@ from json import dumps, loads
 
 from penstock_gateway.domain.guardrails.pipeline.rule import Found
 
-# A string of JSON: each character is tried in one way.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string of JSON, or a whole number that is long enough to be somebody's: each character is tried in one way.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|(?<![\w.])\d{7,}(?![\w.])', re.DOTALL)
 
 
 def strings_of(document: str) -> list[tuple[int, int, str]]:
-    """Return each string with its place (quotes included) as it reads."""
+    """Return each string, and each number of seven digits and more, with its place (quotes included) as it reads."""
     found: list[tuple[int, int, str]] = []
     for one in _STRING.finditer(document):
+        if one[0][0] != '"':
+            found.append((one.start(), one.end(), one[0]))
+            continue
         try:
             found.append((one.start(), one.end(), loads(one[0], strict=False)))
         except ValueError:
             found.append((one.start(), one.end(), one[0][1:-1]))
     return found
+
+
+def is_whole(document: str) -> bool:
+    """Return whether it is JSON: of what is not, strings are not all that may be said."""
+    try:
+        loads(document, strict=False)
+    except (ValueError, RecursionError):
+        return not document
+    return True
 
 
 def with_strings(document: str, changed: Sequence[tuple[int, int, str]]) -> str:

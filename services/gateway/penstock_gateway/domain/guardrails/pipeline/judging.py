@@ -11,12 +11,15 @@ from typing import Protocol
 
 import structlog
 
-from penstock_gateway.domain.guardrails.pipeline.refusing import unavailable
+from penstock_gateway.domain.guardrails.pipeline.refusing import too_long, unavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Offline, OnFailure, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 
-# Longer texts are looked at beside the event loop, whoever looks.
+# Longer texts are looked at beside the event loop, whoever looks; those of answers are looked at in parts (``lane``).
 MOST_INLINE = 20_000
+# Longer ones have threads of their own: what is late goes on, and short texts are not to wait for it.
+MOST_SHORT = 65_536
+MOST_LOOKED = 4_000_000
 _PROCESS = secrets.token_bytes(32)
 _log = structlog.get_logger(__name__)
 
@@ -24,8 +27,8 @@ _log = structlog.get_logger(__name__)
 class Beside(Protocol):
     """Does work beside the event loop."""
 
-    def run(self, work: Callable[[], Sequence[Found]]) -> Awaitable[Sequence[Found]]:
-        """Return what the work returns.
+    def run(self, work: Callable[[], Sequence[Found]], *, is_long: bool = False) -> Awaitable[Sequence[Found]]:
+        """Return what the work returns; what ``is_long`` never keeps other work from its turn.
 
         Raises:
             TooMuchWaits: if too much waits already.
@@ -37,12 +40,26 @@ class TooMuchWaits(Exception):
     """No thread is free, and as many looks wait as may."""
 
 
-class Memo:
-    """What rules have found in texts: a conversation is sent again with each turn. Texts themselves are not kept."""
+class TooLong(Exception):
+    """No rule looks at so much."""
 
-    def __init__(self, most: int = 16_384) -> None:
-        self._most = most
+
+class Memo:
+    """What rules have found in texts: a conversation is sent again with each turn. Texts themselves are not kept.
+
+    ``most`` looks, and ``most_found`` findings of all of them together (about 150 bytes each); a look with more than a
+    sixteenth of these is not kept.
+    """
+
+    def __init__(self, most: int = 16_384, most_found: int = 65_536) -> None:
+        self._most, self._most_found = most, most_found
         self._found: dict[bytes, Sequence[Found]] = {}
+        self._findings = 0
+
+    @property
+    def findings(self) -> int:
+        """How many findings are kept."""
+        return self._findings
 
     def key_of(self, rule: Rule, text: str, surface: Surface) -> bytes:
         """Return what stands for a look; it changes with the rule's version."""
@@ -55,16 +72,19 @@ class Memo:
 
     def keep(self, key: bytes, found: Sequence[Found]) -> None:
         """Keep what was found; what was kept first goes first."""
-        if len(self._found) >= self._most:
-            del self._found[next(iter(self._found))]
+        if len(found) * 16 > self._most_found:
+            return
+        self._findings += len(found) - len(self._found.pop(key, ()))
         self._found[key] = found
+        while len(self._found) > self._most or self._findings > self._most_found:
+            self._findings -= len(self._found.pop(next(iter(self._found))))
 
 
 class Judge:
-    """Has rules look; ``tally`` hears of it."""
+    """Has rules look; ``tally`` hears of it. None looks at a text of more than ``most`` characters."""
 
-    def __init__(self, beside: Beside, tally: Tally, memo: Memo) -> None:
-        self._beside, self._tally, self._memo = beside, tally, memo
+    def __init__(self, beside: Beside, tally: Tally, memo: Memo, most: int = MOST_LOOKED) -> None:
+        self._beside, self._tally, self._memo, self._most = beside, tally, memo, most
         self._unseen = 0
 
     async def found(self, rule: Rule, text: str, surface: Surface) -> Sequence[Found]:
@@ -72,6 +92,7 @@ class Judge:
 
         Raises:
             GuardrailUnavailable: if it failed, or was late, and must not.
+            GuardrailRefused: if the text is too long for it, and it must look.
         """
         began, key = time.perf_counter(), self._memo.key_of(rule, text, surface)
         found = self._memo.get(key)
@@ -108,6 +129,8 @@ class Judge:
 
     async def _look(self, rule: Rule, text: str, surface: Surface) -> Sequence[Found]:
         look = rule.look
+        if len(text) > self._most:
+            raise TooLong
         if look.runs is Runs.REMOTE:
             async with asyncio.timeout(rule.timeout):
                 return await look.find(text, surface)
@@ -119,7 +142,7 @@ class Judge:
                 await asyncio.sleep(0)
             return look.found(text, surface)
         async with asyncio.timeout(rule.timeout):
-            return await self._beside.run(lambda: look.found(text, surface))
+            return await self._beside.run(lambda: look.found(text, surface), is_long=len(text) > MOST_SHORT)
 
     def _failed(self, rule: Rule, surface: Surface, error: Exception, seconds: float) -> None:
         why = type(error).__name__
@@ -128,4 +151,4 @@ class Judge:
             # Its message may say what it was looking at.
             _log.warning("guardrail_failed", rule=rule.name, surface=surface.value, reason=why)
         if rule.on_failure is OnFailure.CLOSED and rule.enforces:
-            raise unavailable(rule)
+            raise too_long(rule, self._most) if isinstance(error, TooLong) else unavailable(rule)

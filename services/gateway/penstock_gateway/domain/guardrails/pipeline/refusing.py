@@ -37,6 +37,14 @@ def end_of_answer(rule: Rule, item: str = "") -> AnswerRefused:
     return AnswerRefused(" ".join(part for part in (rule.text, told) if part), rule=rule.name)
 
 
+def too_long(rule: Rule, most: int) -> GuardrailRefused:
+    """Return the error of a text that a rule has to look at and that is longer than ``most`` characters."""
+    return GuardrailRefused(
+        f"The guardrail '{rule.name}' looks at texts of at most {most:,} characters: send a shorter one.",
+        rule=rule.name,
+    )
+
+
 def unavailable(rule: Rule) -> GuardrailUnavailable:
     """Return the error of a request that a rule has to look at and could not."""
     return GuardrailUnavailable(

@@ -26,6 +26,7 @@ class Surface(StrEnum):
 
 
 INPUT_SURFACES = frozenset({Surface.SYSTEM, Surface.INPUT, Surface.TOOL_RESULT, Surface.DOCUMENT, Surface.TOOL_CALL})
+_OF_THE_TEXT = frozenset({"length", "language", "grounding"})
 OUTPUT_SURFACES = frozenset({Surface.OUTPUT, Surface.TOOL_CALL})
 
 
@@ -141,6 +142,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def needs_all(self) -> bool:
         """Whether it looks at a whole answer: a person is given all of what waits for one."""
         return self.look.hold.whole or self.hold
+
+    @property
+    def reads_reasoning(self) -> bool:
+        """Whether it looks at reasoning: how long an answer is, its language and what it rests on are told by its text."""
+        return self.kind not in _OF_THE_TEXT
 
     @property
     def enforces(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from penstock_common.llm.types import ContentPart, GenerationInput, Message, Reasoning, Role, Text, ToolCall
+from penstock_common.llm.types import ContentPart, File, GenerationInput, Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 
 Change = Callable[[str, Surface], Awaitable[str]]
@@ -24,6 +24,7 @@ _SURFACES = {
     Role.ASSISTANT: Surface.INPUT,
     Role.TOOL: Surface.TOOL_RESULT,
 }
+_PLAIN = frozenset({"text/plain", "text/markdown", "text/csv", "text/html", "text/xml", "application/json"})
 
 
 async def with_texts(request: GenerationInput, change: Change, change_call: ChangeCall) -> GenerationInput:
@@ -44,6 +45,8 @@ async def _message(message: Message, change: Change, change_call: ChangeCall) ->
 
 
 async def _part(part: ContentPart, surface: Surface, change: Change) -> ContentPart:
+    if isinstance(part, File):
+        return await _file(part, surface, change)
     if not isinstance(part, Text | Reasoning) or not part.text:
         return part
     if isinstance(part, Reasoning) and (part.signature or part.hidden):
@@ -51,3 +54,26 @@ async def _part(part: ContentPart, surface: Surface, change: Change) -> ContentP
     text = await change(part.text, surface)
     # No provider takes an empty text.
     return part if text == part.text else msgspec.structs.replace(part, text=text or " ")
+
+
+async def _file(file: File, surface: Surface, change: Change) -> File:
+    """Return a file with what the model is told of it changed, and what it holds where that is plain text."""
+    context = await change(file.context, surface) if file.context else ""
+    data = file.data
+    if data and file.media_type.partition(";")[0].strip().lower() in _PLAIN:
+        data = await _data(data, surface, change)
+    if context == file.context and data is file.data:
+        return file
+    return msgspec.structs.replace(file, context=context, data=data)
+
+
+async def _data(data: bytes, surface: Surface, change: Change) -> bytes:
+    coding = "utf-8"
+    try:
+        text = data.decode(coding)
+    except UnicodeDecodeError:
+        # Every byte is a character of it.
+        coding = "latin-1"
+        text = data.decode(coding)
+    changed = await change(text, surface)
+    return data if changed == text else (changed or " ").encode(coding, errors="replace")

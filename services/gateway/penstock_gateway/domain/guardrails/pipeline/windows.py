@@ -184,6 +184,27 @@ class SentenceStage:
         return out
 
 
+class KeysStage:
+    """Swallows private keys before another stage sees the text: their lines end no sentence of it."""
+
+    def __init__(self, act: Act, behind: Stage) -> None:
+        self._keys, self._behind = PersonalStage(_nothing, act, keys=True), behind
+
+    async def feed(self, piece: str) -> str:
+        """Return what may leave."""
+        text = await self._keys.feed(piece)
+        return await self._behind.feed(text) if text else ""
+
+    async def end(self) -> str:
+        """Return the rest."""
+        text = await self._keys.end()
+        return (await self._behind.feed(text) if text else "") + await self._behind.end()
+
+
+def _nothing(_: str) -> Sequence[Found]:
+    return ()
+
+
 def _sentence_of(text: str) -> int:
     """Return where the first sentence ends; 0 where none does."""
     if one := _SENTENCE.search(text, 0, MOST_OF_A_SENTENCE):
@@ -212,7 +233,8 @@ class RestoringStage:
 def stage_of(hold: Hold, find: Find, find_beside: FindBeside | None, act: Act) -> Stage:
     """Return what holds back as a rule needs; ``find_beside`` is set where it looks beside."""
     if find_beside is not None:
-        return SentenceStage(find_beside, act)
+        behind = SentenceStage(find_beside, act)
+        return KeysStage(act, behind) if hold.keys else behind
     if hold.carriers:
         return CarrierStage(find, act)
     if hold.personal:

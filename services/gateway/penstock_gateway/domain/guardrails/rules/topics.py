@@ -33,8 +33,7 @@ class Topics:
 
     def __init__(self, vectors: Vectors, examples: Sequence[str], least: float = LEAST_LIKENESS) -> None:
         self._vectors, self._examples, self._least = vectors, tuple(examples), least
-        self._known: Sequence[Vector] | None = None
-        self._learning = asyncio.Lock()
+        self._learning: asyncio.Task[Sequence[Vector]] | None = None
 
     def found(self, text: str, surface: Surface) -> Sequence[Found]:
         """Never asked."""
@@ -50,10 +49,14 @@ class Topics:
         return (Found("topic", 0, len(text)),) if likeness >= self._least else ()
 
     async def _of_examples(self) -> Sequence[Vector]:
-        async with self._learning:
-            if self._known is None:
-                self._known = await self._vectors.vectors(self._examples)
-        return self._known
+        """Return their vectors, which are asked for once: whoever is too late for them leaves the asking to go on."""
+        learning = self._learning
+        if learning is None or (learning.done() and (learning.cancelled() or learning.exception() is not None)):
+            learning = self._learning = asyncio.ensure_future(self._learned())
+        return await asyncio.shield(learning)
+
+    async def _learned(self) -> Sequence[Vector]:
+        return await self._vectors.vectors(self._examples)
 
 
 def _ends_of(text: str) -> str:
