@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import uvloop
 from penstock_common.errors import InvalidRequest
 from penstock_common.rpc.channel import SocketChannel, open_channel
 from penstock_common.rpc.in_process import InProcessChannel
-from penstock_common.rpc.method import StreamMethod, UnaryMethod
+from penstock_common.rpc.method import DuplexMethod, StreamMethod, UnaryMethod
 from penstock_common.rpc.server import GrpcLimits, ServerOptions, listening
 from penstock_common.rpc.server_interceptors import IncomingScope
 from penstock_common.service import Service
@@ -67,11 +68,15 @@ class Client:
         self.codec = NoteCodec()
         self.ask_method = UnaryMethod("/penstock.test.v1.TestService/Ask", self.codec, NoteCodec())
         self.tell_method = StreamMethod("/penstock.test.v1.TestService/Tell", self.codec, NoteCodec())
+        self.talk_method = DuplexMethod("/penstock.test.v1.TestService/Talk", NoteCodec(), NoteCodec())
         self.unserved = UnaryMethod("/penstock.test.v1.TestService/Nothing", NoteCodec(), NoteCodec())
         self.channel = None
+        self.grpc = None
 
-    def handlers(self, unary, stream):
-        return (self.ask_method.served_by(unary), self.tell_method.served_by(stream))
+    def handlers(self, unary, stream, duplex=_nothing):
+        return (
+            self.ask_method.served_by(unary), self.tell_method.served_by(stream), self.talk_method.served_by(duplex),
+        )  # fmt: skip
 
     def ask(self, text="", **options):
         return self.channel.call(self.ask_method, Note(text), **options)
@@ -79,22 +84,29 @@ class Client:
     def tell(self, text="", **options):
         return self.channel.stream(self.tell_method, Note(text), **options)
 
+    def talk(self, notes, **options):
+        return self.channel.exchange(self.talk_method, notes, **options)
+
 
 @asynccontextmanager
-async def serving(transport, unary=_echo, stream=_nothing, interceptors=INSIDE):
+async def serving(
+    transport, unary=_echo, stream=_nothing, interceptors=INSIDE, duplex=_nothing, write_timeout=timedelta(seconds=60)
+):
     client = Client()
-    service = Service("test", client.handlers(unary, stream))
+    service = Service("test", client.handlers(unary, stream, duplex))
     if transport == IN_PROCESS:
         client.channel = CheckedChannel(InProcessChannel(service.handlers))
         yield client
         return
-    limits = GrpcLimits(max_request_bytes=MAX_MESSAGE_BYTES, max_response_bytes=MAX_MESSAGE_BYTES)
+    limits = GrpcLimits(
+        max_request_bytes=MAX_MESSAGE_BYTES, max_response_bytes=MAX_MESSAGE_BYTES, write_timeout=write_timeout
+    )
     options = ServerOptions(reflection=False, limits=limits)
     async with (
         listening("127.0.0.1:0", [service], interceptors, options) as listener,
         open_channel(f"127.0.0.1:{listener.port}") as channel,
     ):
-        client.channel = SocketChannel(channel)
+        client.channel, client.grpc = SocketChannel(channel), channel
         yield client
 
 

@@ -225,6 +225,20 @@ async def test_items_are_found_by_their_ids(suite, client, upstream):
     assert len(upstream.requests) == 3
 
 
+async def test_what_items_stand_for_has_bounds(suite, client, upstream):
+    upstream.enqueue(Answer(tokens=["x" * 4000]))
+    first = await create(client, "Hi")
+    reference = {"type": "item_reference", "id": first.output[0].id}
+    for more in ({}, {"store": False}):
+        with pytest.raises(openai.BadRequestError, match="at most that are kept or referred to") as refused:
+            await create(client, [reference] * 6, **more)
+        assert refused.value.param == "input"
+    with pytest.raises(openai.BadRequestError, match="at most that are kept or referred to"):
+        await client.responses.input_tokens.count(model="fast", input=[reference] * 6)
+    assert len(upstream.requests) == 1
+    assert (await create(client, [reference] * 3)).status == "completed"
+
+
 async def test_chain_has_bounds(suite, client, upstream):
     previous = None
     for number in range(6):

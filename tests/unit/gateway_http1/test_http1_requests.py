@@ -178,6 +178,16 @@ async def test_connection_to_elsewhere_is_refused(client):
     assert (await client.answer()).status == 400
 
 
+async def test_nothing_more_is_taken_behind_a_tunnel_that_is_asked_for(client, application):
+    """Who keeps connections, as the edge does, must not take this one for the next caller."""
+    client.send(head("CONNECT", "/held") + head("GET", "/stream"))
+    application.hold.set()
+    answered = await client.answer()
+    assert answered.header["connection"] == "close"
+    assert await client.closed() == b""
+    assert len(application.seen) == 1
+
+
 async def test_requests_sent_ahead_are_answered_in_order(client, application):
     client.send(head("GET", "/held") + WHOLE + head("GET", "/stream"))
     await until(lambda: application.seen)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
@@ -13,7 +14,7 @@ import structlog
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
 from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
-from penstock_common.rpc.method import DuplexMethod, Method, StreamMethod, UnaryMethod
+from penstock_common.rpc.method import END_OF_ANSWER, DuplexMethod, Method, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata, RequestScope
 from penstock_common.status import error_from_rpc
 from penstock_common.telemetry.steps import Step, steps_from_metadata
@@ -119,12 +120,11 @@ class SocketChannel:
         timeout: float | None = None,
         steps: list[Step] | None = None,
     ) -> ResponseStream[ResponseT]:
-        """Return the responses; gRPC reads the requests, in a task of its own."""
+        """Return the responses; the requests are read in a task of their own."""
         scope = CURRENT_SCOPE.get()
         deadline = deadline_of(scope, timeout)
-        sending = _Sending(method, requests)
         return _Exchanged(
-            method, lambda: self._begin(self._channel.stream_stream, method, sending, scope, deadline), steps, sending
+            method, lambda: self._begin(self._channel.stream_stream, method, None, scope, deadline), steps, requests
         )
 
     def _begin(
@@ -146,8 +146,8 @@ class SocketChannel:
         metadata = scope.to_metadata()
         for interceptor in self._interceptors:
             metadata = interceptor.outgoing(metadata)
-        message = request if isinstance(request, _Sending) else method.request.encode(request)
-        return make(message, timeout=seconds, metadata=metadata)
+        messages = () if isinstance(method, DuplexMethod) else (method.request.encode(request),)
+        return make(*messages, timeout=seconds, metadata=metadata)
 
 
 class _Responses(Generic[ResponseT]):
@@ -169,7 +169,7 @@ class _Responses(Generic[ResponseT]):
         if self._call is None:
             self._call = self._begin()
         try:
-            message: Any = await self._call.read()
+            message = await self._read()
             if message is not _EOF:
                 return decoded(self._method, message)
             self._ended = True
@@ -177,7 +177,7 @@ class _Responses(Generic[ResponseT]):
         except grpc.aio.AioRpcError as error:
             self._ended = True
             _add_steps(self._steps, error.trailing_metadata())
-            raise translated(error, self._method.service) from error
+            raise self._failure(error) from error
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
@@ -186,46 +186,123 @@ class _Responses(Generic[ResponseT]):
         if self._call is not None:
             self._call.cancel()
 
+    async def _read(self) -> Any:
+        return await self._call.read()
+
+    def _failure(self, error: grpc.aio.AioRpcError) -> PenstockError:
+        return translated(error, self._method.service)
+
 
 class _Sending:
-    """The requests of an exchange as messages. grpcio reads them; why that failed, it would not tell."""
+    """Sends the requests of an exchange, in a task of its own."""
 
-    def __init__(self, method: Method[Any, Any], requests: AsyncIterator[Any]) -> None:
+    def __init__(self, call: Any, method: Method[Any, Any], requests: AsyncIterator[Any]) -> None:
+        self._call = call
         self._encode = method.request.encode
         self._requests = requests
+        self._reads = False
+        self._is_over = False
         self.failure: Exception | None = None
+        """Why the requests could not be read; the call is cancelled for it."""
+        self._task = asyncio.get_running_loop().create_task(self._send())
 
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
+    async def end(self) -> None:
+        """Send no more, and say so: return once nothing of it is under way."""
+        self._is_over = True
+        if self._reads:
+            self._task.cancel()
+        # What is being written must be: cancelling that cancels the call.
+        await asyncio.wait((self._task,))
+        with suppress(grpc.aio.InternalError):
+            await self._call.done_writing()
 
-    async def __anext__(self) -> bytes:
+    async def aclose(self) -> None:
+        """End it, once the call has ended."""
+        self._is_over = True
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _send(self) -> None:
         try:
-            return self._encode(await anext(self._requests))
+            while not self._is_over and (message := await self._next()) is not None:
+                await self._call.write(message)
+            if not self._is_over:
+                await self._call.done_writing()
+        except (grpc.aio.AioRpcError, grpc.aio.InternalError, asyncio.InvalidStateError):
+            # The call has ended; who reads it sees why.
+            return
+
+    async def _next(self) -> bytes | None:
+        self._reads = True
+        try:
+            message = self._encode(await anext(self._requests))
         except StopAsyncIteration:
-            raise
-        except Exception as error:
-            self.failure = error
-            raise
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it is, who reads the answer sees it
+            if not self._is_over:
+                self.failure = error
+                self._is_over = True
+                self._call.cancel()
+            return None
+        finally:
+            self._reads = False
+        return None if self._is_over else message
 
 
 class _Exchanged(_Responses[ResponseT]):
     """Responses beside requests; what fails reading the requests is what the caller sees."""
 
     def __init__(
-        self, method: Method[Any, ResponseT], begin: Callable[[], Any], steps: list[Step] | None, sending: _Sending
+        self,
+        method: Method[Any, ResponseT],
+        begin: Callable[[], Any],
+        steps: list[Step] | None,
+        requests: AsyncIterator[Any],
     ) -> None:
         super().__init__(method, begin, steps)
-        self._sending = sending
+        self._requests = requests
+        self._sending: _Sending | None = None
 
     async def __anext__(self) -> ResponseT:
         try:
             return await super().__anext__()
         except (PenstockError, asyncio.CancelledError):
-            failure, self._sending.failure = self._sending.failure, None
+            failure = self._take_failure()
             if failure is None:
                 raise
             # grpcio cancels the call, and with it whoever reads it.
             raise failure from None
+        finally:
+            if self._ended and self._sending is not None:
+                await self._sending.aclose()
+
+    async def aclose(self) -> None:
+        """End the call, and what reads the requests."""
+        await super().aclose()
+        if self._sending is not None:
+            await self._sending.aclose()
+
+    async def _read(self) -> Any:
+        if self._sending is None:
+            self._sending = _Sending(self._call, self._method, self._requests)
+        message = await self._call.read()
+        while message == END_OF_ANSWER:
+            await self._sending.end()
+            message = await self._call.read()
+        return message
+
+    def _failure(self, error: grpc.aio.AioRpcError) -> PenstockError:
+        is_of_sending = error.code() is grpc.StatusCode.INTERNAL and not error.trailing_metadata()
+        if is_of_sending and not self._call.time_remaining():
+            # A request was being sent when the time ran out: grpcio tells of that one alone.
+            return deadline_passed()
+        return super()._failure(error)
+
+    def _take_failure(self) -> Exception | None:
+        if self._sending is None:
+            return None
+        failure, self._sending.failure = self._sending.failure, None
+        return failure
 
 
 def decoded(method: Method[Any, ResponseT], message: bytes) -> ResponseT:

@@ -18,8 +18,8 @@ from grpc_status import rpc_status
 
 from penstock_common import errors
 from penstock_common.rpc.aborting import abort
-from penstock_common.rpc.method import DuplexMethod, Handler
-from penstock_common.rpc.reading import MessageReader
+from penstock_common.rpc.method import END_OF_ANSWER, DuplexMethod, Handler
+from penstock_common.rpc.reading import ArrivingRequests, MessageReader
 from penstock_common.rpc.scope import RequestScope
 from penstock_common.rpc.sending import CallerLeftError, ResponseSender
 from penstock_common.rpc.server_call import ServerCall
@@ -102,28 +102,66 @@ def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
         entered: list[ServerInterceptor] = []
         sender = ResponseSender(context, around.write_timeout_seconds)
         stream: Any = None
+        requests: ArrivingRequests | None = None
         try:
             for interceptor in interceptors:
                 entered.append(interceptor)
                 await interceptor.on_start(call)
             unread.check(call)
             if isinstance(method, DuplexMethod):
-                stream = behaviour(reader.each(method.request, call), call)
+                requests = reader.each(method.request, call)
+                stream = behaviour(requests, call)
             else:
                 stream = behaviour(await reader.read(method.request, call), call)
             async for response in stream:
                 await sender.send(method.response.encode(response))
+            if requests is not None:
+                await _agree_on_end(requests, sender, around)
         except BaseException as error:
             unread.hold(call, sender.waiting_bytes)
             # It has ended by itself, unless a response of it cannot be written.
-            await _fail(entered, call, await _close(stream) or error)
+            failure = await _close(stream) or error
+            if requests is not None:
+                failure = await _heard(failure, requests, sender, around)
+            await _fail(entered, call, failure)
             raise
         finally:
             sender.close()
+            if requests is not None:
+                requests.close()
         _end(entered, call, None)
         _add_trailing(call)
 
     return intercepted
+
+
+async def _agree_on_end(requests: ArrivingRequests, sender: ResponseSender, around: Around) -> None:
+    """Tell a caller who still sends that the answer has ended, and let go what comes until they have heard it.
+
+    A call that ends while a request of it is being sent has no status and no last response for its caller: grpcio
+    takes the failed sending for the call's own end. Who does not hear it within the write timeout has that.
+    """
+    if requests.is_over:
+        return
+    try:
+        await sender.send(END_OF_ANSWER)
+        async with asyncio.timeout(around.write_timeout_seconds):
+            await requests.drop()
+    except (CallerLeftError, errors.DeadlineExceeded, TimeoutError, grpc.aio.UsageError, grpc.aio.InternalError):
+        # What the call has come to stands.
+        return
+
+
+async def _heard(
+    failure: BaseException, requests: ArrivingRequests, sender: ResponseSender, around: Around
+) -> BaseException:
+    """Agree on the end of an answer that fails; return what the call comes to."""
+    if isinstance(failure, Exception) and not sender.waiting_bytes:
+        try:
+            await _agree_on_end(requests, sender, around)
+        except asyncio.CancelledError as left:
+            return left
+    return failure
 
 
 def _server_call(path: str, context: Any) -> ServerCall:

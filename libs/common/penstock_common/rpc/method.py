@@ -17,6 +17,10 @@ ResponseT = TypeVar("ResponseT")
 ResponseT_co = TypeVar("ResponseT_co", covariant=True)
 
 
+END_OF_ANSWER = b""
+"""What ends an answer on a socket while requests of its call are still being sent: then the caller sends no more."""
+
+
 class Codec(Protocol[ValueT]):
     """Writes one kind of message as bytes, and reads it."""
 
@@ -86,7 +90,10 @@ class StreamMethod(Method[RequestT, ResponseT]):
 
 
 class DuplexMethod(Method[RequestT, ResponseT]):
-    """A stream of requests, a stream of responses; the codecs are those of one message."""
+    """A stream of requests, a stream of responses; the codecs are those of one message.
+
+    No response is written as no bytes: that is ``END_OF_ANSWER``.
+    """
 
     __slots__ = ()
 

@@ -8,7 +8,6 @@ no more than the flow-control window of its stream.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -80,14 +79,9 @@ class MessageReader:
             if not own.wanted:
                 del self._turns_of[call.reader]
 
-    async def each(self, codec: Codec[Any], call: ServerCall) -> AsyncGenerator[Any]:
-        """Yield the requests of a call that streams them, as they are asked for; the call's deadline bounds the wait.
-
-        Raises:
-            InvalidRequest: if one cannot be read.
-        """
-        while isinstance(message := await call.context.read(), bytes):
-            yield codec.decode(message)
+    def each(self, codec: Codec[Any], call: ServerCall) -> ArrivingRequests:
+        """Return the requests of a call that streams them; the call's deadline bounds the wait for one."""
+        return ArrivingRequests(codec, call.context)
 
     async def _read_in_turn(self, codec: Codec[Any], call: ServerCall) -> Any:
         await self._take(self._turns)
@@ -141,6 +135,63 @@ class MessageReader:
             give_back()
         check_bounds(message, codec.descriptor, self._limits.bounds)
         return codec.decode(message)
+
+
+class ArrivingRequests:
+    """The requests of a call that streams them, as they are asked for.
+
+    Who asks may be cancelled and another ask after them: gRPC has one read at a time, which nothing takes back.
+    """
+
+    __slots__ = ("_codec", "_context", "_reading", "is_over")
+
+    def __init__(self, codec: Codec[Any], context: Any) -> None:
+        self._codec = codec
+        self._context = context
+        self._reading: asyncio.Task[Any] | None = None
+        self.is_over = False
+        """Whether the caller has said that there are no more."""
+
+    def __aiter__(self) -> ArrivingRequests:
+        return self
+
+    async def __anext__(self) -> Any:
+        """Return the next.
+
+        Raises:
+            InvalidRequest: if it cannot be read.
+        """
+        message = await self._read()
+        if message is None:
+            raise StopAsyncIteration
+        return self._codec.decode(message)
+
+    async def drop(self) -> None:
+        """Read what still comes, to the end, and keep nothing."""
+        while await self._read() is not None:
+            pass
+
+    def close(self) -> None:
+        """Wait for no more."""
+        reading = self._reading
+        if reading is not None and not reading.cancel() and not reading.cancelled():
+            # Nobody waits for what became of it.
+            reading.exception()
+
+    async def _read(self) -> bytes | None:
+        if self.is_over:
+            return None
+        reading = self._reading
+        if reading is None:
+            reading = self._reading = asyncio.get_running_loop().create_task(self._context.read())
+        await asyncio.wait((reading,))
+        self._reading = None
+        message = reading.result()
+        if isinstance(message, bytes):
+            return message
+        # grpcio's word for the end.
+        self.is_over = True
+        return None
 
 
 class _Turns:

@@ -65,6 +65,10 @@ class RelayServiceServicer(object):
         """Relay passes one request: first its head, then its body. The answer's head
         comes once the upstream has sent it, perhaps before the body's end. It is
         tried once. Cancelling the RPC ends the exchange with the upstream.
+
+        Where the answer ends, or fails, before the caller has half-closed, an empty
+        message says so: the caller then sends nothing more, half-closes, and reads
+        the status. What was on its way is read and dropped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

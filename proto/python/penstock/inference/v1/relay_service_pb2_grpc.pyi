@@ -38,6 +38,10 @@ class RelayServiceStub:
     """Relay passes one request: first its head, then its body. The answer's head
     comes once the upstream has sent it, perhaps before the body's end. It is
     tried once. Cancelling the RPC ends the exchange with the upstream.
+
+    Where the answer ends, or fails, before the caller has half-closed, an empty
+    message says so: the caller then sends nothing more, half-closes, and reads
+    the status. What was on its way is read and dropped.
     """
 
 class RelayServiceAsyncStub:
@@ -60,6 +64,10 @@ class RelayServiceAsyncStub:
     """Relay passes one request: first its head, then its body. The answer's head
     comes once the upstream has sent it, perhaps before the body's end. It is
     tried once. Cancelling the RPC ends the exchange with the upstream.
+
+    Where the answer ends, or fails, before the caller has half-closed, an empty
+    message says so: the caller then sends nothing more, half-closes, and reads
+    the status. What was on its way is read and dropped.
     """
 
 class RelayServiceServicer(metaclass=abc.ABCMeta):
@@ -86,6 +94,10 @@ class RelayServiceServicer(metaclass=abc.ABCMeta):
         """Relay passes one request: first its head, then its body. The answer's head
         comes once the upstream has sent it, perhaps before the body's end. It is
         tried once. Cancelling the RPC ends the exchange with the upstream.
+
+        Where the answer ends, or fails, before the caller has half-closed, an empty
+        message says so: the caller then sends nothing more, half-closes, and reads
+        the status. What was on its way is read and dropped.
         """
 
 def add_RelayServiceServicer_to_server(servicer: RelayServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -102,10 +102,10 @@ class Responses:
         return Chain(turns)
 
     def check_own(self, own_bytes: int) -> None:
-        """Check what a request that begins a chain has itself.
+        """Check what a request has itself: one that begins a chain, or that has items stand for others.
 
         Raises:
-            InvalidRequest: if that is too much to be kept.
+            InvalidRequest: if that is too much.
         """
         self._check_size(own_bytes)
 
@@ -165,8 +165,9 @@ class Responses:
     def _check_size(self, size_bytes: int) -> None:
         most = self._terms.max_chain_bytes
         if size_bytes > most:
-            text = f"The input, with the responses before it, has {size_bytes} bytes, of {most} at most that are kept."
-            raise InvalidRequest(f"{text} Begin anew, or send 'store': false.", field="input")
+            text = f"The input, with the responses before it, has {size_bytes} bytes, of {most} at most that are kept "
+            text += "or referred to."
+            raise InvalidRequest(f"{text} Begin anew, or send the items themselves with 'store': false.", field="input")
 
 
 def no_response(response_id: str) -> ResourceNotFound:

@@ -166,6 +166,9 @@ class RequestReader:
             raise Refused(400, "The header 'transfer-encoding' must be 'chunked'.")
         if "expect" in headers:
             _check_expectation(request, headers["expect"])
+        if request.method == "CONNECT":
+            # The parser takes whatever follows for a tunnel's, and reads no other request.
+            request.keeps_alive = False
         if "upgrade" in headers and parser.should_upgrade():
             _check_upgrade(request)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -36,6 +36,11 @@ def joined(arrays: Sequence[bytes]) -> bytes:
     return b"[%b]" % b",".join(array[1:-1] for array in arrays if array != _NOTHING)
 
 
+def size_of(item: msgspec.Raw) -> int:
+    """Return an item's bytes."""
+    return memoryview(item).nbytes
+
+
 def id_of(item: msgspec.Raw) -> str:
     """Return an item's id; empty where it has none."""
     return head_of(item).id
@@ -54,8 +59,3 @@ def refers(item: msgspec.Raw) -> str:
     head = head_of(item)
     # Clients leave the type out where there is nothing but an id.
     return head.id if head.type == "item_reference" or (not head.type and not head.role) else ""
-
-
-async def resolved(array: bytes, find: Callable[[str], Awaitable[msgspec.Raw]]) -> bytes:
-    """Return an array in which each item that stands for another is that one."""
-    return array_of([await find(name) if (name := refers(item)) else item for item in items_in(array)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -29,7 +29,15 @@ from penstock_gateway.surfaces.wire_formats.format import (
     StreamRenderer,
     StreamSummary,
 )
-from penstock_gateway.surfaces.wire_formats.item_lists import head_of, id_of, items_in, joined, resolved
+from penstock_gateway.surfaces.wire_formats.item_lists import (
+    array_of,
+    head_of,
+    id_of,
+    items_in,
+    joined,
+    refers,
+    size_of,
+)
 from penstock_gateway.surfaces.wire_formats.stateful_request import StatefulRequest, Told
 
 Whole = Callable[[Sequence[Answer], str, int, AnswerForm], bytes]
@@ -161,18 +169,30 @@ class StatefulRequests:
         """Return a request's own items, none of which stands for another."""
         if not state.refers:
             return state.items
-        seen: dict[str, dict[str, msgspec.Raw]] = {}
+        items = [(item, refers(item)) for item in items_in(state.items)]
+        found = await self._found(caller, dict.fromkeys(name for _, name in items if name))
+        stood_for = [found[name] if name else item for item, name in items]
+        # Few bytes can stand for many: they are counted before they are there.
+        self._responses.check_own(sum(map(size_of, stood_for)))
+        return array_of(stood_for)
 
-        async def find(item_id: str) -> msgspec.Raw:
-            response_id = PREFIX + item_id.partition("_")[2].partition("_")[0]
-            if response_id not in seen:
-                seen[response_id] = await self._items_of(caller, response_id)
-            item = seen[response_id].get(item_id)
-            if item is None:
-                raise no_item(item_id)
-            return item
-
-        return await resolved(state.items, find)
+    async def _found(self, caller: Caller, names: Iterable[str]) -> dict[str, msgspec.Raw]:
+        """Return the items of these ids; one response at a time is held."""
+        found: dict[str, msgspec.Raw] = {}
+        of_response: dict[str, list[str]] = {}
+        for name in names:
+            of_response.setdefault(PREFIX + name.partition("_")[2].partition("_")[0], []).append(name)
+        size = 0
+        for response_id, wanted in of_response.items():
+            kept = await self._items_of(caller, response_id)
+            for name in wanted:
+                if name not in kept:
+                    raise no_item(name)
+                size += size_of(kept[name])
+                self._responses.check_own(size)
+                # A copy: an item as it was read holds its whole response.
+                found[name] = kept[name].copy()
+        return found
 
     async def _items_of(self, caller: Caller, response_id: str) -> dict[str, msgspec.Raw]:
         try:
