@@ -61,7 +61,9 @@ class Desk:
         return await self.flags.flag(Flag(text=text, **{**wanted, **more}))
 
     async def claim(self, reviewer="key:r1", review_id="", **more):
-        by = Claimant(reviewer=reviewer, until=self.clock() + LEASE, **{"key_ids": (reviewer.partition(":")[2],), **more})
+        by = Claimant(
+            reviewer=reviewer, until=self.clock() + LEASE, **{"key_ids": (reviewer.partition(":")[2],), **more}
+        )
         if review_id:
             return await self.store.claim("acme", review_id, by, self.clock())
         return await self.store.claim_next(ReviewFilter(tenant="acme"), by, self.clock())
