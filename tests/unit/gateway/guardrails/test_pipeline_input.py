@@ -17,12 +17,15 @@ from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.types import File, Message, Reasoning, Role, Text, ToolCall
 from penstock_gateway.adapters.guardrails.beside import Threads
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
+from penstock_gateway.domain.guardrails.pii.detector import Detector
 from penstock_gateway.domain.guardrails.pipeline.judging import Judge, Memo, TooMuchWaits
 from penstock_gateway.domain.guardrails.pipeline.recheck import RulesOfNow
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, GuardrailUnavailable
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Runs
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface as Where
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
+from penstock_gateway.domain.guardrails.pipeline.waiting import NobodyWaits, go_on
+from penstock_gateway.domain.guardrails.rules.personal import PersonalData
 from penstock_gateway.domain.guardrails.rules.topics import Topics
 from penstock_gateway.domain.life.flights import is_of_all
 from penstock_gateway.domain.reviews.flag import Source
@@ -234,6 +237,42 @@ async def test_short_texts_never_wait_for_long_ones_and_so_much_waits_and_no_mor
     finally:
         gate.set()
         threads.close()
+
+
+async def test_a_long_look_ends_where_nobody_waits_and_a_long_text_has_all_that_short_ones_have():
+    threads, begun, gate, ended = Threads(1, 1), threading.Event(), threading.Event(), threading.Event()
+
+    def looks():
+        begun.set()
+        gate.wait(30)
+        try:
+            go_on()
+        except NobodyWaits:
+            ended.set()
+        return ()
+
+    try:
+        asked = asyncio.ensure_future(threads.run(looks))
+        await asyncio.to_thread(begun.wait, 30)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        gate.set()
+        assert await asyncio.to_thread(ended.wait, 30)
+        assert await threads.run(lambda: go_on() or ()) == ()
+    finally:
+        threads.close()
+    longest = []
+
+    class Counted(Detector):
+        def findings(self, text):
+            longest.append(len(text))
+            return super().findings(text)
+
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n" * 300 + "-----END PRIVATE KEY-----"
+    text = f"{'so it goes. ' * 5000}{key}{' and on it goes' * 5000} {MAIL}"
+    found = PersonalData(Counted(), ["api_key", "email"]).found(text, Where.INPUT)
+    assert [text[one.start : one.end] for one in found] == [key, MAIL]
+    assert max(longest) <= 65_536
 
 
 async def test_a_text_goes_beside_by_its_length_and_is_refused_where_none_looks():

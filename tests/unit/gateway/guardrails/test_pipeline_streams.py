@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import (
     FINISHED,
     STARTED,
+    Desk,
     arguments_of,
     entered,
     guarding_of,
@@ -142,6 +143,19 @@ async def test_pseudonyms_are_restored_for_every_cut_in_text_and_in_calls():
         pieces += [ToolCallDelta(index=0, arguments_json_fragment=arguments[at:])]
         events = await seen(guarding, [(STARTED,), *[(one,) for one in pieces], (Usage(), FINISHED)])
         assert json.loads(arguments_of(events)) == {"to": text, "n": 1.0}
+
+
+async def test_what_is_held_for_a_person_has_the_callers_originals():
+    desk = Desk()
+    rules = {**RULES, "person": {"kind": "words", "deny": ["sun"], "action": "review", "hold": True}}
+    guarding = guarding_of(rules, input=["names"], output=["person"], desk=desk)
+    (message,) = await entered(guarding, said(NAME))
+    assert message.text != NAME
+    with pytest.raises(AnswerRefused, match="review-1"):
+        await seen(guarding, text_batches([f"{message.text} likes the sun, and {message.text}"]))
+    (flag,) = desk.flags
+    assert flag.text == f"{NAME} likes the sun, and {NAME}"
+    assert [flag.text[one.start : one.end] for one in flag.found] == ["sun"]
 
 
 async def test_an_original_is_escaped_where_it_stands_in_json():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from penstock_gateway.domain.guardrails.pipeline.judging import TooMuchWaits
 from penstock_gateway.domain.guardrails.pipeline.rule import Found
+from penstock_gateway.domain.guardrails.pipeline.waiting import waited_for
 
 
 class Threads:
-    """Implements ``Beside``. What is late goes on in its thread, and nobody hears of it; what waits for one does not begin.
+    """Implements ``Beside``. What is late goes on in its thread to its next part, and nobody hears of it; what waits for one does not begin.
 
     Work that is long has as many threads of its own.
     """
@@ -38,10 +40,14 @@ class _Pool:
     async def run(self, work: Callable[[], Sequence[Found]]) -> Sequence[Found]:
         if self._under_way >= self._most:
             raise TooMuchWaits(f"{self._under_way} looks are under way")
-        future = self._pool.submit(work)
+        is_left = threading.Event()
+        future = self._pool.submit(waited_for(work, is_left))
         self._under_way += 1
         future.add_done_callback(self._note_end_of(asyncio.get_running_loop()))
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        finally:
+            is_left.set()
 
     def _note_end_of(self, loop: asyncio.AbstractEventLoop) -> Callable[[object], None]:
         def note(_: object) -> None:

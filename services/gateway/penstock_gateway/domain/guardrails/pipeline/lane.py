@@ -71,8 +71,25 @@ class Verdicts:
         """Return what ends the answer."""
         rule, item = hit.rule, ""
         if rule.action is Action.REVIEW:
-            item = await self._guarding.flag(rule, hit.text, surface, hit.found)
+            text, found = self._as_given(hit)
+            item = await self._guarding.flag(rule, text, surface, found)
         return end_of_answer(rule, item)
+
+    def _as_given(self, hit: Hit) -> tuple[str, Sequence[Found]]:
+        """Return the text of a hit and what was found in it: with originals where the caller may be given it later."""
+        names = self._guarding.pseudonyms
+        if not hit.rule.hold or not len(names):
+            return hit.text, hit.found
+        found: list[Found] = []
+        parts: list[str] = []
+        at = length = 0
+        for one in hit.found:
+            parts.append(names.restored(hit.text[at : one.start]))
+            start = length + len(parts[-1])
+            parts.append(names.restored(hit.text[one.start : one.end]))
+            at, length = one.end, start + len(parts[-1])
+            found.append(one._replace(start=start, end=length))
+        return "".join([*parts, names.restored(hit.text[at:])]), found
 
     def _as_seen(self, rule: Rule, text: str) -> str:
         return answer_text(self._guarding.context, text) if rule.kind == "grounding" else text
