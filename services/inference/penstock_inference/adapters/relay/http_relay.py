@@ -26,6 +26,15 @@ _OF_THE_CONNECTION = frozenset(
 )  # fmt: skip
 # Whatever says who asks: a caller's never goes on, whichever of them the upstream reads.
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key"})
+# What makes another method or path of a request than those that were let pass, or lets another project of ours pay.
+_ASKS_FOR_ANOTHER = frozenset(
+    {
+        "x-http-method-override", "x-http-method", "x-method-override", "x-original-method", "x-original-url",
+        "x-original-uri", "x-rewrite-url", "x-original-host", "openai-organization", "openai-project",
+        "x-goog-user-project",
+    }
+)  # fmt: skip
+_DROPPED = _OF_THE_CONNECTION | _CREDENTIALS | _ASKS_FOR_ANOTHER
 _USER_AGENT = "penstock"
 
 
@@ -91,7 +100,7 @@ class HttpRelay:
         headers: dict[str, str] = {"user-agent": _USER_AGENT}
         for name, value in head.headers:
             lower = name.lower()
-            if lower not in _OF_THE_CONNECTION and lower not in _CREDENTIALS and lower not in named:
+            if lower not in _DROPPED and lower not in named:
                 headers[lower] = f"{headers[lower]}, {value}" if lower in headers and lower != "user-agent" else value
         for name in self._keys:
             headers.pop(name.lower(), None)
@@ -150,6 +159,10 @@ async def _feed(pieces: AsyncIterator[bytes], body: ArrivingBody | None) -> None
         return
     try:
         async for piece in pieces:
+            # An empty one would be the end of a body in chunks.
+            if not piece:
+                continue
+            _check_room(body, piece)
             if not await body.put(piece):
                 return
         _check_length(body)
@@ -157,6 +170,12 @@ async def _feed(pieces: AsyncIterator[bytes], body: ArrivingBody | None) -> None
     except BaseException:
         body.stop()
         raise
+
+
+def _check_room(body: ArrivingBody, piece: bytes) -> None:
+    if body.length is not None and body.put_bytes + len(piece) > body.length:
+        # The upstream would take what goes beyond for a request of its own.
+        raise InvalidRequest(f"The body has more than {body.length} bytes, and said that it has so many.")
 
 
 def _check_length(body: ArrivingBody) -> None:
