@@ -12,9 +12,10 @@ from penstock_common.errors import InvalidRequest, UpstreamFailed, UpstreamTimeo
 from penstock_common.http.address import Address, parse_address
 from penstock_common.http.body import ArrivingBody
 from penstock_common.http.client import HttpClient
-from penstock_common.http.failures import ConnectTimedOut, HttpFailure
+from penstock_common.http.failures import ConnectFailed, ConnectTimedOut, HttpFailure, TlsFailed
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
+from penstock_inference.domain.relay import UpstreamNotReached
 
 # Of one connection, in either direction (RFC 9110, 7.6.1), and what says where else a request could go.
 _OF_THE_CONNECTION = frozenset(
@@ -144,6 +145,8 @@ class HttpRelay:
     def _failure(self, error: HttpFailure) -> UpstreamFailed | UpstreamTimeout:
         if isinstance(error, ConnectTimedOut):
             return UpstreamTimeout(f"{self._name}: no connection in time", upstream=self._name, stage="connect")
+        if isinstance(error, ConnectFailed | TlsFailed):
+            return UpstreamNotReached(f"{self._name}: no connection to the upstream", upstream=self._name)
         return UpstreamFailed(f"{self._name}: the exchange with the upstream failed", upstream=self._name)
 
 
