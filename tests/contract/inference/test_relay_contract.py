@@ -281,6 +281,36 @@ async def test_a_body_is_bounded_and_what_it_says_of_itself_must_be_true(transpo
             await passed(channel, head("/any/x", "POST", length=9), b"abc")
 
 
+async def test_nothing_goes_beyond_what_a_body_says_of_itself(transport, upstream):
+    """The upstream would take it for a request of its own, with our key, and on any path."""
+    smuggled = b"DELETE /admin HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+    async with opened(transport, entry(upstream)) as channel:
+        with pytest.raises(errors.InvalidRequest, match="more than 3 bytes"):
+            await passed(channel, head("/any/x", "POST", length=3), b"abc" + smuggled)
+        with pytest.raises(errors.InvalidRequest, match="more than 3 bytes"):
+            await passed(channel, head("/any/x", "POST", length=3), b"ab", b"c" + smuggled)
+    assert not any(sent.method == "DELETE" for sent in upstream.requests)
+
+
+async def test_an_empty_piece_does_not_end_a_body(transport, upstream):
+    upstream.usual = answering(b"")
+    async with opened(transport, entry(upstream)) as channel:
+        await passed(channel, head("/any/x", "POST", length=None), b"abc", b"", b"def")
+    assert [sent.body for sent in upstream.requests] == [b"abcdef"]
+
+
+@pytest.mark.parametrize(
+    "name", ["X-HTTP-Method-Override", "x-method-override", "x-original-url", "x-rewrite-url", "openai-project"]
+)
+async def test_no_header_asks_for_another_request(transport, upstream, name):
+    upstream.usual = answering(b"")
+    async with opened(transport, entry(upstream)) as channel:
+        await passed(channel, head("/any/x", "GET", headers=((name, "DELETE"), ("x-kept", "1"))))
+    (sent,) = upstream.requests
+    assert name.lower() not in sent.headers
+    assert sent.headers["x-kept"] == "1"
+
+
 async def test_what_fails_the_callers_body_is_what_the_caller_sees(transport, upstream):
     async def given():
         yield head("/any/x", "POST", length=None)

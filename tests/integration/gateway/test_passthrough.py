@@ -97,6 +97,39 @@ async def test_an_upstreams_refusal_is_its_own_and_costs_nothing(
     assert len(server.requests) == 1
 
 
+async def test_what_was_never_sent_costs_nothing(
+    document: dict[str, Any], serve: Any, server: PlainUpstream, key_of: Any, transport: str
+) -> None:
+    document["upstreams"][-1]["base_url"] = "http://127.0.0.1:1/v1"
+    document["upstreams"][-1]["raw"] = {**RAW, "max_request_bytes": 10}
+    suite = await serve(transport)
+    key = await key_of(suite)
+
+    async def upload() -> Any:
+        yield b"x" * 11
+
+    response, _ = await ask(suite, "POST", "/passthrough/plain/images/generations", key, data=b"x")
+    assert response.status == 502
+    await ask(suite, "POST", "/passthrough/plain/images/generations", key, data=upload())
+    rows = await suite.ledger_after_close()
+    assert [(row["cost_nano_usd"], row["attempts"]) for row in rows] == [(0, 0)] * 2
+
+
+async def test_what_breaks_off_unanswered_costs_what_it_may_have(
+    serve: Any, server: PlainUpstream, key_of: Any, transport: str
+) -> None:
+    async def cut(request: Any) -> None:
+        await request.read()
+        request.writer.close()
+
+    server.usual = cut
+    suite = await serve(transport)
+    response, _ = await ask(suite, "POST", "/passthrough/plain/images/generations", await key_of(suite), data=b"x")
+    assert response.status == 502
+    (row,) = await suite.ledger_after_close()
+    assert (row["cost_nano_usd"], row["attempts"]) == (40_000_000, 1)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [

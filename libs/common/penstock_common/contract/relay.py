@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from penstock_common.llm.types import Value
 
+RELAY_STEP = "relay"
+"""The step of asking the upstream: where there is none, it was not asked."""
+NOT_SENT = "not_sent"
+"""What that step has where there was nobody to send the request to."""
+
 Headers = tuple[tuple[str, str], ...]
 """Lower-case names and values, in their order."""
 

@@ -18,6 +18,8 @@ from urllib.parse import unquote
 import msgspec
 
 from penstock_common.contract.relay import (
+    NOT_SENT,
+    RELAY_STEP,
     RelayPlace,
     RelayRequest,
     RelayRequestHead,
@@ -25,7 +27,7 @@ from penstock_common.contract.relay import (
     RelayResponseHead,
     RelayTerms,
 )
-from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound
+from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound, UpstreamFailed, UpstreamTimeout
 from penstock_common.priority import Priority
 from penstock_common.rpc.method import Responses
 from penstock_common.rpc.scope import CURRENT_SCOPE
@@ -71,6 +73,10 @@ class RelayTermsOf(msgspec.Struct, frozen=True):
     region: str = ""
 
 
+class UpstreamNotReached(UpstreamFailed):
+    """No connection came about: nothing of the request was sent."""
+
+
 class RelayUpstream(Protocol):
     """Passes one request to one address, with our key."""
 
@@ -78,6 +84,7 @@ class RelayUpstream(Protocol):
         """Return the answer as it comes; closing it ends the exchange at once.
 
         Raises:
+            UpstreamNotReached: if nobody is there to be asked.
             UpstreamFailed, UpstreamTimeout: if there is none, or it breaks off.
             PenstockError: what reading the pieces raised.
         """
@@ -125,7 +132,7 @@ class Relays:
         relay = pool.endpoints[0].relay
         assert relay is not None, "it has rules"
         permit = await _permit(pool, priority)
-        step = steps.begin("relay", upstream=place.upstream, method=place.method, path=terms.pattern)
+        step = steps.begin(RELAY_STEP, upstream=place.upstream, method=place.method, path=terms.pattern)
         failed = "cancelled"
         try:
             async with aclosing(relay.exchange(head, _bounded(requests, terms.max_request_bytes))) as answer:
@@ -135,6 +142,10 @@ class Relays:
             failed = ""
         except Exception as error:
             failed = type(error).__name__
+            if isinstance(error, UpstreamNotReached) or (
+                isinstance(error, UpstreamTimeout) and error.stage == "connect"
+            ):
+                step.attributes[NOT_SENT] = True
             raise
         finally:
             end(step, failed)

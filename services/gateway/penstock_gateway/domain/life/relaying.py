@@ -19,8 +19,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from http import HTTPStatus
 
-from penstock_common.contract.relay import RelayRequest, RelayResponse, RelayResponseHead, RelayTerms
-from penstock_common.errors import PenstockError
+from penstock_common.contract.relay import (
+    NOT_SENT,
+    RELAY_STEP,
+    RelayRequest,
+    RelayResponse,
+    RelayResponseHead,
+    RelayTerms,
+)
+from penstock_common.errors import DeadlineExceeded, InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.types import Candidate, UnitPrices
 from penstock_common.prices import UNKNOWN_PRICES
 from penstock_common.telemetry.steps import Step
@@ -66,11 +73,12 @@ class RelayExchange(Exchange[RawOrder]):
         self.status = 0
         """The answer's, once it is there."""
         self._passing: Step | None = None
+        self._is_sent = False
 
     @property
     def bill(self) -> Bill:
         """What is owed so far: one request's price from the moment it is sent, unless the upstream refuses it."""
-        if self._passing is None or self.status >= HTTPStatus.BAD_REQUEST:
+        if not self._is_sent or self.status >= HTTPStatus.BAD_REQUEST:
             return NOTHING_OWED
         price = self.terms.price_nano_usd
         return (
@@ -85,11 +93,15 @@ class RelayExchange(Exchange[RawOrder]):
         """
         head = self.call.order.input.head
         with self._steps.step(PASSTHROUGH, pattern=self.terms.pattern) as step:
-            self._passing = step
-            async with aclosing(self._relay.exchange(_messages(head, pieces), step.children)) as answer:
-                async for message in answer:
-                    self._note(message)
-                    yield message
+            self._passing, self._is_sent = step, True
+            try:
+                async with aclosing(self._relay.exchange(_messages(head, pieces), step.children)) as answer:
+                    async for message in answer:
+                        self._note(message)
+                        yield message
+            except PenstockError as error:
+                self._is_sent = bool(self.status) or _was_sent(error, step.children)
+                raise
 
     def _note(self, message: RelayResponse) -> None:
         if isinstance(message, RelayResponseHead):
@@ -125,7 +137,7 @@ class RelayExchange(Exchange[RawOrder]):
         raise unknown_price(self.call.order.input.model)
 
     def _outcome(self) -> Outcome:
-        order, is_sent = self.call.order, self._passing is not None
+        order, is_sent = self.call.order, self._is_sent
         upstream = order.input.head.place.upstream
         return Outcome(
             operation=PASSTHROUGH,
@@ -140,11 +152,24 @@ class RelayExchange(Exchange[RawOrder]):
         )
 
     def _was_refused(self, error: PenstockError) -> bool:
-        return self._passing is None
+        return not self._is_sent
 
     def _waiting_ns(self) -> int:
         step = self._passing
         return (step.end_ns or time.time_ns()) - step.start_ns if step is not None else 0
+
+
+def _was_sent(error: PenstockError, steps: list[Step]) -> bool:
+    """Return whether the upstream was sent a request that ``error`` ended before its answer came.
+
+    Whoever leaves or has no time left hears no more of that: it counts as sent.
+    """
+    if isinstance(error, DeadlineExceeded | InternalError):
+        return True
+    if isinstance(error, InvalidRequest):
+        # A body that breaks off or is too large makes no request of it.
+        return False
+    return any(step.name == RELAY_STEP and NOT_SENT not in step.attributes for step in steps)
 
 
 async def _messages(head: RelayRequest, pieces: AsyncIterator[bytes]) -> AsyncGenerator[RelayRequest]:

@@ -12,9 +12,10 @@ from penstock_common.errors import InvalidRequest, UpstreamFailed, UpstreamTimeo
 from penstock_common.http.address import Address, parse_address
 from penstock_common.http.body import ArrivingBody
 from penstock_common.http.client import HttpClient
-from penstock_common.http.failures import ConnectTimedOut, HttpFailure
+from penstock_common.http.failures import ConnectFailed, ConnectTimedOut, HttpFailure, TlsFailed
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
+from penstock_inference.domain.relay import UpstreamNotReached
 
 # Of one connection, in either direction (RFC 9110, 7.6.1), and what says where else a request could go.
 _OF_THE_CONNECTION = frozenset(
@@ -26,6 +27,15 @@ _OF_THE_CONNECTION = frozenset(
 )  # fmt: skip
 # Whatever says who asks: a caller's never goes on, whichever of them the upstream reads.
 _CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key"})
+# What makes another method or path of a request than those that were let pass, or lets another project of ours pay.
+_ASKS_FOR_ANOTHER = frozenset(
+    {
+        "x-http-method-override", "x-http-method", "x-method-override", "x-original-method", "x-original-url",
+        "x-original-uri", "x-rewrite-url", "x-original-host", "openai-organization", "openai-project",
+        "x-goog-user-project",
+    }
+)  # fmt: skip
+_DROPPED = _OF_THE_CONNECTION | _CREDENTIALS | _ASKS_FOR_ANOTHER
 _USER_AGENT = "penstock"
 
 
@@ -91,7 +101,7 @@ class HttpRelay:
         headers: dict[str, str] = {"user-agent": _USER_AGENT}
         for name, value in head.headers:
             lower = name.lower()
-            if lower not in _OF_THE_CONNECTION and lower not in _CREDENTIALS and lower not in named:
+            if lower not in _DROPPED and lower not in named:
                 headers[lower] = f"{headers[lower]}, {value}" if lower in headers and lower != "user-agent" else value
         for name in self._keys:
             headers.pop(name.lower(), None)
@@ -135,6 +145,8 @@ class HttpRelay:
     def _failure(self, error: HttpFailure) -> UpstreamFailed | UpstreamTimeout:
         if isinstance(error, ConnectTimedOut):
             return UpstreamTimeout(f"{self._name}: no connection in time", upstream=self._name, stage="connect")
+        if isinstance(error, ConnectFailed | TlsFailed):
+            return UpstreamNotReached(f"{self._name}: no connection to the upstream", upstream=self._name)
         return UpstreamFailed(f"{self._name}: the exchange with the upstream failed", upstream=self._name)
 
 
@@ -150,6 +162,10 @@ async def _feed(pieces: AsyncIterator[bytes], body: ArrivingBody | None) -> None
         return
     try:
         async for piece in pieces:
+            # An empty one would be the end of a body in chunks.
+            if not piece:
+                continue
+            _check_room(body, piece)
             if not await body.put(piece):
                 return
         _check_length(body)
@@ -157,6 +173,12 @@ async def _feed(pieces: AsyncIterator[bytes], body: ArrivingBody | None) -> None
     except BaseException:
         body.stop()
         raise
+
+
+def _check_room(body: ArrivingBody, piece: bytes) -> None:
+    if body.length is not None and body.put_bytes + len(piece) > body.length:
+        # The upstream would take what goes beyond for a request of its own.
+        raise InvalidRequest(f"The body has more than {body.length} bytes, and said that it has so many.")
 
 
 def _check_length(body: ArrivingBody) -> None:
