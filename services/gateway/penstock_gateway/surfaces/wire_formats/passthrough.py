@@ -79,7 +79,7 @@ def _begin(exchange: RelayExchange, head: RelayResponseHead, request: HttpReques
     lines = _lines_of(exchange, dict(head.headers)) + b"x-penstock-cost-usd: %b\r\n" % (
         b"unknown" if cost is None else format_cost_usd(cost).encode()
     )
-    lines += b"".join([_line(name, value) for name, value in head.headers if name not in _SERVED_BY_US])
+    lines += b"".join([_line(name, value) for name, value in head.headers if _is_theirs_to_say(name)])
     if head.status in _NO_BODY:
         response.whole(head.status, lines, b"")
         return
@@ -87,6 +87,11 @@ def _begin(exchange: RelayExchange, head: RelayResponseHead, request: HttpReques
     if not (head.length == 0 or request.method == "HEAD"):
         # A stream may be silent for long before its first event.
         response.push(b"")
+
+
+def _is_theirs_to_say(name: str) -> bool:
+    # What a browser may read is `listen.cors_origins`', whatever the upstream lets its own callers do.
+    return name not in _SERVED_BY_US and not name.startswith(("x-penstock-", "access-control-"))
 
 
 def _lines_of(exchange: RelayExchange, theirs: Mapping[str, str] | None = None) -> bytes:

@@ -66,7 +66,9 @@ def _add_create(cli: typer.Typer, opened: OpenAdministration) -> None:
         label: Annotated[str, typer.Option(metavar="TEXT", help="What it is for.")] = "",
         scope: Annotated[
             list[str] | None,
-            typer.Option(metavar="inference|read|admin|review|operator", help="Repeatable; inference without it."),
+            typer.Option(
+                metavar="inference|read|admin|review|passthrough|operator", help="Repeatable; inference without it."
+            ),
         ] = None,
         model: Annotated[
             list[str] | None, typer.Option(metavar="NAME", help="Repeatable; every model without it.")
