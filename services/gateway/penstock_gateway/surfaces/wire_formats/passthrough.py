@@ -63,12 +63,21 @@ class PassthroughServer:
 
 async def _pass(exchange: RelayExchange, request: HttpRequest, response: HttpResponse) -> None:
     pieces = request.pieces(exchange.terms.max_request_bytes, encoded=True)
+    left, last = -1, b""
     async with aclosing(pieces), aclosing(exchange.answer(pieces)) as answer:
         async for message in answer:
             if isinstance(message, RelayResponseHead):
+                left = -1 if message.length is None else message.length
                 _begin(exchange, message, request, response)
+                continue
+            left -= len(message)
+            if left == 0:
+                # Whoever has the whole answer may leave: they have it once the exchange has ended, and was no failure.
+                last = message
             else:
                 await response.write(message)
+    if last:
+        await response.write(last)
     if response.is_complete:
         return
     response.end()
