@@ -130,6 +130,15 @@ async def test_what_breaks_off_unanswered_costs_what_it_may_have(
     assert (row["cost_nano_usd"], row["attempts"]) == (40_000_000, 1)
 
 
+async def test_an_upstream_says_nothing_in_our_name(serve: Any, server: PlainUpstream, key_of: Any) -> None:
+    server.usual = answering(b"", lines="X-Penstock-Cost-Usd: 99\r\nAccess-Control-Allow-Origin: *\r\nX-Theirs: 1\r\n")
+    suite = await serve()
+    response, _ = await ask(suite, "POST", "/passthrough/plain/images/generations", await key_of(suite), data=b"x")
+    assert response.headers.getall("x-penstock-cost-usd") == ["0.04"]
+    assert "access-control-allow-origin" not in response.headers
+    assert response.headers["x-theirs"] == "1"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -315,7 +324,7 @@ async def test_limits_count_it_and_budgets_bind_it(
     key = await key_of(suite)
     response, _ = await ask(suite, "POST", "/passthrough/plain/images/generations", key, data=b"x")
     assert response.status == 200
-    response, body = await ask(suite, "POST", "/passthrough/plain/images/generations", key, data=b"x")
+    response, _ = await ask(suite, "POST", "/passthrough/plain/images/generations", key, data=b"x")
     assert response.status == 429
     response, _ = await ask(suite, "POST", "/passthrough/plain/audio/x", key, data=b"x")
     assert response.status == 403

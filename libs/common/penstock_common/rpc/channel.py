@@ -219,8 +219,10 @@ class _Sending:
     async def aclose(self) -> None:
         """End it, once the call has ended."""
         self._is_over = True
-        self._task.cancel()
-        await asyncio.wait((self._task,))
+        # Waiting would take a turn of the loop, in which whoever has the whole answer may leave.
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,))
 
     async def _send(self) -> None:
         try:

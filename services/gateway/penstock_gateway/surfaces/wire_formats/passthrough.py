@@ -63,12 +63,21 @@ class PassthroughServer:
 
 async def _pass(exchange: RelayExchange, request: HttpRequest, response: HttpResponse) -> None:
     pieces = request.pieces(exchange.terms.max_request_bytes, encoded=True)
+    left, last = -1, b""
     async with aclosing(pieces), aclosing(exchange.answer(pieces)) as answer:
         async for message in answer:
             if isinstance(message, RelayResponseHead):
+                left = -1 if message.length is None else message.length
                 _begin(exchange, message, request, response)
+                continue
+            left -= len(message)
+            if left == 0:
+                # Whoever has the whole answer may leave: they have it once the exchange has ended, and was no failure.
+                last = message
             else:
                 await response.write(message)
+    if last:
+        await response.write(last)
     if response.is_complete:
         return
     response.end()
@@ -79,7 +88,7 @@ def _begin(exchange: RelayExchange, head: RelayResponseHead, request: HttpReques
     lines = _lines_of(exchange, dict(head.headers)) + b"x-penstock-cost-usd: %b\r\n" % (
         b"unknown" if cost is None else format_cost_usd(cost).encode()
     )
-    lines += b"".join([_line(name, value) for name, value in head.headers if name not in _SERVED_BY_US])
+    lines += b"".join([_line(name, value) for name, value in head.headers if _is_theirs_to_say(name)])
     if head.status in _NO_BODY:
         response.whole(head.status, lines, b"")
         return
@@ -87,6 +96,11 @@ def _begin(exchange: RelayExchange, head: RelayResponseHead, request: HttpReques
     if not (head.length == 0 or request.method == "HEAD"):
         # A stream may be silent for long before its first event.
         response.push(b"")
+
+
+def _is_theirs_to_say(name: str) -> bool:
+    # What a browser may read is `listen.cors_origins`', whatever the upstream lets its own callers do.
+    return name not in _SERVED_BY_US and not name.startswith(("x-penstock-", "access-control-"))
 
 
 def _lines_of(exchange: RelayExchange, theirs: Mapping[str, str] | None = None) -> bytes:
