@@ -84,11 +84,12 @@ spec:
   maxReplicaCount: {{ int .bounds.max }}
   pollingInterval: {{ int $scaling.pollingSeconds }}
   cooldownPeriod: {{ int $scaling.cooldownSeconds }}
-  {{- if ne .role "worker" }}
+  {{- /* From none there is none: KEDA takes a fallback for work and would wake a GPU for a Prometheus that is away, or with
+        0 replicas end what runs. Without one an error changes nothing. */}}
+  {{- if and (ne .role "worker") (or (ne .role "triton") (gt (int .bounds.min) 0)) }}
   # Prometheus may be away: never fewer for that.
   fallback:
     failureThreshold: {{ int $scaling.fallback.failureThreshold }}
-    {{- /* From none, no GPU is woken by a Prometheus that is away. */}}
     replicas: {{ ternary (int .bounds.min) (int $scaling.fallback.replicas) (eq .role "triton") }}
     behavior: currentReplicasIfHigher
   {{- end }}
