@@ -1,6 +1,7 @@
 """The chart's scalers, rehearsed in short; bench/autoscaling has the long form. Nothing runs but arithmetic."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from autoscaling.kinds import BY_NAME  # noqa: E402
 from autoscaling.loads import read, steady, synthetic, write  # noqa: E402
 from autoscaling.promql import Prometheus  # noqa: E402
 from autoscaling.rehearsal import Rehearsal, summary  # noqa: E402
+from autoscaling.service import Service  # noqa: E402
 
 NOT_LIMITED = Rules(0, (Policy("Percent", 1000, 15),))
 
@@ -128,6 +130,31 @@ def test_queries_are_answered_as_prometheus_answers():
         Prometheus().ask("sum(inside) % 2", 120)
 
 
+def test_requests_that_new_pods_took_over_are_counted_once():
+    prometheus = Prometheus()
+    for at in range(0, 121, 15):
+        loads = [800.0] if at < 60 else [100.0] * 8
+        prometheus.scrape(at, [("inside", {"pod": str(pod)}, load) for pod, load in enumerate(loads)])
+    assert prometheus.ask("avg_over_time(sum(inside)[2m:15s])", 120) == 800
+    assert prometheus.ask("sum(avg_over_time(inside[2m]))", 120) > 1000
+    chart = values({"triton": {"autoscaling": {"upstreams": ["gpu"]}}})
+    assert not [
+        q for role in ("gateway", "triton") for q in questions(role, chart) if q.query.startswith("sum(avg_over_time")
+    ]
+
+
+def test_who_matters_more_takes_the_place_of_who_came_last_of_those_who_matter_less():
+    kind = replace(BY_NAME["triton"], room=10, at_once=1)
+    service = Service(kind, 1)
+    service.tick(0, (0, 5, 6))
+    assert service.dropped == [0, 0, 0]
+    service.tick(1, (0, 0, 3))
+    assert service.dropped == [0, 0, 3], "nobody is put out for one of the same class"
+    service.tick(2, (8, 0, 0))
+    assert service.dropped == [0, 2, 9]
+    assert service.queued == 10
+
+
 def test_every_question_of_the_chart_has_an_answer_in_the_rehearsal():
     for name in ("gateway", "triton"):
         moments = rehearsed(name, steady, 3)
@@ -153,7 +180,8 @@ def test_ten_times_the_load_costs_no_critical_request_and_what_was_added_goes_ag
     found = summary(moments)
     assert found.dropped["critical"] == 0
     assert found.most >= 5 * before
-    assert (moments[-1].wanted, found.turns) == (before, 1)
+    assert found.turns == 1
+    assert before <= moments[-1].wanted <= before + 1, "from above a tenth of tolerance ends one pod later"
     if name == "triton":
         assert (
             found.dropped["sheddable"] / found.came["sheddable"] > found.dropped["default"] / found.came["default"] > 0
