@@ -11,7 +11,7 @@ from autoscaling.loads import SHAPES, synthetic
 from autoscaling.rehearsal import Rehearsal, Summary, summary
 
 Changes = Mapping[str, Any]
-LOADS = ("steady", "step", "spike", "diurnal", "waves")
+LOADS = ("steady", "step", "spike", "waves")
 _MARGIN = 1.02
 """Two per cent more of something is no more."""
 
@@ -28,7 +28,6 @@ _OF_ALL: Mapping[str, Changes] = {
     "as the chart has it": {},
     "window 1m": _scaling(window="1m"),
     "window 5m": _scaling(window="5m"),
-    "panicWindow 15s": _scaling(panicWindow="15s"),
     "up.pods 2": _scaling(up={"pods": 2}),
     "up.pods 10": _scaling(up={"pods": 10}),
     "up.windowSeconds 60": _scaling(up={"windowSeconds": 60}),
@@ -39,7 +38,6 @@ _OF_ALL: Mapping[str, Changes] = {
 _OF_ROLES: Mapping[str, Mapping[str, Changes]] = {
     "gateway": {
         "inFlight.gateway 100": _scaling(inFlight={"gateway": 100}),
-        "inFlight.gateway 200": _scaling(inFlight={"gateway": 200}),
         "inFlight.gateway 400": _scaling(inFlight={"gateway": 400}),
         "inFlight.gateway 600": _scaling(inFlight={"gateway": 600}),
         "cpuPercent 50": _scaling(cpuPercent=50),
@@ -51,7 +49,6 @@ _OF_ROLES: Mapping[str, Mapping[str, Changes]] = {
         "requests 32": _triton(requests=32),
         "waiting 2": _triton(waiting=2),
         "queuePerCompute 0.25": _triton(queuePerCompute=0.25),
-        "queuePerCompute 1": _triton(queuePerCompute=1),
         "kvCacheUse 0.6": _triton(kvCacheUse=0.6),
     },
 }
