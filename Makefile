@@ -96,6 +96,9 @@ bench-knowledge: setup-dev ## Questions about the documentation to the real part
 .PHONY: bench-routing
 bench-routing: setup-dev ## Replay 2,000 prompts with a scripted table of quality: what policies save and keep; ARGS such as --seed 7
 	$(TOOLS) python bench/routing.py $(ARGS)
+.PHONY: bench-autoscaling
+bench-autoscaling: setup-dev ## Rehearse the chart's scalers: ten times the load, a day, a spike; ARGS such as --candidates, "--load step"
+	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m autoscaling $(ARGS)
 .PHONY: bench-chunking
 bench-chunking: setup-dev ## Measure how fast documents are cut, by splitter, with the model's tokenizer; ARGS such as --json
 	$(TOOLS) python bench/chunking.py $(ARGS)

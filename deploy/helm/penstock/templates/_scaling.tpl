@@ -1,6 +1,7 @@
 {{/*
 What says how many there should be: one table for KEDA, for an HPA and for the rules of its adapter. As JSON, a list of
-{name, query, target, activation} for (dict "root" $ "role" NAME). A query yields one number, of all pods together.
+{name, query, target} for (dict "root" $ "role" NAME). A query yields one number, of all pods together: first their sum, then its
+mean over time, as the mean of each pod counts what new ones took over from old ones twice (make bench-autoscaling).
 */}}
 {{- define "penstock.demand" -}}
 {{- $scaling := .root.Values.scaling -}}
@@ -12,9 +13,9 @@ What says how many there should be: one table for KEDA, for an HPA and for the r
 {{- $requests := printf "penstock_upstream_requests_inside{%s} + penstock_upstream_requests_waiting{%s}" $upstreams $upstreams -}}
 {{- /* Of the inference service, which is there when no Triton is. */ -}}
 {{- $found = append $found (dict "name" "requests" "target" $triton.requests
-      "query" (printf "sum(avg_over_time((%s)[%s:15s]))" $requests $scaling.window)) -}}
+      "query" (printf "avg_over_time(sum(%s)[%s:15s])" $requests $scaling.window)) -}}
 {{- $found = append $found (dict "name" "requests-now" "target" (mul 2 $triton.requests)
-      "query" (printf "sum(max_over_time((%s)[%s:15s]))" $requests $scaling.panicWindow)) -}}
+      "query" (printf "max_over_time(sum(%s)[%s:15s])" $requests $scaling.panicWindow)) -}}
 {{- /* Of the gateways: whoever asks while there is none is refused at once, so that nothing waits. Any rate wakes one pod. */ -}}
 {{- if $triton.publicModels -}}
 {{- $found = append $found (dict "name" "wake-up" "target" 1000000
@@ -32,15 +33,15 @@ What says how many there should be: one table for KEDA, for an HPA and for the r
       "query" (printf "sum(vllm:kv_cache_usage_perc{%s}) %s" $scope $none)) -}}
 {{- else if eq .role "gateway" -}}
 {{- $found = append $found (dict "name" "in-flight" "target" $scaling.inFlight.gateway
-      "query" (printf "sum(avg_over_time(penstock_requests_in_flight{%s,role=\"gateway\"}[%s]))" $scope $scaling.window)) -}}
+      "query" (printf "avg_over_time(sum(penstock_requests_in_flight{%s,role=\"gateway\"})[%s:15s])" $scope $scaling.window)) -}}
 {{- $found = append $found (dict "name" "in-flight-now" "target" (mul 2 $scaling.inFlight.gateway)
-      "query" (printf "sum(max_over_time(penstock_requests_in_flight{%s,role=\"gateway\"}[%s]))" $scope $scaling.panicWindow)) -}}
+      "query" (printf "max_over_time(sum(penstock_requests_in_flight{%s,role=\"gateway\"})[%s:15s])" $scope $scaling.panicWindow)) -}}
 {{- else if hasKey $scaling.inFlight .role -}}
 {{- $target := get $scaling.inFlight .role -}}
 {{- $found = append $found (dict "name" "in-flight" "target" $target
-      "query" (printf "sum(avg_over_time(penstock_service_calls_in_flight{%s,service=%q}[%s]))" $scope .role $scaling.window)) -}}
+      "query" (printf "avg_over_time(sum(penstock_service_calls_in_flight{%s,service=%q})[%s:15s])" $scope .role $scaling.window)) -}}
 {{- $found = append $found (dict "name" "in-flight-now" "target" (mul 2 $target)
-      "query" (printf "sum(max_over_time(penstock_service_calls_in_flight{%s,service=%q}[%s]))" $scope .role $scaling.panicWindow)) -}}
+      "query" (printf "max_over_time(sum(penstock_service_calls_in_flight{%s,service=%q})[%s:15s])" $scope .role $scaling.panicWindow)) -}}
 {{- else if eq .role "worker" -}}
 {{- /* max, not sum: each process tells of the whole queue. */ -}}
 {{- $found = append $found (dict "name" "jobs-queued" "target" $scaling.worker.jobs
@@ -84,11 +85,12 @@ spec:
   maxReplicaCount: {{ int .bounds.max }}
   pollingInterval: {{ int $scaling.pollingSeconds }}
   cooldownPeriod: {{ int $scaling.cooldownSeconds }}
-  {{- if ne .role "worker" }}
+  {{- /* From none there is none: KEDA takes a fallback for work and would wake a GPU for a Prometheus that is away, or with
+        0 replicas end what runs. Without one an error changes nothing. */}}
+  {{- if and (ne .role "worker") (or (ne .role "triton") (gt (int .bounds.min) 0)) }}
   # Prometheus may be away: never fewer for that.
   fallback:
     failureThreshold: {{ int $scaling.fallback.failureThreshold }}
-    {{- /* From none, no GPU is woken by a Prometheus that is away. */}}
     replicas: {{ ternary (int .bounds.min) (int $scaling.fallback.replicas) (eq .role "triton") }}
     behavior: currentReplicasIfHigher
   {{- end }}
