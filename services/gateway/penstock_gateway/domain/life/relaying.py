@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from http import HTTPStatus
 
 from penstock_common.contract.relay import (
@@ -94,14 +93,16 @@ class RelayExchange(Exchange[RawOrder]):
         head = self.call.order.input.head
         with self._steps.step(PASSTHROUGH, pattern=self.terms.pattern) as step:
             self._passing, self._is_sent = step, True
+            answer = self._relay.exchange(_messages(head, pieces), step.children)
             try:
-                async with aclosing(self._relay.exchange(_messages(head, pieces), step.children)) as answer:
-                    async for message in answer:
-                        self._note(message)
-                        yield message
+                async for message in answer:
+                    self._note(message)
+                    yield message
             except PenstockError as error:
                 self._is_sent = bool(self.status) or _was_sent(error, step.children)
                 raise
+            finally:
+                await answer.aclose()
 
     def _note(self, message: RelayResponse) -> None:
         if isinstance(message, RelayResponseHead):
