@@ -67,7 +67,8 @@ _HEAD = """# Errors
 
 Over gRPC a failed call carries a `google.rpc.Status`; its `ErrorInfo` has the domain `penstock.dev` and one of the
 reasons below. Over HTTP the OpenAI format carries the same as `{"error": {"message", "type", "param", "code"}}`.
-The message says what to change; a program decides by the reason or the code.
+The message says what to change; a program decides by the reason or the code. A `previous_response_id` that is not there has the code
+`previous_response_not_found`.
 
 "Retry" says whether the same request may succeed later. Where it says no, HTTP answers to faults of ours or of an
 upstream carry `x-should-retry: false`, so that clients do not repeat what was already tried here.

@@ -163,10 +163,16 @@ async def test_the_metrics_name_requests_tokens_cost_cache_latency_and_overhead(
 async def test_a_gap_between_two_tokens_is_found_by_a_query(stack, first, collector, metrics_port, wait):
     goes_on = asyncio.Event()
     first.enqueue(Answer(tokens=["slow", " ", "thought"], hold={2: goes_on}))
-    asyncio.get_running_loop().call_later(1.1, goes_on.set)
-    answer = await stack.ask(f"gap {uuid.uuid4()}", stream=True)
-    assert answer.status == 200
-    request_id = answer.header["x-request-id"]
+    async with stack.open_stream(f"gap {uuid.uuid4()}") as response:
+        assert response.status == 200
+        request_id = response.headers["x-request-id"]
+        text = b""
+        while b"slow" not in text:
+            text += await response.content.readany()
+        # The gateway has it; what comes next comes a second later, or more.
+        asyncio.get_running_loop().call_later(1.1, goes_on.set)
+        text += await response.read()
+    assert b"thought" in text
     spans = await trace_of(collector, wait, request_id)
     (root,) = [span for span in spans if span.name == "chat fast"]
     assert root.attributes["penstock.longest_gap_ms"] >= 1000

@@ -164,7 +164,7 @@ async def test_what_cannot_be_a_batch_is_refused_at_once(sdk):
     file = await sdk.files.create(file=("in.jsonl", jsonl(line("a"))), purpose="batch")
     for changed, param in (
         ({"input_file_id": "file-1"}, "input_file_id"),
-        ({"endpoint": "/v1/responses"}, "endpoint"),
+        ({"endpoint": "/v1/images/generations"}, "endpoint"),
         ({"completion_window": "1h"}, "completion_window"),
         ({"output_expires_after": {"anchor": "created_at", "seconds": 60}}, "output_expires_after.seconds"),
         (

@@ -14,6 +14,7 @@ from penstock_gateway.domain.access import authentication
 from penstock_gateway.domain.access.authentication import Authenticator, Clock, KeyFreshness
 from penstock_gateway.domain.access.identity import (
     OPERATORS,
+    TENANT_SCOPES,
     KeyRecord,
     KeyScope,
     Tenant,
@@ -380,7 +381,7 @@ async def test_key_of_a_disabled_tenant_is_refused(authenticator, store, clock):
     [
         (UserRole.VIEWER, {KeyScope.READ}),
         (UserRole.MEMBER, {KeyScope.READ, KeyScope.INFERENCE}),
-        (UserRole.ADMIN, {KeyScope.READ, KeyScope.INFERENCE, KeyScope.ADMIN, KeyScope.REVIEW}),
+        (UserRole.ADMIN, set(TENANT_SCOPES)),
         (UserRole.REVIEWER, {KeyScope.READ, KeyScope.REVIEW}),
     ],
 )

@@ -19,6 +19,7 @@ WORDS = {
     errors.ScopeMissing: "scope_missing",
     errors.ModelNotPermitted: "model_not_permitted",
     errors.ModelNotFound: "model_not_found",
+    errors.GuardrailRefused: "guardrail_refused",
     errors.NotCached: "not_cached",
     errors.NothingRelevant: "nothing_relevant",
     errors.AddressNotPermitted: "address_not_permitted",

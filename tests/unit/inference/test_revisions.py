@@ -14,6 +14,7 @@ from penstock_common.llm.types import Candidate, Plan
 from penstock_inference.domain.catalogue import Catalogue, Model
 from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.health.registry import Health
+from penstock_inference.domain.relay import Relays
 from penstock_inference.domain.revisions import Revision, Revisions
 from penstock_inference.domain.upstream_control import UpstreamControl
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
@@ -46,7 +47,7 @@ class SlowModels:
 
 def revision(*names: str, models: Any = None) -> Revision:
     catalogue = Catalogue(Model(Candidate(upstream=name, model="m")) for name in names)
-    return Revision(catalogue, GenerationParts({}, catalogue), models or SlowModels())
+    return Revision(catalogue, GenerationParts({}, catalogue), models or SlowModels(), Relays({}, {}))
 
 
 def plan(*names: str) -> Plan:

@@ -13,7 +13,7 @@ from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_gateway.domain.reviews.flag import Source
 from penstock_gateway.domain.reviews.item import EXPIRY, ReviewItem
-from penstock_gateway.domain.reviews.ports import Outcome
+from penstock_gateway.domain.reviews.ports import Outcome, Standing
 from penstock_gateway.domain.reviews.tidying import ReviewTidying
 
 _TAKES = (10, 30, 60, 300, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 259_200)
@@ -42,6 +42,9 @@ class ReviewMetrics:
             self._takes.observe((by,), max(0.0, (item.decided_at - item.created_at).total_seconds()))
 
 
+_NOBODY_WAITS = Standing(0, 0, 0, None)
+
+
 class StandingCollector(Collector):
     """How many items wait: the same from every process, so take the maximum."""
 
@@ -54,10 +57,8 @@ class StandingCollector(Collector):
         return ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """Return the families as of the last look; none before the first."""
-        standing = self._watch.standing
-        if standing is None:
-            return
+        """Return the families as of the last look; before the first there is nothing to wait for."""
+        standing = self._watch.standing or _NOBODY_WAITS
         told = "Undecided items of all tenants by age: fresh, due_soon or overdue. Every process says the same."
         waiting = GaugeMetricFamily(semconv.METRIC_REVIEWS_OPEN, told, labels=("standing",))
         waiting.add_metric(("fresh",), standing.fresh)

@@ -781,7 +781,9 @@ type UsedRequest struct {
 	TimeToFirstTokenMs *float64   `protobuf:"fixed64,25,opt,name=time_to_first_token_ms,json=timeToFirstTokenMs,proto3,oneof" json:"time_to_first_token_ms,omitempty"`
 	Sums               *UsageSums `protobuf:"bytes,26,opt,name=sums,proto3" json:"sums,omitempty"`
 	// chat or embeddings.
-	Operation     string `protobuf:"bytes,27,opt,name=operation,proto3" json:"operation,omitempty"`
+	Operation string `protobuf:"bytes,27,opt,name=operation,proto3" json:"operation,omitempty"`
+	// What it was run as: a job or a request at once; see the dimension of this name.
+	RunAs         string `protobuf:"bytes,28,opt,name=run_as,json=runAs,proto3" json:"run_as,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1005,6 +1007,13 @@ func (x *UsedRequest) GetOperation() string {
 	return ""
 }
 
+func (x *UsedRequest) GetRunAs() string {
+	if x != nil {
+		return x.RunAs
+	}
+	return ""
+}
+
 var File_penstock_gateway_v1_usage_service_proto protoreflect.FileDescriptor
 
 const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
@@ -1080,7 +1089,7 @@ const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"|\n" +
 	"\x14ListRequestsResponse\x12<\n" +
 	"\brequests\x18\x01 \x03(\v2 .penstock.gateway.v1.UsedRequestR\brequests\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xc0\a\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xd7\a\n" +
 	"\vUsedRequest\x12#\n" +
 	"\rgeneration_id\x18\x01 \x01(\tR\fgenerationId\x12\x1d\n" +
 	"\n" +
@@ -1113,7 +1122,8 @@ const file_penstock_gateway_v1_usage_service_proto_rawDesc = "" +
 	"\rfinish_reason\x18\x18 \x01(\tR\ffinishReason\x127\n" +
 	"\x16time_to_first_token_ms\x18\x19 \x01(\x01H\x00R\x12timeToFirstTokenMs\x88\x01\x01\x122\n" +
 	"\x04sums\x18\x1a \x01(\v2\x1e.penstock.gateway.v1.UsageSumsR\x04sums\x12\x1c\n" +
-	"\toperation\x18\x1b \x01(\tR\toperation\x1a7\n" +
+	"\toperation\x18\x1b \x01(\tR\toperation\x12\x15\n" +
+	"\x06run_as\x18\x1c \x01(\tR\x05runAs\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\x19\n" +

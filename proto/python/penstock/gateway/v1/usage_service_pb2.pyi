@@ -150,7 +150,7 @@ class ListRequestsResponse(_message.Message):
     def __init__(self, requests: _Optional[_Iterable[_Union[UsedRequest, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class UsedRequest(_message.Message):
-    __slots__ = ("generation_id", "request_id", "created_at", "tenant", "team", "user", "end_user", "key", "feature", "model", "requested_model", "upstream", "surface", "prompt", "prompt_version", "experiment", "variant", "task", "outcome", "cache", "usage_source", "tags", "kind", "finish_reason", "time_to_first_token_ms", "sums", "operation")
+    __slots__ = ("generation_id", "request_id", "created_at", "tenant", "team", "user", "end_user", "key", "feature", "model", "requested_model", "upstream", "surface", "prompt", "prompt_version", "experiment", "variant", "task", "outcome", "cache", "usage_source", "tags", "kind", "finish_reason", "time_to_first_token_ms", "sums", "operation", "run_as")
     class TagsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -185,6 +185,7 @@ class UsedRequest(_message.Message):
     TIME_TO_FIRST_TOKEN_MS_FIELD_NUMBER: _ClassVar[int]
     SUMS_FIELD_NUMBER: _ClassVar[int]
     OPERATION_FIELD_NUMBER: _ClassVar[int]
+    RUN_AS_FIELD_NUMBER: _ClassVar[int]
     generation_id: str
     request_id: str
     created_at: _timestamp_pb2.Timestamp
@@ -212,4 +213,5 @@ class UsedRequest(_message.Message):
     time_to_first_token_ms: float
     sums: UsageSums
     operation: str
-    def __init__(self, generation_id: _Optional[str] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., team: _Optional[str] = ..., user: _Optional[str] = ..., end_user: _Optional[str] = ..., key: _Optional[str] = ..., feature: _Optional[str] = ..., model: _Optional[str] = ..., requested_model: _Optional[str] = ..., upstream: _Optional[str] = ..., surface: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_version: _Optional[str] = ..., experiment: _Optional[str] = ..., variant: _Optional[str] = ..., task: _Optional[str] = ..., outcome: _Optional[str] = ..., cache: _Optional[str] = ..., usage_source: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., kind: _Optional[str] = ..., finish_reason: _Optional[str] = ..., time_to_first_token_ms: _Optional[float] = ..., sums: _Optional[_Union[UsageSums, _Mapping]] = ..., operation: _Optional[str] = ...) -> None: ...
+    run_as: str
+    def __init__(self, generation_id: _Optional[str] = ..., request_id: _Optional[str] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., tenant: _Optional[str] = ..., team: _Optional[str] = ..., user: _Optional[str] = ..., end_user: _Optional[str] = ..., key: _Optional[str] = ..., feature: _Optional[str] = ..., model: _Optional[str] = ..., requested_model: _Optional[str] = ..., upstream: _Optional[str] = ..., surface: _Optional[str] = ..., prompt: _Optional[str] = ..., prompt_version: _Optional[str] = ..., experiment: _Optional[str] = ..., variant: _Optional[str] = ..., task: _Optional[str] = ..., outcome: _Optional[str] = ..., cache: _Optional[str] = ..., usage_source: _Optional[str] = ..., tags: _Optional[_Mapping[str, str]] = ..., kind: _Optional[str] = ..., finish_reason: _Optional[str] = ..., time_to_first_token_ms: _Optional[float] = ..., sums: _Optional[_Union[UsageSums, _Mapping]] = ..., operation: _Optional[str] = ..., run_as: _Optional[str] = ...) -> None: ...
