@@ -86,7 +86,7 @@ class Attempt:
         Raises:
             AttemptFailed: if the upstream failed, was silent, or ended without saying that it was done.
         """
-        watchdog = self._watchdog
+        watchdog, had_spoken = self._watchdog, self._has_spoken
         # Once for all the reads until content comes: what else comes does not count.
         watchdog.wait()
         try:
@@ -94,7 +94,7 @@ class Attempt:
                 events = await self.answer.read()
                 content = self._content_of(events)
                 if not events or (self.answer.ended and self.stopped is not None):
-                    self._end()
+                    self._end(content if had_spoken else ())
                     return content if self._doubted is None else [*content, *self._doubted]
                 if self.stopped is not None:
                     watchdog.answer_ended()
@@ -123,7 +123,10 @@ class Attempt:
         _log.error("adapter_failed", candidate=str(self.model.candidate), exc_info=error)
         return AttemptFailed(FailureKind.ADAPTER, "the exchange with the upstream failed inside the gateway")
 
-    def _end(self) -> None:
+    def _end(self, came: Sequence[ContentEvent] = ()) -> None:
+        """Take it that the answer is whole; ``came``: with content, before which was a silence within the answer."""
+        if came:
+            self._watchdog.pause()
         if self.stopped is None:
             raise AttemptFailed(FailureKind.CUT, "the stream ended without a finish reason")
         self._watchdog.stop()
