@@ -73,7 +73,7 @@ class Eligibility:
             return "The answer did not finish with stop."
         if ToolCallDelta in kinds:
             return "The answer calls tools."
-        if not any(isinstance(event, TextDelta) and event.text.strip() for event in events):
+        if not "".join([event.text for event in events if type(event) is TextDelta]).strip():
             return "The answer has no text."
         if _may_be_truncated(probe, events):
             return "The answer fills its token limit by an estimate, so it may be cut."

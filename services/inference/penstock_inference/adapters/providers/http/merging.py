@@ -14,5 +14,5 @@ def merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
     deltas: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped)]
     # Deltas in, deltas out; a gap parts its neighbours.
     told: list[Any] = merge_deltas(deltas)
-    told.extend(event for event in events if isinstance(event, Usage | Stopped))
+    told += [event for event in events if isinstance(event, Usage | Stopped)]
     return told
