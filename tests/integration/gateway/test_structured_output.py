@@ -20,6 +20,7 @@ GOOD = ('{"city": ', '"Ulm", ', '"people": ', "126000}")
 WRONG = ('{"city": ', '"Ulm", ', '"people": ', '"many"}')
 PROSE = ("Sure! ", "Here is what you asked for, in full detail: ", "Ulm has 126000 people.")
 FENCED = ("```json\n", *GOOD, "\n```")
+WORDED = ("Sure! ", "Here it is:\n", *GOOD, "\nAnything else?")
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +80,10 @@ async def test_prose_is_ended_as_soon_as_it_cannot_become_json(serve, upstream):
 
 
 @both
-async def test_a_fence_is_taken_off_and_nobody_is_asked_again(serve, upstream, stream):
+@pytest.mark.parametrize("tokens", [FENCED, WORDED], ids=["fenced", "worded"])
+async def test_what_stands_around_it_is_taken_off_and_nobody_is_asked_again(serve, upstream, stream, tokens):
     suite = await serve()
-    upstream.enqueue(Answer(tokens=FENCED))
+    upstream.enqueue(Answer(tokens=tokens))
     answered = await suite.ask(response_format=WANTED, stream=stream)
     assert content_of(answered, stream) == "".join(GOOD)
     assert answered.header["x-penstock-schema"] == "mended"

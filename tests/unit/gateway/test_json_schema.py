@@ -11,7 +11,7 @@ import pytest
 from penstock_common.llm.types import JsonObject, JsonSchema
 from penstock_gateway.adapters.json_schema import schema_of
 from penstock_gateway.domain.structured.burden import TooMuch
-from penstock_gateway.domain.structured.schema import Schema, unfenced
+from penstock_gateway.domain.structured.schema import Schema, bared
 
 PERSON = {
     "type": "object",
@@ -62,7 +62,8 @@ def test_any_object_will_do_where_no_schema_is_given():
 
 
 @pytest.mark.parametrize(
-    "beginning", ["Sure! Here is", "[1", '"a', '{"name" "', '{"name": 1, "age": 2', '{"born": 1, "name": "A", "age"']
+    "beginning",
+    ["Sure! Here is all of it. " * 12, "[1", '{"name" "', '{"name": 1, "age": 2', '{"born": 1, "name": "A", "age"'],
 )
 def test_what_cannot_become_valid_is_seen_at_once(beginning: str):
     assert ready(PERSON).is_lost(beginning)
@@ -81,18 +82,17 @@ def test_no_beginning_of_a_valid_text_is_lost():
             assert not any(ready(PERSON).is_lost(text[:end]) for end in range(len(text) + 1))
 
 
-def test_a_fence_may_turn_out_to_hold_what_was_asked_for():
-    fenced = '```json\n{"name": "Ada", "age": 36}\n```'
-    assert not any(ready(PERSON).is_lost(fenced[:end]) for end in range(len(fenced) + 1))
-    assert ready(PERSON).problem(unfenced(fenced)) is None
-    for other in (
-        "```",
-        "```json\n{}",
-        "no fence",
-        "```json {} ```",
-        'It is:\n```json\n{"name": "Ada", "age": 36}\n```',
+def test_a_fence_or_words_around_it_may_turn_out_to_hold_what_was_asked_for():
+    inner = '{"name": "Ada", "age": 36}'
+    for text in (
+        f"```json\n{inner}\n```",
+        f"Sure! Here it is:\n{inner}\nAnything else?",
+        f"For {{her}} I have {inner}",
     ):
-        assert unfenced(other) == other
+        assert not any(ready(PERSON).is_lost(text[:end]) for end in range(len(text) + 1))
+        assert bared(text) == inner
+    for other in ("```", "no fence", "It is {not} so.", "x" * 300 + inner, "[" * 20_000, "{" * 9):
+        assert bared(other) == other
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pydantic_core
 
 from penstock_common.llm.types import JsonSchema, ResponseFormat
 from penstock_gateway.domain.structured.burden import MOST_WORK, TooMuch, steps_of
-from penstock_gateway.domain.structured.schema import Problem, Schema
+from penstock_gateway.domain.structured.schema import LONGEST_PREFACE, Problem, Schema
 
 _ANY_OBJECT = '{"type":"object"}'
 _KEPT = 256
@@ -70,11 +70,12 @@ class RustSchema:
     def is_lost(self, beginning: str) -> bool:
         """Return whether no text that begins so can be accepted: it is no JSON, or a member that is complete has a fault.
 
-        A fence of Markdown around it is none of its faults yet.
+        Words or a fence of Markdown before it are none of its faults yet.
         """
         begun = beginning.lstrip()
-        if not begun or begun.startswith("`"):
-            return False
+        if not begun.startswith(("{", "[")):
+            preface = begun[: LONGEST_PREFACE + 1]
+            return self._begins is not None and len(preface) > LONGEST_PREFACE and not {"{", "["} & set(preface)
         if self._begins is not None and not begun.startswith(self._begins):
             return True
         try:

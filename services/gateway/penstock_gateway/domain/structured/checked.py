@@ -33,7 +33,7 @@ from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.progress import owed_for
 from penstock_gateway.domain.life.sources import AnswerStream, Generation, Saved
 from penstock_gateway.domain.structured.burden import TooMuch
-from penstock_gateway.domain.structured.schema import Problem, Schema, unfenced
+from penstock_gateway.domain.structured.schema import Problem, Schema, bared
 from penstock_gateway.domain.structured.terms import Terms, Told, asked_again
 
 # A text is looked at again once it has grown by so much, or by a quarter: all looks together cost little more than one.
@@ -155,7 +155,7 @@ class _CheckedAnswer:
             problem = await self._problem(text)
             if problem is None:
                 return _Tried(events, as_told=Told.VALID)
-            bare = unfenced(text)
+            bare = bared(text)
             if bare is not text and await self._problem(bare) is None:
                 return _Tried(events, as_told=Told.MENDED, text=bare)
         except TooMuch:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import re
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from penstock_common.llm.types import ResponseFormat
@@ -42,9 +44,24 @@ MakeSchema = Callable[[ResponseFormat], Schema | None]
 """Returns the schema of a format; None where it cannot be checked: it is no valid one, or refers to what is not in it."""
 
 
-def unfenced(text: str) -> str:
-    """Return what stands in a text that is one fenced block of Markdown; the text itself where it is none."""
-    stripped = text.strip()
-    lines: Sequence[str] = stripped.split("\n")
-    is_fenced = bool(lines[2:]) and lines[0].startswith("```") and lines[-1].strip() == "```"
-    return "\n".join(lines[1:-1]) if is_fenced and "```" not in lines[0][3:] else text
+def bared(text: str) -> str:
+    """Return the JSON that stands in a text between words or in a fence of Markdown; the text itself where none does."""
+    at = -1
+    for _ in range(_MOST_TRIES):
+        found = _BEGINS.search(text, at + 1, LONGEST_PREFACE + 1)
+        if found is None:
+            return text
+        at = found.start()
+        try:
+            _, end = _DECODER.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            continue
+        return text[at:end]
+    return text
+
+
+LONGEST_PREFACE = 240
+"""Characters before the JSON that are looked over."""
+_MOST_TRIES = 4
+_BEGINS = re.compile(r"[{\[]")
+_DECODER = json.JSONDecoder()

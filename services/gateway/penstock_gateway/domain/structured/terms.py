@@ -21,7 +21,7 @@ class Told(StrEnum):
 
     VALID = "valid"
     MENDED = "mended"
-    """It was valid within a fence of Markdown, which was taken off."""
+    """It was valid within words or a fence of Markdown, which were taken off."""
     REPAIRED = "repaired"
     """It was asked for again."""
     INVALID = "invalid"
