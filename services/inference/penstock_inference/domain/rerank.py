@@ -9,6 +9,10 @@ from penstock_common.llm.types import Usage, cost_nano_usd
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.questions import Given, Reranked
 
+# The counters of the contract are uint32; a search is of up to a hundred documents.
+_MOST_TOKENS = 2**32 - 1
+_MOST_SEARCHES = 1_000_000
+
 
 def checked(reranked: Reranked, request: RerankRequest) -> Reranked:
     """Return the ranking with the best first, equal ones in the order of the request, and no more than is wanted.
@@ -33,6 +37,9 @@ def checked(reranked: Reranked, request: RerankRequest) -> Reranked:
 def answered_question(given: Given, input_tokens: int, estimate: int, search_units: int = 0) -> AnsweredQuestion:
     """Return who answered and what is owed; ``estimate`` is what the input is taken for where nobody has counted it."""
     model = given.model
+    if not 0 <= input_tokens <= _MOST_TOKENS or not 0 <= search_units <= _MOST_SEARCHES:
+        # It cannot be true, and would fit into no bill.
+        input_tokens = search_units = 0
     # Who bills searches bills no tokens, and counts none.
     is_estimated = not input_tokens and not search_units
     tokens = estimate if is_estimated else input_tokens
