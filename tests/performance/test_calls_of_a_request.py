@@ -49,8 +49,12 @@ def test_a_request_needs_no_more_calls_than_it_did():
     assert over(found) == {}
 
 
-@pytest.mark.timeout(PATIENCE_SECONDS + 10)
+@pytest.mark.timeout(ROUNDS * PATIENCE_SECONDS + 10)
 def test_a_request_enters_no_more_files_and_moves_no_more_often_than_it_did():
     found = counted("count_files.py")
     assert found.keys() == MOST_FILES.keys()
+    for _ in range(ROUNDS - 1):
+        # What is done by the clock meanwhile is in files of its own.
+        again = counted("count_files.py")
+        found = {name: min(count, again[name]) for name, count in found.items()}
     assert {name: count for name, count in found.items() if count > MOST_FILES[name]} == {}

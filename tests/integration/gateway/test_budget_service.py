@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -290,9 +291,13 @@ async def test_what_is_spent_is_seen_and_explained(suite, upstream, operator, ke
 async def test_what_another_process_makes_is_known_here(suite, operator):
     """Another process, such as the command over the same database, writes a row; nobody tells this one."""
     made = (await operator.CreateBudget(budget=month())).budget
-    with sqlite3.connect(suite.state / "penstock.db") as database:
-        database.execute("UPDATE budgets SET amount_nano_usd = 7")
-    database.close()
+
+    def change():
+        with closing(sqlite3.connect(suite.state / "penstock.db", timeout=60)) as database, database:
+            database.execute("UPDATE budgets SET amount_nano_usd = 7")
+
+    # Beside the loop, on which the gateway may be about to end a transaction of its own.
+    await asyncio.to_thread(change)
     limit = made.amount_nano_usd
     while limit != 7:
         told = await operator.ExplainLimits(tenant="demo", model="safe")

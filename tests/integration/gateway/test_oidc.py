@@ -263,11 +263,13 @@ async def test_header_of_another_kind_is_a_403(suite, idp):
 
 
 async def test_keys_are_rotated_under_load_without_a_failure(suite, idp):
-    stop, answers, tokens = asyncio.Event(), [], [idp.token()]
+    stop, answers, tokens, seen = asyncio.Event(), [], [idp.token()], set()
 
     async def load(number):
         while not stop.is_set():
-            answers.append(await status(suite, tokens[number % len(tokens)]))
+            token = tokens[number % len(tokens)]
+            answers.append(await status(suite, token))
+            seen.add(token)
 
     async with asyncio.TaskGroup() as group:
         for number in range(10):
@@ -277,7 +279,8 @@ async def test_keys_are_rotated_under_load_without_a_failure(suite, idp):
             await asyncio.to_thread(idp.rotate, keeps=True)
             # Of whoever signs in from now on; the others have theirs.
             tokens.append(idp.token())
-            while len(answers) < so_far + 30:
+            # Its key is fetched before the next one comes: else one look would find both.
+            while len(answers) < so_far + 30 or tokens[-1] not in seen:
                 await asyncio.sleep(0.001)
         stop.set()
     assert {*answers, *[await status(suite, token) for token in tokens]} == {200}
