@@ -155,6 +155,7 @@ check-types:
 	$(BIN)/pyright --pythonpath $(BIN)/python
 check-imports:
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/check_circles.py
 check-sizes:
 	$(BIN)/python tools/check_sizes.py
 check-links:

@@ -35,10 +35,11 @@ from penstock_common.llm.types import (
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.hedging import Hedging, HedgingRules
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
 
 RESULT = Path(__file__).parent / "results" / "hedging.json"

@@ -38,10 +38,11 @@ from penstock_gateway.domain.reviews.ports import Standing
 from penstock_gateway.domain.reviews.terms import ReviewTerms
 from penstock_gateway.domain.reviews.tidying import ReviewTidying
 from penstock_inference.adapters.telemetry import AttemptTelemetry, HealthMetrics, LimitMetrics
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.load.gate import Gate, GateLimits
+from penstock_inference.domain.pool import Pool
 from penstock_router.adapters.metrics import RouterMetrics
 from penstock_router.domain.forks import Fork
 from penstock_router.domain.sight import DriftRules, Sight

@@ -42,9 +42,10 @@ from penstock_gateway.domain.life.progress import Progress
 from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_inference.configured import catalogue_from
 from penstock_inference.domain.batches import Batches
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
 from penstock_inference.settings import Settings
 

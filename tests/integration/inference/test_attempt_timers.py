@@ -25,8 +25,9 @@ from penstock_inference.adapters.providers.openai.client import OpenAIUpstream a
 from penstock_inference.adapters.providers.openai.dialect import Dialect
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.pool import Pool
 
 LONG = dict.fromkeys(("connect", "headers", "first_token", "idle", "total"), "10m")
 SHORT = "100ms"

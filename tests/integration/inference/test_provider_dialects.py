@@ -20,8 +20,9 @@ from penstock_inference.adapters.providers.openai.client import OpenAIUpstream a
 from penstock_inference.adapters.providers.openai.dialect import DIALECTS as SERVERS
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model, Timeouts
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.generation import Generation, GenerationParts
+from penstock_inference.domain.pool import Pool
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -15,10 +15,11 @@ from penstock_common.redis_connection import RedisConnection
 from penstock_common.testing.openai_upstream import Answer, Failure
 from penstock_common.testing.redis_server import RedisServer
 from penstock_inference.adapters.shared_health import KEY, SharedHealth
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import GOOD_PROBES, State
+from penstock_inference.domain.pool import Pool
 
 PATIENCE = timedelta(seconds=20)
 

@@ -20,10 +20,11 @@ from penstock_inference.adapters.providers.anthropic.client import AnthropicUpst
 from penstock_inference.adapters.providers.anthropic.request import Options
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.generation import AttemptObserver, Generation, GenerationParts, NobodyHears, Pauses
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.model_facts import ModelFacts
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.reasoning.kept import KeptReasoning
 
 TOOLS = [

@@ -9,10 +9,11 @@ import pytest
 from penstock_common.contract.router import Requirements, RouteRequest
 from penstock_common.llm.types import Candidate
 from penstock_common.upstreams.state import Word, merged
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.summary import summary
+from penstock_inference.domain.pool import Pool
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.routing import Router
 

@@ -9,9 +9,10 @@ import pytest
 from penstock_common.contract.router import Policy, Requirements, RouteRequest
 from penstock_common.llm.types import Candidate, GenerationInput, Message, Role, Text, Usage
 from penstock_common.upstreams.state import Word, merged
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.summary import summary
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.preference import PreferenceRules

@@ -19,9 +19,10 @@ from penstock_common.testing.redis_server import RedisServer
 from penstock_common.testing.transports import IN_PROCESS, channel_to
 from penstock_common.upstreams.redis_feed import KEY, LIFE_MILLISECONDS, RedisFeed
 from penstock_inference.adapters.shared_health import SharedHealth
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import GOOD_PROBES
+from penstock_inference.domain.pool import Pool
 from penstock_router.adapters.listener import Listener
 from penstock_router.app import build
 from penstock_router.configured import catalogue_from

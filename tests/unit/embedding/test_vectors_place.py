@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock_embedding.app.knowledge import vectors_place
+from penstock_embedding.app.knowledge_places import vectors_place
 from penstock_embedding.settings import Settings
 
 SQL = "sqlite:////nowhere/penstock.db"

@@ -22,12 +22,13 @@ from penstock_common.llm.types import (
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Catalogue, Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.hedging import SAMPLES_WANTED, HedgeOutcome, Hedging, HedgingRules
 from penstock_inference.domain.load.gate import Gate, GateLimits
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
 
 QUESTION = GenerationInput(model="fast", messages=(Message(role=Role.USER, parts=(Text(text="x" * 40),)),))

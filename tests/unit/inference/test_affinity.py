@@ -9,9 +9,10 @@ import pytest
 
 from penstock_common.llm.types import GenerationInput, Image, Message, Role, Text, Tool
 from penstock_inference.domain.affinity import beginning_of
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import UpstreamCall
 
 NAMES = ("gpu-1", "gpu-2", "gpu-3", "gpu-4")

@@ -13,10 +13,11 @@ import pytest
 from penstock_common.llm.types import Candidate, GenerationInput, Message, Role, Text, Usage
 from penstock_common.rpc.scope import RequestScope
 from penstock_inference.domain.catalogue import Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.succession import Succession
 from penstock_inference.domain.upstream import UpstreamCall
 

@@ -28,12 +28,13 @@ from penstock_common.telemetry.steps import Steps
 from penstock_common.testing.fake_clock import FakeClock
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model, Timeouts, WholeAnswers
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.load.adaptive_limit import Aimd
 from penstock_inference.domain.load.gate import Gate, GateLimits
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamCall, UpstreamEvent
 
 CANDIDATE = Candidate(upstream="u", model="m")

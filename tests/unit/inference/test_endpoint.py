@@ -8,10 +8,11 @@ import random
 import pytest
 
 from penstock_common.llm.types import GenerationInput, Usage
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import UpstreamCall
 
 CALL = UpstreamCall("m", GenerationInput(model="fast", messages=()), 3.0, lambda: None, lambda: None)

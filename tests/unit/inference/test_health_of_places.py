@@ -15,12 +15,13 @@ from penstock_common.errors import ResourceNotFound, ResourceState
 from penstock_common.llm.types import GenerationInput, Message, Role, Text, Usage
 from penstock_common.rpc.scope import RequestScope
 from penstock_inference.adapters.telemetry import HealthMetrics
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import OperatorsWord, Place
 from penstock_inference.domain.health.registry import Health, Trouble
 from penstock_inference.domain.health.rules import GOOD_PROBES, State
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import UpstreamCall
 
 USAGE = Usage(input_tokens=100, output_tokens=10)

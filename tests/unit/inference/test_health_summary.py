@@ -6,11 +6,12 @@ import pytest
 
 from penstock_common.llm.types import Candidate, GenerationInput, Message, Role, Text, Usage
 from penstock_common.upstreams.state import Condition, UpstreamState
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.summary import summary
 from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import UpstreamCall
 
 NAME = Candidate(upstream="u", model="m")

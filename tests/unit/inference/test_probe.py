@@ -10,11 +10,12 @@ import pytest
 
 from penstock_common.llm.types import Candidate, TextDelta
 from penstock_inference.domain.catalogue import Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import HealthRules, State
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.probe import Lease, Watch, probe
 from penstock_inference.domain.upstream import UpstreamCall, UpstreamEvent
 

@@ -27,11 +27,12 @@ from penstock_common.llm.types import (
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.batches import Batches
 from penstock_inference.domain.catalogue import Capability, Catalogue, Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.generation import Generation, GenerationParts, Pauses
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.reasoning.kept import KeptReasoning
 from penstock_inference.domain.upstream import Stopped, UpstreamCall, UpstreamEvent
 

@@ -10,12 +10,13 @@ from penstock_common import errors
 from penstock_common.llm.types import Candidate, GenerationInput
 from penstock_common.rpc.scope import RequestScope
 from penstock_inference.domain.catalogue import Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.load.admission import SATURATED
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.succession import LONGEST_WAIT, Succession
 from penstock_inference.domain.upstream import UpstreamCall
 

@@ -10,10 +10,11 @@ import pytest
 from penstock_common.contract.inference import MAX_EJECTION, PlaceCondition, UpstreamAction, UpstreamOrder
 from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState
 from penstock_common.priority import Priority
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.load.gate import Gate, GateLimits
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream_control import UpstreamControl
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)

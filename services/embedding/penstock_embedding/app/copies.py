@@ -11,7 +11,7 @@ from penstock_common.sql.schema import upgrade_database
 from penstock_common.sql.sqlite_copy import copy_sqlite
 from penstock_embedding.adapters.sql.files.schema import FILES
 from penstock_embedding.adapters.sql.schema import KNOWLEDGE
-from penstock_embedding.app.knowledge import database_url
+from penstock_embedding.app.knowledge_places import database_url
 from penstock_embedding.settings import StorageSettings
 
 

@@ -8,7 +8,6 @@ import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,10 +15,10 @@ import structlog
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import ResourceState, ServiceUnavailable
 from penstock_common.key_material import read_key_material
-from penstock_common.sections import Qdrant
 from penstock_common.sql.address import DatabaseAddress
+from penstock_embedding.app.knowledge_places import database_url
 from penstock_embedding.domain.knowledge.ports import Models
-from penstock_embedding.settings import Settings, StorageSettings
+from penstock_embedding.settings import Settings
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from penstock_embedding.domain.knowledge.ingest import Ingest
     from penstock_embedding.domain.knowledge.preparing import Checkpoint
     from penstock_embedding.surfaces.knowledge import Knowledge
-
-_FILE = "knowledge.sqlite"
 
 _log = structlog.get_logger(__name__)
 
@@ -42,16 +39,6 @@ class Opened:
     sealer: DocumentSealer
     knowledge: Knowledge
     ingest: Ingest
-
-
-def database_url(settings: Settings | StorageSettings) -> str:
-    """Return where documents are kept; empty where they are not."""
-    knowledge = settings.knowledge
-    url = knowledge.sql or settings.sql
-    if not url or not knowledge.enabled:
-        return ""
-    file = DatabaseAddress.parse(url).file
-    return url if knowledge.sql or file is None else f"sqlite:///{file.parent / _FILE}"
 
 
 async def has_been_used(settings: Settings) -> bool:
@@ -184,23 +171,6 @@ async def open_knowledge(
         whole = Whole(settings, models, engine, sealer, secrets[-1], _owner())
         knowledge, ingest = await put_together(whole, stack, checkpoint)
         yield Opened(engine, sealer, knowledge, ingest)
-
-
-def vectors_place(settings: Settings) -> tuple[Qdrant, Path | None]:
-    """Return the settings of the vectors' store: the server of section ``qdrant``, or an embedded engine of its own.
-
-    A look that is late for the cache is no miss here: it may take half of what a way to search may,
-    whose other half is for the question's vector.
-    """
-    patience = max(settings.qdrant.timeout, settings.knowledge.search_leg_timeout / 2)
-    qdrant = settings.qdrant.model_copy(update={"timeout": patience})
-    if qdrant.url:
-        return qdrant, None
-    file = DatabaseAddress.parse(database_url(settings)).file
-    folder = settings.knowledge.path or (None if file is None else file.parent / "knowledge-vectors")
-    if folder is None:
-        raise ConfigurationError("'knowledge.path' is missing: name a folder for documents' vectors, or a 'qdrant.url'")
-    return qdrant.model_copy(update={"path": folder}), folder
 
 
 def _secrets(settings: Settings) -> list[bytes]:

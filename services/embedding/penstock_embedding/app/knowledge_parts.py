@@ -23,7 +23,6 @@ from penstock_embedding.adapters.sql.garbage import SqlGarbage
 from penstock_embedding.adapters.sql.reading import open_reader
 from penstock_embedding.adapters.sql.taking import SqlTaking
 from penstock_embedding.adapters.sql.versions import SqlVersions
-from penstock_embedding.app.knowledge import database_url, vectors_place
 from penstock_embedding.app.knowledge_bounds import (
     bounds_of,
     build_pace_of,
@@ -32,6 +31,7 @@ from penstock_embedding.app.knowledge_bounds import (
     parsing_limits,
     search_limits_of,
 )
+from penstock_embedding.app.knowledge_places import database_url, vectors_place
 from penstock_embedding.domain.chunking.chunker import StructureChunker
 from penstock_embedding.domain.knowledge.building import Builder
 from penstock_embedding.domain.knowledge.cutting import Cutting

@@ -12,10 +12,9 @@ import pyarrow as pa
 from pyarrow import parquet
 from sqlalchemy import JSON, Boolean, Column, DateTime, Float, Integer
 
-from penstock_gateway.adapters.exported_rows import dollar_names, json_text, money_names, utc
+from penstock_gateway.adapters.exported_values import NANO, dollar_names, json_text, money_names, utc
 
 _ROWS_OF_A_GROUP = 20_000
-_NANO = 1_000_000_000
 _DOLLARS = pa.decimal128(28, 9)
 
 
@@ -57,7 +56,7 @@ class ParquetRows:
 
     def _values(self, row: Mapping[Any, Any]) -> dict[str, Any]:
         values = {name: json_text(value) if name in self._texts else utc(value) for name, value in row.items()}
-        return values | {name.replace("_nano_usd", "_usd"): Decimal(row[name]) / _NANO for name in self._money}
+        return values | {name.replace("_nano_usd", "_usd"): Decimal(row[name]) / NANO for name in self._money}
 
     def _flush(self) -> None:
         self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=self._schema))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +15,8 @@ import msgspec
 from sqlalchemy import Column
 
 from penstock_gateway.adapters.exported_file import ExportError
+from penstock_gateway.adapters.exported_values import dollar_names, dollars, json_text, money_names, utc
 
-_NANO_USD = re.compile(r"(cost|saved|reserved)_nano_usd")
-_NANO = 1_000_000_000
 # What spreadsheets would compute.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NO_PYARROW = (
@@ -132,33 +129,6 @@ class _CsvFile(_Plain):
     def keys(path: Path, name: str, size: int) -> Iterator[list[Any]]:
         with path.open(encoding="utf-8", newline="") as file:
             yield from _in_batches((_said(row[name]) for row in csv.DictReader(file)), size)
-
-
-def utc(value: Any) -> Any:
-    """Return a time with its zone; SQLite keeps none, and everything is written in UTC. Anything else stays as it is."""
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    return value
-
-
-def money_names(columns: Sequence[Column[Any]]) -> list[str]:
-    """Return the columns that are nano-dollars which somebody paid, or would have."""
-    return [column.name for column in columns if _NANO_USD.fullmatch(column.name)]
-
-
-def dollar_names(columns: Sequence[Column[Any]]) -> list[str]:
-    """Return what the same amounts are called in dollars."""
-    return [name.replace("_nano_usd", "_usd") for name in money_names(columns)]
-
-
-def dollars(nano_usd: int) -> str:
-    """Return an amount in dollars, to the nano-dollar."""
-    return f"{Decimal(nano_usd) / _NANO:.9f}"
-
-
-def json_text(value: Any) -> str:
-    """Return what a column of JSON holds, as a text."""
-    return msgspec.json.encode(value).decode()
 
 
 def _cell(value: Any) -> Any:

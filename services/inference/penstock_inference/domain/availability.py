@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from penstock_common import errors
 from penstock_inference.domain.catalogue import Model
-from penstock_inference.domain.endpoint import Look, Pool
 from penstock_inference.domain.health.place import least_bad
 from penstock_inference.domain.health.rules import State
+from penstock_inference.domain.pool import Look, Pool
 
 _RANKS = {State.OK: 0, State.COOLING: 0, State.SLOW: 1, State.EJECTED: 2, State.BY_HAND: 3}
 

@@ -25,7 +25,8 @@ from penstock_common.llm.types import (
 )
 from penstock_common.telemetry.steps import Steps
 from penstock_inference.domain.attempt import Attempt
-from penstock_inference.domain.catalogue import Model, models_of
+from penstock_inference.domain.candidates import models_of
+from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_within_answer
 from penstock_inference.domain.generation import Generation, GenerationParts
 from penstock_inference.domain.hedging import Hedging

@@ -13,8 +13,8 @@ import msgspec
 from penstock_common.llm.types import Batch, Candidate, GenerationInput, Plan, Recovery
 from penstock_common.priority import Priority
 from penstock_inference.domain.catalogue import Catalogue
-from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.hedging import HedgeOutcome, Hedging
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.reasoning.kept import KeptReasoning
 
 _CHANCE = random.Random()  # noqa: S311 - spreads retries, hides nothing

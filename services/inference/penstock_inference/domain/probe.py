@@ -12,10 +12,11 @@ import structlog
 from penstock_common.contract.questions import ModeratedContent, ModeratedText, RerankRequest
 from penstock_common.llm.types import Candidate, GenerationInput, Message, Plan, Role, SamplingParams, Text
 from penstock_inference.domain.catalogue import Capability, Model
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health, UpstreamHealth
+from penstock_inference.domain.pool import Pool
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.watchdog import silence
 

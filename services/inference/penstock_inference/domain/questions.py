@@ -9,29 +9,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from penstock_common.contract.questions import (
-    ModeratedContent,
-    RankedDocument,
-    RerankRequest,
-    Verdict,
-)
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import GenerationInput, Plan, Usage
 from penstock_common.priority import Priority
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step, Steps, end
-from penstock_inference.domain.catalogue import Model, models_of
-from penstock_inference.domain.endpoint import Pool
+from penstock_inference.domain.candidates import models_of
+from penstock_inference.domain.catalogue import Model
 from penstock_inference.domain.failure import AttemptFailed, FailureKind, Next, error_before_content, weightier
 from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.health.turn import Turn
 from penstock_inference.domain.load.admission import SATURATED
 from penstock_inference.domain.load.gate import Gate, Permit
+from penstock_inference.domain.pool import Pool
+from penstock_inference.domain.question_upstream import Moderated, QuestionUpstream, Reranked
 from penstock_inference.domain.upstream import UpstreamCall
 from penstock_inference.domain.watchdog import silence
 
@@ -39,38 +35,6 @@ BACKOFF_SECONDS = 0.2
 """The most that is waited before the same upstream is asked again; AWS' full jitter."""
 _SECONDS_KEPT = 0.05
 _LEFT_OUT = frozenset({State.EJECTED, State.BY_HAND})
-
-
-class Reranked(msgspec.Struct, frozen=True):
-    """What an upstream says of documents, in any order; what it counted, 0 where it tells nothing."""
-
-    ranked: tuple[RankedDocument, ...]
-    input_tokens: int = 0
-    search_units: int = 0
-
-
-class Moderated(msgspec.Struct, frozen=True):
-    """What an upstream says of contents, and its own name of what judged."""
-
-    verdicts: tuple[Verdict, ...]
-    model: str
-    input_tokens: int = 0
-
-
-class QuestionUpstream(Protocol):
-    """Whom questions are asked. Cancelling a call closes its connection."""
-
-    async def rerank(self, request: RerankRequest, model: str, connect_seconds: float) -> Reranked:
-        """Return how well the documents answer the query.
-
-        Raises:
-            AttemptFailed: for everything an upstream can do wrong; UNSUPPORTED where it takes no such question.
-        """
-        ...
-
-    async def moderate(self, contents: tuple[ModeratedContent, ...], model: str, connect_seconds: float) -> Moderated:
-        """Return what is objectionable about the contents; raises as ``rerank`` does."""
-        ...
 
 
 class Question(msgspec.Struct, frozen=True):

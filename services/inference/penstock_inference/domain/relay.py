@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import timedelta
 from functools import lru_cache
-from typing import Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -27,13 +26,13 @@ from penstock_common.contract.relay import (
     RelayResponseHead,
     RelayTerms,
 )
-from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound, UpstreamFailed, UpstreamTimeout
+from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound, UpstreamTimeout
 from penstock_common.priority import Priority
-from penstock_common.rpc.method import Responses
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step, Steps, end
-from penstock_inference.domain.endpoint import Pool
 from penstock_inference.domain.load.gate import Permit
+from penstock_inference.domain.pool import Pool
+from penstock_inference.domain.relay_upstream import UpstreamNotReached
 
 # Escapes within escapes: some servers undo them twice.
 _MOST_ESCAPED = 3
@@ -71,24 +70,6 @@ class RelayTermsOf(msgspec.Struct, frozen=True):
     rules: tuple[RelayRule, ...] = ()
     max_request_bytes: int = 0
     region: str = ""
-
-
-class UpstreamNotReached(UpstreamFailed):
-    """No connection came about: nothing of the request was sent."""
-
-
-class RelayUpstream(Protocol):
-    """Passes one request to one address, with our key."""
-
-    def exchange(self, head: RelayRequestHead, pieces: AsyncIterator[bytes]) -> Responses[RelayResponse]:
-        """Return the answer as it comes; closing it ends the exchange at once.
-
-        Raises:
-            UpstreamNotReached: if nobody is there to be asked.
-            UpstreamFailed, UpstreamTimeout: if there is none, or it breaks off.
-            PenstockError: what reading the pieces raised.
-        """
-        ...
 
 
 class Relays:

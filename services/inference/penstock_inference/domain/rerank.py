@@ -7,7 +7,8 @@ import math
 from penstock_common.contract.questions import AnsweredQuestion, RerankRequest
 from penstock_common.llm.types import Usage, cost_nano_usd
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.questions import Given, Reranked
+from penstock_inference.domain.question_upstream import Reranked
+from penstock_inference.domain.questions import Given
 
 # The counters of the contract are uint32; a search is of up to a hundred documents.
 _MOST_TOKENS = 2**32 - 1

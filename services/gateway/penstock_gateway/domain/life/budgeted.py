@@ -19,10 +19,11 @@ from penstock_gateway.domain.life.exchange import Exchange
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.parts import LifeParts
+from penstock_gateway.domain.life.ports import AnswerStream
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.retrieval import Grounds, GuardHits
 from penstock_gateway.domain.life.seats import Following, Seat
-from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Degraded, Generation, request_of
+from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, request_of
 from penstock_gateway.domain.life.spending import CAPPED, STOPPED, Afforded, Refused, Spending, asked_of, ending
 from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
 from penstock_gateway.domain.limits.limit import Measure

@@ -26,9 +26,10 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.budgeted import BudgetedChat
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.ports import AnswerStream
 from penstock_gateway.domain.life.progress import Progress, attempts_made
 from penstock_gateway.domain.life.retrieval import GuardHits
-from penstock_gateway.domain.life.sources import AnswerStream, Recorded, renamed
+from penstock_gateway.domain.life.sources import Recorded, renamed
 from penstock_gateway.domain.limits.meter import OutOfMoney
 
 CutShort = (OutOfMoney, AnswerRefused)

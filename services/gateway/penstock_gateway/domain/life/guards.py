@@ -13,7 +13,7 @@ from typing import Protocol
 
 from penstock_common.llm.types import GenerationInput
 from penstock_gateway.domain.life.order import Call, ChatOrder
-from penstock_gateway.domain.life.sources import AnswerStream
+from penstock_gateway.domain.life.ports import AnswerStream
 
 
 class OutputGuard(Protocol):

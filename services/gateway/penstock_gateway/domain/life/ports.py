@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from penstock_common.contract.cache import LookupRequest, LookupResponse, StoreRequest
 from penstock_common.contract.embedding import EmbedRequest, EmbedResponse
@@ -11,11 +11,8 @@ from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.questions import ModerateRequest, ModerateResponse, RerankRequest, RerankResponse
 from penstock_common.contract.relay import RelayPlace, RelayRequest, RelayResponse, RelayTerms
 from penstock_common.contract.router import RouteRequest
-from penstock_common.llm.types import ModelInfo, Plan, RouteExplanation
+from penstock_common.llm.types import Batch, ModelInfo, Plan, RouteExplanation
 from penstock_common.telemetry.steps import Step
-
-if TYPE_CHECKING:
-    from penstock_gateway.domain.life.sources import AnswerStream
 
 
 class AnswerCache(Protocol):
@@ -43,6 +40,18 @@ class Router(Protocol):
 
     async def models(self) -> Sequence[ModelInfo]:
         """Return every public model, sorted by name."""
+        ...
+
+
+class AnswerStream(Protocol):
+    """An answer's events in batches, in the contract's order. Whoever opens it closes it."""
+
+    def __aiter__(self) -> AsyncIterator[Batch]:
+        """Iterate once."""
+        ...
+
+    async def aclose(self) -> None:
+        """End it, and whatever works on it."""
         ...
 
 

@@ -14,7 +14,8 @@ from penstock_common.rpc.client import deadline_of, deadline_passed
 from penstock_common.rpc.scope import CURRENT_SCOPE
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.flights import Flight, FlightKey, Flights, is_of_all, without_frames
-from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Saved, free_of_charge
+from penstock_gateway.domain.life.ports import AnswerStream
+from penstock_gateway.domain.life.sources import AnswerSource, Saved, free_of_charge
 
 GoOn = Callable[[Batch, Batch], tuple[AnswerSource, list[Step]]]
 """Returns what generates an answer that goes on from the first, which may be nothing, and where its attempts are noted; what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -32,7 +32,7 @@ from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import ChatOrder
 from penstock_gateway.domain.life.pace import Pace
-from penstock_gateway.domain.life.ports import Generator
+from penstock_gateway.domain.life.ports import AnswerStream, Generator
 from penstock_gateway.domain.limits.meter import Meter, OutOfMoney
 
 # A short deadline is the answer's own.
@@ -44,18 +44,6 @@ class Saved(NamedTuple):
 
     tokens: int
     nano_usd: int
-
-
-class AnswerStream(Protocol):
-    """An answer's events in batches, in the contract's order. Whoever opens it closes it."""
-
-    def __aiter__(self) -> AsyncIterator[Batch]:
-        """Iterate once."""
-        ...
-
-    async def aclose(self) -> None:
-        """End it, and whatever works on it."""
-        ...
 
 
 class AnswerSource(Protocol):

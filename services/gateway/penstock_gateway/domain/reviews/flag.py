@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
-
-if TYPE_CHECKING:
-    from penstock_gateway.domain.reviews.item import ReviewItem
 
 MAX_TEXT = 65_536
 """Characters that are kept of a text, and of what it stood beside; the rest is cut."""
@@ -79,22 +76,3 @@ class ReviewDesk(Protocol):
             ServiceUnavailable: if the database does not answer.
         """
         ...
-
-
-class Recheck(Protocol):
-    """Asks the rules of now about a text that a reviewer has written."""
-
-    async def refused_by(self, item: ReviewItem, text: str) -> str:
-        """Return the name of the first rule that would refuse the item's text if it were this one; empty where none would.
-
-        Of an answer, one that would redact or replace does, too: nobody does after this.
-        """
-        ...
-
-
-class NoRules:
-    """Implements ``Recheck`` where there are no rules."""
-
-    async def refused_by(self, item: ReviewItem, text: str) -> str:
-        """Return that none refuses it."""
-        return ""

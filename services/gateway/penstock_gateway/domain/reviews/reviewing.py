@@ -21,10 +21,11 @@ from penstock_gateway.domain.administration.bounds import named_tenant, required
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Registry
 from penstock_gateway.domain.life.settlement import OK
-from penstock_gateway.domain.reviews.flag import MAX_TEXT, NoRules, Recheck
+from penstock_gateway.domain.reviews.flag import MAX_TEXT
 from penstock_gateway.domain.reviews.item import Content, Decision, ReviewItem, ReviewState, Ruling, may_be_review
 from penstock_gateway.domain.reviews.observing import NobodyCounts, ReviewObserver
 from penstock_gateway.domain.reviews.ports import Claimant, Held, ReviewFilter, ReviewStore
+from penstock_gateway.domain.reviews.recheck import NoRules, Recheck
 from penstock_gateway.domain.reviews.terms import MAX_LEASE, MAX_NOTE, ReviewTerms
 
 _KIND = "review"

@@ -30,8 +30,9 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_common.telemetry.steps import Step
+from penstock_gateway.domain.life.ports import AnswerStream
 from penstock_gateway.domain.life.progress import owed_for
-from penstock_gateway.domain.life.sources import AnswerStream, Generation, Saved
+from penstock_gateway.domain.life.sources import Generation, Saved
 from penstock_gateway.domain.structured.burden import TooMuch
 from penstock_gateway.domain.structured.schema import Problem, Schema, bared
 from penstock_gateway.domain.structured.terms import Terms, Told, asked_again

@@ -15,11 +15,12 @@ from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.adapters.relay.build import relay_to
 from penstock_inference.adapters.relay.http_relay import HttpRelay
-from penstock_inference.domain.endpoint import Endpoint, Pool
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.load.adaptive_limit import Aimd, Gradient2
 from penstock_inference.domain.load.budgets import Budgets, Sharing
 from penstock_inference.domain.load.gate import Gate, GateLimits
+from penstock_inference.domain.pool import Pool
 
 # They do not refuse what is too much, and become slow.
 _OWN_SERVERS = frozenset({"triton", "vllm", "ollama"})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.domain.model_control import ModelControl, ModelStates
-from penstock_inference.domain.questions import QuestionUpstream
+from penstock_inference.domain.question_upstream import QuestionUpstream
 from penstock_inference.domain.upstream import Upstream
 
 if TYPE_CHECKING:

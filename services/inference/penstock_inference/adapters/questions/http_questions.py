@@ -17,7 +17,7 @@ from penstock_inference.adapters.providers.http.own_key import without_key
 from penstock_inference.adapters.questions import moderation
 from penstock_inference.adapters.questions.rerank_formats import RerankFormat
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.questions import Moderated, Reranked
+from penstock_inference.domain.question_upstream import Moderated, Reranked
 from penstock_inference.domain.rerank import checked
 
 

@@ -14,7 +14,7 @@ from penstock_common.contract.questions import (
     VerdictCategory,
 )
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.questions import Moderated
+from penstock_inference.domain.question_upstream import Moderated
 
 PATH = "/moderations"
 _encode = msgspec.json.Encoder().encode

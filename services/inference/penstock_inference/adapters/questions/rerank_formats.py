@@ -18,7 +18,7 @@ import msgspec
 
 from penstock_common.contract.questions import RankedDocument, RerankRequest
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.questions import Reranked
+from penstock_inference.domain.question_upstream import Reranked
 
 ToldT = TypeVar("ToldT")
 _encode = msgspec.json.Encoder().encode

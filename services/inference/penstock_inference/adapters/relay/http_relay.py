@@ -15,7 +15,7 @@ from penstock_common.http.client import HttpClient
 from penstock_common.http.failures import ConnectFailed, ConnectTimedOut, HttpFailure, TlsFailed
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
-from penstock_inference.domain.relay import UpstreamNotReached
+from penstock_inference.domain.relay_upstream import UpstreamNotReached
 
 # Of one connection, in either direction (RFC 9110, 7.6.1), and what says where else a request could go.
 _OF_THE_CONNECTION = frozenset(

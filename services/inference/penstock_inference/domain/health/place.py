@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
@@ -21,9 +21,7 @@ from penstock_inference.domain.health.rules import (
     HealthRules,
     State,
 )
-
-if TYPE_CHECKING:
-    from penstock_inference.domain.health.turn import Turn
+from penstock_inference.domain.upstream import UpstreamCall
 
 _KEY_IS_REFUSED = frozenset({FailureKind.CREDENTIALS, FailureKind.QUOTA})
 _SAYS_NOTHING = frozenset(
@@ -66,6 +64,14 @@ class OperatorsWord(NamedTuple):
         return self.given_at + self.seconds
 
 
+class Waiting(Protocol):
+    """A turn that has heard no content yet."""
+
+    began: float
+    tenant: str
+    call: UpstreamCall
+
+
 class Place:
     """Learns from its turns; goes out, slows down and comes back, and tells ``changed`` of each change, with the condition that it had before.
 
@@ -87,8 +93,8 @@ class Place:
         self.peers: list[Place] = [self]
         self.evidence = Evidence(rules)
         self.latency = Latency(rules)
-        self.waiting: dict[Turn, None] = {}
-        """The turns that have heard no content yet, the oldest first."""
+        self.waiting: dict[Waiting, None] = {}
+        """The oldest first."""
         self.in_flight = 0
         self.input_tokens = self.cached_input_tokens = 0
         """Of all answers, as the upstream counted."""
@@ -248,7 +254,7 @@ class Place:
         tenants = {turn.tenant for turn in self.waiting if now - turn.began > late}
         return len(tenants) < WITNESSES and self._other_tenant_asks(now)
 
-    def _late_after(self, turn: Turn) -> float:
+    def _late_after(self, turn: Waiting) -> float:
         whole = turn.call.whole
         return self.latency.slow_after(size_class(estimated_input_tokens(turn.call.input), 0, whole=whole), whole=whole)
 

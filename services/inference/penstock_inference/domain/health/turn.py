@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_common.llm.types import Usage
+from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.health.latency import OUTPUT_BITS, SLOW_SHARE, WHOLE_CLASSES, size_class
+from penstock_inference.domain.health.place import Place
+from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.upstream import NoAnswer, UpstreamAnswer, UpstreamCall
-
-if TYPE_CHECKING:
-    from penstock_inference.domain.endpoint import Endpoint
-    from penstock_inference.domain.health.place import Place
-    from penstock_inference.domain.health.registry import Health
 
 
 class Turn:

@@ -26,7 +26,7 @@ from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
 from penstock_gateway.domain.guardrails.pipeline.lane import REASONING, Lane, Verdicts
 from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
-from penstock_gateway.domain.life.sources import AnswerStream
+from penstock_gateway.domain.life.ports import AnswerStream
 
 
 class GuardedAnswer:
