@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from penstock_common import errors
+from penstock_common.testing.garbage import uncollected
 from penstock_common.testing.transports import IN_PROCESS
 
 
@@ -84,8 +85,7 @@ async def test_a_stream_that_is_dropped_unclosed_ends_its_servicer_in_process(se
     """Nobody may rely on it, and it shows that nothing holds a stream that its reader has forgotten."""
     if transport != IN_PROCESS:
         pytest.skip("a socket's call ends with its connection or its deadline")
-    gc.disable()
-    try:
+    with uncollected():
         async with served(stream=servicing.stream) as client:
             responses = client.channel._channel.stream(client.tell_method, client.tell_method)
             await anext(responses)
@@ -93,17 +93,12 @@ async def test_a_stream_that_is_dropped_unclosed_ends_its_servicer_in_process(se
             responses._timer.cancel()
             del responses
             await servicing.until_ended()
-    finally:
-        gc.enable()
     assert servicing.seen in (asyncio.CancelledError, GeneratorExit)
 
 
 @pytest.fixture
 def cycles():
     """Returns what of the suite's objects only the garbage collector could free since the last time."""
-    gc.collect()
-    gc.disable()
-    gc.set_debug(gc.DEBUG_SAVEALL)
 
     def found():
         gc.collect()
@@ -113,10 +108,11 @@ def cycles():
         gc.garbage.clear()
         return ours
 
-    yield found
-    gc.set_debug(0)
-    gc.garbage.clear()
-    gc.enable()
+    with uncollected():
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        yield found
+        gc.set_debug(0)
+        gc.garbage.clear()
 
 
 async def test_a_call_in_process_leaves_no_cycle_behind(served, note, transport, cycles, texts_of):

@@ -25,6 +25,7 @@ from penstock_common.rpc.server import GrpcLimits, ServerOptions, listening
 from penstock_common.rpc.unread import UnreadLimits
 from penstock_common.service import Service
 from penstock_common.status import error_from_rpc
+from penstock_common.testing.garbage import uncollected
 
 METHOD = UnaryMethod("/penstock.test.v1.EchoService/Say", same(message_pb2.Message), same(message_pb2.Message))
 PATIENCE_SECONDS = 30
@@ -175,18 +176,13 @@ async def test_calls_that_were_refused_leave_nothing_to_the_garbage_collector(op
         return sum(isinstance(each, grpc.aio.AbortError) for each in gc.get_objects())
 
     channel, _ = await open_port()
-    gc.collect()
-    gc.disable()
-    of_other_tests = left()
-    try:
+    with uncollected():
         for _ in range(40):
             await refusal(channel.unary_unary(METHOD.path)(b"", metadata=()))
         async with asyncio.timeout(PATIENCE_SECONDS):
             # The last ones may be on their way out, and without the collector nothing else takes them away.
-            while left() - of_other_tests >= 10:
+            while left() >= 10:
                 await asyncio.sleep(0.01)
-    finally:
-        gc.enable()
 
 
 @asynccontextmanager
@@ -225,9 +221,7 @@ async def test_what_was_refused_is_not_kept_with_its_call():
         except KeyError as error:
             raise InvalidRequest("No.") from error
 
-    gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         async with unguarded_channel(say) as channel:
             for _ in range(3):
                 call = channel.unary_unary(METHOD.path)(b"")
@@ -235,6 +229,4 @@ async def test_what_was_refused_is_not_kept_with_its_call():
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while any(one() is not None for one in seen):
                     await asyncio.sleep(0.01)
-    finally:
-        gc.enable()
     assert len(seen) == 3

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from penstock_common.errors import InvalidRequest, ModelNotFound
+from penstock_common.testing.garbage import uncollected
 
 MIB = 1024 * 1024
 MANY = 150_000
@@ -156,14 +157,9 @@ async def test_what_was_refused_is_not_kept(suite, wrong):
     def refusals():
         return sum(isinstance(kept, InvalidRequest | ModelNotFound) for kept in gc.get_objects())
 
-    gc.collect()
-    gc.disable()
-    try:
-        before = refusals()
+    with uncollected():
         assert (await suite.post(wrong)).status in (400, 404)
-        assert refusals() == before
-    finally:
-        gc.enable()
+        assert refusals() == 0
 
 
 async def test_bounds_are_settings(serve, document):

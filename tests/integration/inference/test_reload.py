@@ -2,11 +2,11 @@
 
 import asyncio
 import gc
-import weakref
 
 import pytest
 
 from penstock_common.configuration import ConfigurationError
+from penstock_common.testing.garbage import uncollected
 from penstock_common.testing.openai_upstream import Answer, Failure, OpenAIUpstream
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, PoolsOfRevision
 from penstock_inference.adapters.providers.openai.settings import OpenAISettings
@@ -222,25 +222,22 @@ async def test_what_is_known_of_an_unchanged_upstream_outlives_a_reload_in_an_ou
     assert (await caller.ask("first/m", "second/m")).outcomes == ["first answered"]
 
 
-def pools_with_first(but=()):
-    """Return what keeps upstreams named so open in this process, but for those."""
-    return [
-        weakref.ref(each)
-        for each in gc.get_objects()
-        if type(each) is PoolsOfRevision and "first" in each and not any(one() is each for one in but)
-    ]
+def pools_with_first():
+    """Return how many keep upstreams named so open."""
+    return sum(type(each) is PoolsOfRevision and "first" in each for each in gc.get_objects())
 
 
 async def test_no_upstream_of_the_first_configuration_stays_open(serve, reload, first, second):
-    of_others = pools_with_first()
-    caller = await serve(first.settings("first"))
-    await caller.ask("first/m")
-    assert await open_connections(first) == 1
-    await reload(second.settings("second"), earlier_plans=AT_ONCE)
-    async with asyncio.timeout(120):
-        while pools_with_first(of_others):
-            await asyncio.sleep(0.01)
-            gc.collect()
+    with uncollected():
+        caller = await serve(first.settings("first"))
+        await caller.ask("first/m")
+        assert await open_connections(first) == 1
+        assert pools_with_first() == 1
+        await reload(second.settings("second"), earlier_plans=AT_ONCE)
+        async with asyncio.timeout(120):
+            while pools_with_first():
+                await asyncio.sleep(0.01)
+                gc.collect()
 
 
 def series(serve, of):

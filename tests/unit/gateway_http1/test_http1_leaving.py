@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from penstock_common.rpc.server import ListenError
+from penstock_common.testing.garbage import uncollected
 from penstock_gateway.surfaces.http1.connection import Connection
 from penstock_gateway.surfaces.http1.messages import HttpRequest
 from penstock_gateway.surfaces.http1.server import serving_http
@@ -286,9 +287,7 @@ async def test_client_that_leaves_leaves_nothing_to_the_garbage_collector(serve,
         return sum(isinstance(each, Connection | HttpRequest) for each in gc.get_objects())
 
     served = await serve()
-    gc.collect()
-    gc.disable()
-    try:
+    with uncollected():
         for _ in range(3):
             client = await served.connect()
             application.running.clear()
@@ -296,5 +295,3 @@ async def test_client_that_leaves_leaves_nothing_to_the_garbage_collector(serve,
             resets(client)
         await until(lambda: not served.server._connections and not served.server.tasks and not left())
         assert left() == 0
-    finally:
-        gc.enable()
