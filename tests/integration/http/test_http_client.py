@@ -455,10 +455,10 @@ async def over_tls(server_context, host, trusted=None):
         address = parse_address(f"https://{host}:{server.port}/")
         pool = client.pool(address.origin)
         pool._tls.load_verify_locations(trusted) if trusted else None
-        response = await pool.request(RequestHead("GET", address, {}), b"", PATIENT_SECONDS)
+        response = await pool.request(RequestHead("POST", address, {}), b"{}", PATIENT_SECONDS)
         body = await response.read_up_to(10)
         response.release()
-        again = await pool.request(RequestHead("GET", address, {}), b"", PATIENT_SECONDS)
+        again = await pool.request(RequestHead("POST", address, {}), b"{}", PATIENT_SECONDS)
         again.release()
         assert len(server.visits) == 1
         return body, names
@@ -487,7 +487,7 @@ async def test_a_server_without_tls_is_not_trusted():
     async with origin(plain) as server, HttpClient() as client:
         address = parse_address(f"https://127.0.0.1:{server.port}/")
         with pytest.raises(TlsFailed):
-            await client.pool(address.origin).request(RequestHead("GET", address, {}), b"", PATIENT_SECONDS)
+            await client.pool(address.origin).request(RequestHead("POST", address, {}), b"{}", PATIENT_SECONDS)
 
 
 async def test_a_cancelled_request_over_tls_closes_at_once(server_context, files):
@@ -495,7 +495,7 @@ async def test_a_cancelled_request_over_tls_closes_at_once(server_context, files
         address = parse_address(f"https://localhost:{server.port}/")
         pool = client.pool(address.origin)
         pool._tls.load_verify_locations(files.ca)
-        asking = asyncio.ensure_future(pool.request(RequestHead("GET", address, {}), b"", PATIENT_SECONDS))
+        asking = asyncio.ensure_future(pool.request(RequestHead("POST", address, {}), b"{}", PATIENT_SECONDS))
         while not server.visits:
             await asyncio.sleep(0)
         asking.cancel()
@@ -509,3 +509,19 @@ async def test_no_proxy_of_the_environment_is_asked(monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with origin() as server, at(server) as asker:
         assert await asker.ask() == (200, b"hello")
+
+
+async def test_what_was_lent_is_closed_once_nobody_has_it_any_more():
+    async with origin() as server, HttpClient() as client:
+        address = parse_address(f"http://127.0.0.1:{server.port}/")
+        async with client.lending() as first:
+            async with client.lending() as second:
+                # Asked for twice, it is given back once all the same.
+                assert first.pool(address.origin) is first.pool(address.origin) is second.pool(address.origin)
+            kept = first.pool(address.origin)
+            response = await kept.request(RequestHead("POST", address, {}), b"{}", PATIENT_SECONDS)
+            await response.read_up_to(1_000)
+            response.release()
+            assert kept._connections
+        assert not kept._connections
+        assert client.pool(address.origin) is not kept

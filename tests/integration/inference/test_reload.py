@@ -6,6 +6,7 @@ import gc
 import pytest
 
 from penstock_common.configuration import ConfigurationError
+from penstock_common.http import pool as pool_module
 from penstock_common.testing.garbage import uncollected
 from penstock_common.testing.openai_upstream import Answer, Failure, OpenAIUpstream
 from penstock_inference.adapters.providers.open_upstreams import OpenUpstreams, PoolsOfRevision
@@ -20,6 +21,11 @@ USD = 10**9
 
 def settings(*upstreams, earlier_plans=DAY):
     return Settings.model_validate({"upstreams": upstreams, "reload": {"earlier_plans": earlier_plans}})
+
+
+@pytest.fixture(autouse=True)
+def _nothing_closes_for_being_idle(monkeypatch):
+    monkeypatch.setattr(pool_module, "KEEP_ALIVE_SECONDS", 3600.0)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import tracemalloc
 from collections.abc import Callable
 
@@ -91,7 +90,6 @@ def test_the_weight_is_near_what_an_entry_really_holds(
     answer_events: Callable[..., tuple[GenerationEvent, ...]], characters: int, character: str
 ) -> None:
     tier = MemoryTier(max_entries=1_000, max_bytes=1_000 * MEBIBYTE)
-    gc.collect()
     tracemalloc.start()
     try:
         for number in range(100):

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import ssl
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from penstock_common.http.address import Origin
 from penstock_common.http.pool import HttpPool, LookUp
+
+
+class HttpPools(Protocol):
+    """Hands out pools."""
+
+    def pool(self, origin: Origin) -> HttpPool:
+        """Return the connections to this origin, which all who ask for them share."""
+        ...
 
 
 class HttpClient:
@@ -46,8 +56,17 @@ class HttpClient:
         self._users[pool] += 1
         return pool
 
-    async def give_back(self, pool: HttpPool) -> None:
-        """Close the connections once everybody who was handed the pool has given it back."""
+    @asynccontextmanager
+    async def lending(self) -> AsyncGenerator[HttpPools, None]:
+        """Yield what hands out pools, too; with its end they are given back, and those that nobody else has are closed."""
+        lent = _Lent(self)
+        try:
+            yield lent
+        finally:
+            for pool in lent.pools.values():
+                await self._give_back(pool)
+
+    async def _give_back(self, pool: HttpPool) -> None:
         self._users[pool] -= 1
         if self._users[pool] > 0:
             return
@@ -55,6 +74,20 @@ class HttpClient:
         if self._pools.get(pool.origin) is pool:
             del self._pools[pool.origin]
         await pool.aclose()
+
+
+class _Lent:
+    """Implements ``HttpPools``: what one borrower has."""
+
+    def __init__(self, client: HttpClient) -> None:
+        self._client = client
+        self.pools: dict[Origin, HttpPool] = {}
+
+    def pool(self, origin: Origin) -> HttpPool:
+        pool = self.pools.get(origin)
+        if pool is None:
+            pool = self.pools[origin] = self._client.pool(origin)
+        return pool
 
 
 def _trusting_the_system() -> ssl.SSLContext:

@@ -128,15 +128,12 @@ class IssuerKeys:
         if not is_safe(url):
             raise ValueError(f"{url[:128]} is not https")
         head = RequestHead("GET", address, {"Accept": "application/json"})
-        pool = self._client.pool(address.origin)
-        try:
-            response = await pool.request(head, b"", self._rule.timeout.total_seconds())
+        async with self._client.lending() as pools:
+            response = await pools.pool(address.origin).request(head, b"", self._rule.timeout.total_seconds())
             try:
                 body = await response.read_up_to(_MAX_DOCUMENT_BYTES)
             finally:
                 response.release()
-        finally:
-            await self._client.give_back(pool)
         if response.status != _OK or len(body) > _MAX_DOCUMENT_BYTES:
             raise ValueError(f"{url[:128]} answered {response.status} with {len(body)} bytes")
         return body

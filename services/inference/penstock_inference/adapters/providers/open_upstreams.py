@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from penstock_common.background import StartWork, background_work
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpClient, HttpPools
 from penstock_inference.adapters.providers.provider import OpenUpstream
 from penstock_inference.adapters.providers.registry import PROVIDERS
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
@@ -110,32 +110,15 @@ class OpenUpstreams:
         one = next((one for one in reversed(self._open) if one.makings == makings), None)
         if one is None:
             async with AsyncExitStack() as opening:
-                opened = await self._endpoints_of(settings, opening)
-                pool = self._pool(settings, opened, self._relay(settings, opening))
+                pools = await opening.enter_async_context(self._client.lending())
+                opened = await _endpoints_of(settings, pools, opening)
+                pool = self._pool(settings, opened, relay_to(settings, pools) if settings.raw.paths else None)
                 if pool.gate is not None:
                     opening.callback(pool.gate.close)
                 one = _Open(makings, opened[0][1], pool, opening.pop_all())
             self._open.append(one)
         one.users += 1
         return one
-
-    async def _endpoints_of(
-        self, settings: UpstreamSettings, closing: AsyncExitStack
-    ) -> list[tuple[str, OpenUpstream]]:
-        """Return each address with each key, opened, by names that hold no secret."""
-        opening = PROVIDERS[settings.provider].open_upstream
-        return [
-            (name, await closing.enter_async_context(opening(endpoint, self._client)))
-            for name, endpoint in settings.endpoints()
-        ]
-
-    def _relay(self, settings: UpstreamSettings, closing: AsyncExitStack) -> HttpRelay | None:
-        """Return who passes requests as they are, to the first address with the first key."""
-        if not settings.raw.paths:
-            return None
-        relay = relay_to(settings, self._client)
-        closing.push_async_callback(self._client.give_back, relay.pool)
-        return relay
 
     def _pool(
         self, settings: UpstreamSettings, opened: Sequence[tuple[str, OpenUpstream]], relay: HttpRelay | None
@@ -205,3 +188,13 @@ class OpenUpstreams:
             for one in self._open:
                 closing.push_async_callback(one.closing.aclose)
             self._open.clear()
+
+
+async def _endpoints_of(
+    settings: UpstreamSettings, pools: HttpPools, closing: AsyncExitStack
+) -> list[tuple[str, OpenUpstream]]:
+    """Return each address with each key, opened, by names that hold no secret."""
+    opening = PROVIDERS[settings.provider].open_upstream
+    return [
+        (name, await closing.enter_async_context(opening(endpoint, pools))) for name, endpoint in settings.endpoints()
+    ]

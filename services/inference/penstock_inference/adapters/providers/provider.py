@@ -14,7 +14,7 @@ from penstock_inference.domain.upstream import Upstream
 
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
-    from penstock_common.http.client import HttpClient
+    from penstock_common.http.client import HttpPools
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,5 +44,5 @@ class Provider:
     """
 
     settings: type[UpstreamSettings]
-    open_upstream: Callable[[Any, HttpClient], AbstractAsyncContextManager[OpenUpstream]]
+    open_upstream: Callable[[Any, HttpPools], AbstractAsyncContextManager[OpenUpstream]]
     open_models: Callable[[Any], AbstractAsyncContextManager[ModelsOfUpstream]] | None = None

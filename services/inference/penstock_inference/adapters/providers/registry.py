@@ -23,46 +23,46 @@ from penstock_inference.adapters.providers.vllm.settings import VllmSettings
 
 if TYPE_CHECKING:
     # Read with the settings, where nobody asks a provider yet.
-    from penstock_common.http.client import HttpClient
+    from penstock_common.http.client import HttpPools
 
 
-def _open_anthropic(settings: AnthropicSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_anthropic(settings: AnthropicSettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.anthropic.build import open_upstream
 
     return open_upstream(settings, client)
 
 
-def _open_gemini(settings: GeminiSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_gemini(settings: GeminiSettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.gemini.build import open_upstream
 
     return open_upstream(settings, client)
 
 
-def _open_openai(settings: OpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_openai(settings: OpenAISettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.openai.build import open_upstream
 
     return open_upstream(settings, client)
 
 
-def _open_bedrock(settings: BedrockSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_bedrock(settings: BedrockSettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.bedrock.build import open_upstream
 
     return open_upstream(settings, client)
 
 
-def _open_azure_openai(settings: AzureOpenAISettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_azure_openai(settings: AzureOpenAISettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.azure_openai.build import open_upstream
 
     return open_upstream(settings, client)
 
 
-def _open_ollama(settings: OllamaSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_ollama(settings: OllamaSettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.ollama.build import open_upstream
 
     return open_upstream(settings, client)
 
 
-def _open_triton(settings: TritonSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_triton(settings: TritonSettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.triton.build import open_upstream
 
     return open_upstream(settings, client)
@@ -74,7 +74,7 @@ def _open_models_of_triton(settings: TritonSettings) -> AbstractAsyncContextMana
     return open_models(settings)
 
 
-def _open_vertex(settings: VertexSettings, client: HttpClient) -> AbstractAsyncContextManager[OpenUpstream]:
+def _open_vertex(settings: VertexSettings, client: HttpPools) -> AbstractAsyncContextManager[OpenUpstream]:
     from penstock_inference.adapters.providers.vertex.build import open_upstream
 
     return open_upstream(settings, client)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from penstock_common.contract.questions import ModeratedContent, RerankRequest
 from penstock_common.http.address import parse_address
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.failures import HttpFailure
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
@@ -25,7 +25,7 @@ class HttpQuestions:
     """Implements ``QuestionUpstream``."""
 
     def __init__(
-        self, client: HttpClient, base_url: str, key: str, key_headers: Mapping[str, str], rerank: RerankFormat
+        self, client: HttpPools, base_url: str, key: str, key_headers: Mapping[str, str], rerank: RerankFormat
     ) -> None:
         """Take the upstream; ``rerank`` is how it is asked for rankings.
 

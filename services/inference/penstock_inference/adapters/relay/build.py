@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
 from penstock_inference.adapters.relay.http_relay import HttpRelay, RelayTimes
 
 _CONNECT = timedelta(seconds=3)
 
 
-def relay_to(settings: UpstreamSettings, client: HttpClient) -> HttpRelay:
+def relay_to(settings: UpstreamSettings, client: HttpPools) -> HttpRelay:
     """Return who passes requests to the upstream's first address, with its first key.
 
     Raises:

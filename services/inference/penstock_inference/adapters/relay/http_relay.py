@@ -11,7 +11,7 @@ from penstock_common.contract.relay import Headers, RelayRequestHead, RelayRespo
 from penstock_common.errors import InvalidRequest, UpstreamFailed, UpstreamTimeout
 from penstock_common.http.address import Address, parse_address
 from penstock_common.http.body import ArrivingBody
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.failures import ConnectFailed, ConnectTimedOut, HttpFailure, TlsFailed
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
@@ -52,7 +52,7 @@ class HttpRelay:
     """Implements ``RelayUpstream``."""
 
     def __init__(
-        self, client: HttpClient, base_url: str, key_headers: Mapping[str, str], name: str, times: RelayTimes
+        self, client: HttpPools, base_url: str, key_headers: Mapping[str, str], name: str, times: RelayTimes
     ) -> None:
         """Take the upstream; ``key_headers`` say who we are.
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.anthropic.client import AnthropicUpstream
 from penstock_inference.adapters.providers.anthropic.request import Options
 from penstock_inference.adapters.providers.anthropic.settings import AnthropicSettings
@@ -14,7 +14,7 @@ from penstock_inference.adapters.providers.provider import OpenUpstream
 
 
 @asynccontextmanager
-async def open_upstream(settings: AnthropicSettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: AnthropicSettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -33,7 +33,4 @@ async def open_upstream(settings: AnthropicSettings, client: HttpClient) -> Asyn
         upstream = AnthropicUpstream(client, settings.base_url, credentials, options)
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-    try:
-        yield OpenUpstream(upstream)
-    finally:
-        await client.give_back(upstream.pool)
+    yield OpenUpstream(upstream)

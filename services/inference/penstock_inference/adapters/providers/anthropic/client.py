@@ -9,7 +9,7 @@ from typing import Literal
 
 from penstock_common.http.address import parse_address
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead, header_line
 from penstock_common.http.response import Response
 from penstock_inference.adapters.providers.anthropic.request import MessagesRequest, Options, request_of
@@ -31,7 +31,7 @@ _BEGINNINGS_OF_STREAMS = (b"event:", b"data:", b":")
 class AnthropicUpstream:
     """Asks one upstream; ``base_url`` ends before ``/v1/messages``, or after the ``/v1``."""
 
-    def __init__(self, client: HttpClient, base_url: str, credentials: tuple[Auth, str], options: Options) -> None:
+    def __init__(self, client: HttpPools, base_url: str, credentials: tuple[Auth, str], options: Options) -> None:
         """Take the upstream; ``credentials`` are the header that the key goes in, and the key.
 
         Raises:

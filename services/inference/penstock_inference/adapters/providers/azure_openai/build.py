@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.address import parse_address
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.azure_openai.client import AzureChat, AzureResponses, Deployments
 from penstock_inference.adapters.providers.azure_openai.entra import SCOPES, EntraCredential
 from penstock_inference.adapters.providers.azure_openai.settings import AzureOpenAISettings
@@ -19,7 +18,7 @@ from penstock_inference.domain.upstream import Upstream
 
 
 @asynccontextmanager
-async def open_upstream(settings: AzureOpenAISettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: AzureOpenAISettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -28,7 +27,6 @@ async def open_upstream(settings: AzureOpenAISettings, client: HttpClient) -> As
     entra = EntraCredential(SCOPES[settings.form]) if settings.entra else None
     token = None if entra is None else AccessToken(entra.obtain)
     try:
-        pool = client.pool(parse_address(settings.base_url).origin)
         upstream = _upstream(settings, client, token)
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
@@ -38,10 +36,9 @@ async def open_upstream(settings: AzureOpenAISettings, client: HttpClient) -> As
         if entra is not None and token is not None:
             await token.aclose()
             await entra.aclose()
-        await client.give_back(pool)
 
 
-def _upstream(settings: AzureOpenAISettings, client: HttpClient, token: AccessToken | None) -> Upstream:
+def _upstream(settings: AzureOpenAISettings, client: HttpPools, token: AccessToken | None) -> Upstream:
     key = settings.api_key.get_secret_value()
     headers = {"api-key": key} if key else {}
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.bedrock.client import BedrockUpstream, Manners
 from penstock_inference.adapters.providers.bedrock.settings import BedrockSettings
 from penstock_inference.adapters.providers.free_text import FreeTextUpstream
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_upstream(settings: BedrockSettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: BedrockSettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -37,10 +37,7 @@ async def open_upstream(settings: BedrockSettings, client: HttpClient) -> AsyncG
             upstream = BedrockUpstream(client, settings.address, key, signer, manners)
         except ValueError as error:
             raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-        try:
-            yield OpenUpstream(FreeTextUpstream(upstream))
-        finally:
-            await client.give_back(upstream.pool)
+        yield OpenUpstream(FreeTextUpstream(upstream))
     finally:
         if signer is not None:
             signer.close()

@@ -9,7 +9,7 @@ import msgspec
 
 from penstock_common.http.address import Address, parse_address
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
 from penstock_inference.adapters.providers.bedrock.errors import failure_of_error
@@ -45,7 +45,7 @@ class BedrockUpstream:
 
     def __init__(
         self,
-        client: HttpClient,
+        client: HttpPools,
         base_url: str,
         api_key: str = "",
         signer: RequestSigner | None = None,

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.gemini.client import GeminiUpstream
 from penstock_inference.adapters.providers.gemini.manner import Manner
@@ -15,7 +15,7 @@ from penstock_inference.adapters.providers.provider import OpenUpstream
 
 
 @asynccontextmanager
-async def open_upstream(settings: GeminiSettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: GeminiSettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -27,7 +27,4 @@ async def open_upstream(settings: GeminiSettings, client: HttpClient) -> AsyncGe
         upstream = GeminiUpstream(client, settings.versioned_url, settings.api_key.get_secret_value(), manner)
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-    try:
-        yield OpenUpstream(FreeTextUpstream(upstream))
-    finally:
-        await client.give_back(upstream.pool)
+    yield OpenUpstream(FreeTextUpstream(upstream))

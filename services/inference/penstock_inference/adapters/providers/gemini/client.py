@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from penstock_common.http.address import Address, parse_address
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
 from penstock_inference.adapters.providers.gemini.errors import failure_of
@@ -35,7 +35,7 @@ class GeminiUpstream:
     models = "models"
     """Where a model is that has a plain name."""
 
-    def __init__(self, client: HttpClient, base_url: str, api_key: str, manner: Manner) -> None:
+    def __init__(self, client: HttpPools, base_url: str, api_key: str, manner: Manner) -> None:
         """Take the upstream.
 
         Raises:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.ollama.client import OllamaUpstream
 from penstock_inference.adapters.providers.ollama.request import Room
@@ -16,7 +16,7 @@ from penstock_inference.adapters.providers.provider import OpenUpstream
 
 
 @asynccontextmanager
-async def open_upstream(settings: OllamaSettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: OllamaSettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -33,7 +33,4 @@ async def open_upstream(settings: OllamaSettings, client: HttpClient) -> AsyncGe
         )
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-    try:
-        yield OpenUpstream(FreeTextUpstream(native))
-    finally:
-        await client.give_back(native.pool)
+    yield OpenUpstream(FreeTextUpstream(native))

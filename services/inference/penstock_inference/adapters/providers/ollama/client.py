@@ -9,7 +9,7 @@ import msgspec
 
 from penstock_common.http.address import parse_address
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_inference.adapters.providers.http.answer import HEADERS, HttpAnswer
 from penstock_inference.adapters.providers.ollama.request import Room, body_from_input
@@ -23,9 +23,7 @@ NDJSON = "application/x-ndjson"
 class OllamaUpstream:
     """Asks one server; ``root_url`` ends before ``/api/chat``."""
 
-    def __init__(
-        self, client: HttpClient, root_url: str, api_key: str, room: Room, contexts: Mapping[str, int]
-    ) -> None:
+    def __init__(self, client: HttpPools, root_url: str, api_key: str, room: Room, contexts: Mapping[str, int]) -> None:
         """Take the server; ``contexts`` is the size of the context by model.
 
         Raises:

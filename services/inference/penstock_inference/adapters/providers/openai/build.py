@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.openai.client import OpenAIUpstream
 from penstock_inference.adapters.providers.openai.dialect import Dialect
@@ -22,7 +22,7 @@ from penstock_inference.domain.upstream import Upstream
 
 
 @asynccontextmanager
-async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: OpenAISettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -36,10 +36,7 @@ async def open_upstream(settings: OpenAISettings, client: HttpClient) -> AsyncGe
         questions = HttpQuestions(client, url, key, bearer, RERANK_FORMATS[settings.rerank])
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-    try:
-        yield OpenUpstream(by_interface(settings, with_free_text(settings, chat), responses), questions=questions)
-    finally:
-        await client.give_back(chat.pool)
+    yield OpenUpstream(by_interface(settings, with_free_text(settings, chat), responses), questions=questions)
 
 
 def dialect_of(settings: OpenAISettings) -> Dialect:

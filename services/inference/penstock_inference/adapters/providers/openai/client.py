@@ -8,7 +8,7 @@ from datetime import timedelta
 from http import HTTPStatus
 
 from penstock_common.http.address import parse_address
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
 from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, HttpAnswer
@@ -38,7 +38,7 @@ class OpenAIUpstream:
 
     def __init__(
         self,
-        client: HttpClient,
+        client: HttpPools,
         base_url: str,
         api_key: str,
         dialect: Dialect,

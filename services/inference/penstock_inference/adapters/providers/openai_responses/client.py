@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from penstock_common.http.address import parse_address
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_inference.adapters.providers.http.answer import HEADERS, HttpAnswer
 from penstock_inference.adapters.providers.openai_responses.request import Asking, body_from_input
@@ -20,7 +20,7 @@ class ResponsesUpstream:
 
     def __init__(
         self,
-        client: HttpClient,
+        client: HttpPools,
         base_url: str,
         api_key: str,
         asking: Asking,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.provider import ModelsOfUpstream, OpenUpstream
 from penstock_inference.adapters.providers.triton.client import TritonUpstream, triton_channel
 from penstock_inference.adapters.providers.triton.control import TritonModelControl
@@ -18,7 +18,7 @@ from penstock_inference.adapters.providers.upstream_settings import ModelSetting
 
 
 @asynccontextmanager
-async def open_upstream(settings: TritonSettings, _: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: TritonSettings, _: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream and its models' administration, on one channel.
 
     Raises:

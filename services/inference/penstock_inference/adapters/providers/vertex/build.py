@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from penstock_common.configuration import ConfigurationError
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_inference.adapters.providers.anthropic.request import Options
 from penstock_inference.adapters.providers.free_text import FreeTextUpstream
 from penstock_inference.adapters.providers.gemini.manner import Manner
@@ -19,7 +19,7 @@ from penstock_inference.adapters.providers.vertex.settings import VertexSettings
 
 
 @asynccontextmanager
-async def open_upstream(settings: VertexSettings, client: HttpClient) -> AsyncGenerator[OpenUpstream, None]:
+async def open_upstream(settings: VertexSettings, client: HttpPools) -> AsyncGenerator[OpenUpstream, None]:
     """Yield the upstream; its connections are the client's.
 
     Raises:
@@ -41,10 +41,9 @@ async def open_upstream(settings: VertexSettings, client: HttpClient) -> AsyncGe
         yield OpenUpstream(upstream if isinstance(upstream, ClaudeUpstream) else FreeTextUpstream(upstream))
     finally:
         await token.aclose()
-        await client.give_back(upstream.pool)
 
 
-def _upstream(settings: VertexSettings, client: HttpClient, token: AccessToken) -> VertexUpstream | ClaudeUpstream:
+def _upstream(settings: VertexSettings, client: HttpPools, token: AccessToken) -> VertexUpstream | ClaudeUpstream:
     tiers = any(model.service_tiers for model in settings.models)
     if settings.publisher == "anthropic":
         options = Options(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from penstock_common.http.address import parse_address
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
 from penstock_inference.adapters.providers.anthropic.client import AnthropicUpstream, MessageAnswer
@@ -27,7 +27,7 @@ _MODELS = "publishers/anthropic/models"
 class ClaudeUpstream(AnthropicUpstream):
     """Asks one region of one project; ``location_url`` ends before ``/publishers``."""
 
-    def __init__(self, client: HttpClient, location_url: str, token: AccessToken, options: Options) -> None:
+    def __init__(self, client: HttpPools, location_url: str, token: AccessToken, options: Options) -> None:
         """Take the upstream; who made ``token`` closes it.
 
         Raises:

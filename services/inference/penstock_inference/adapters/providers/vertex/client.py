@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock_common.http.body import Body
-from penstock_common.http.client import HttpClient
+from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
 from penstock_inference.adapters.providers.gemini.client import GeminiAnswer, GeminiUpstream
@@ -18,7 +18,7 @@ class VertexUpstream(GeminiUpstream):
 
     models = "publishers/google/models"
 
-    def __init__(self, client: HttpClient, location_url: str, token: AccessToken, manner: Manner) -> None:
+    def __init__(self, client: HttpPools, location_url: str, token: AccessToken, manner: Manner) -> None:
         """Take the upstream; who made ``token`` closes it.
 
         Raises:
