@@ -111,7 +111,12 @@ async def test_terms_say_what_one_costs(transport, upstream):
     [
         ("GET", "/images/generations"), ("POST", "/images"), ("POST", "/images/generations/x"), ("GET", "/files/content"),
         ("GET", "/files/a/b/content"), ("GET", "/files/a%2Fb/content"), ("POST", "/any/chat/completions"),
-        ("POST", "/any/v1/Messages/"), ("POST", "/any/x%2Fembeddings"), ("GET", "/models"), ("TRACE", "/any/x"),
+        ("POST", "/any/v1/Messages/"), ("POST", "/any/x%2Fembeddings"),
+        ("POST", "/any/chat/completions;v=1"), ("POST", "/any/chat;a/completions%3Bx"), ("POST", "/any/responses%3Fa"),
+        ("POST", "/any/messages%20"), ("POST", "/any/messages/batches"), ("POST", "/any/responses/compact"),
+        ("PUT", "/any/responses%23/compact"), ("PATCH", "/any/embeddings/"), ("POST", "/any/v2/chat"),
+        ("POST", "/any/models/g:streamGenerateContent"), ("POST", "/any/models/g:rawPredict"), ("POST", "/any/m/x/invoke"),
+        ("POST", "/any/api/generate"), ("POST", "/any/api%5Cgenerate"), ("POST", "/any/models/g:batchGenerateContent"), ("GET", "/models"), ("TRACE", "/any/x"),
     ],
 )  # fmt: skip
 async def test_what_is_not_listed_does_not_exist(transport, upstream, method, path):
@@ -122,6 +127,19 @@ async def test_what_is_not_listed_does_not_exist(transport, upstream, method, pa
         with pytest.raises(errors.ResourceNotFound):
             await passed(channel, head(path, method))
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/any/images/generate"), ("POST", "/any/chat/sessions"), ("POST", "/any/batches"), ("GET", "/any/responses/r"),
+        ("POST", "/any/audio/speech"), ("POST", "/any/models/i:predict"), ("POST", "/any/my-responses"),
+        ("POST", "/any/files;a=1/content"),
+    ],
+)  # fmt: skip
+async def test_what_has_no_form_of_its_own_may_pass(transport, upstream, method, path):
+    async with opened(transport, entry(upstream)) as channel:
+        assert (await channel.call(FIND_RELAY, RelayPlace("one", method, path))).price_nano_usd == 0
 
 
 async def test_another_region_does_not_exist_either(transport, upstream):
