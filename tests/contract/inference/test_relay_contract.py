@@ -111,7 +111,12 @@ async def test_terms_say_what_one_costs(transport, upstream):
     [
         ("GET", "/images/generations"), ("POST", "/images"), ("POST", "/images/generations/x"), ("GET", "/files/content"),
         ("GET", "/files/a/b/content"), ("GET", "/files/a%2Fb/content"), ("POST", "/any/chat/completions"),
-        ("POST", "/any/v1/Messages/"), ("POST", "/any/x%2Fembeddings"), ("GET", "/models"), ("TRACE", "/any/x"),
+        ("POST", "/any/v1/Messages/"), ("POST", "/any/x%2Fembeddings"),
+        ("POST", "/any/chat/completions;v=1"), ("POST", "/any/chat;a/completions%3Bx"), ("POST", "/any/responses%3Fa"),
+        ("POST", "/any/messages%20"), ("POST", "/any/messages/batches"), ("POST", "/any/responses/compact"),
+        ("PUT", "/any/responses%23/compact"), ("PATCH", "/any/embeddings/"), ("POST", "/any/v2/chat"),
+        ("POST", "/any/models/g:streamGenerateContent"), ("POST", "/any/models/g:rawPredict"), ("POST", "/any/m/x/invoke"),
+        ("POST", "/any/api/generate"), ("POST", "/any/api%5Cgenerate"), ("POST", "/any/models/g:batchGenerateContent"), ("GET", "/models"), ("TRACE", "/any/x"),
     ],
 )  # fmt: skip
 async def test_what_is_not_listed_does_not_exist(transport, upstream, method, path):
@@ -122,6 +127,19 @@ async def test_what_is_not_listed_does_not_exist(transport, upstream, method, pa
         with pytest.raises(errors.ResourceNotFound):
             await passed(channel, head(path, method))
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/any/images/generate"), ("POST", "/any/chat/sessions"), ("POST", "/any/batches"), ("GET", "/any/responses/r"),
+        ("POST", "/any/audio/speech"), ("POST", "/any/models/i:predict"), ("POST", "/any/my-responses"),
+        ("POST", "/any/files;a=1/content"),
+    ],
+)  # fmt: skip
+async def test_what_has_no_form_of_its_own_may_pass(transport, upstream, method, path):
+    async with opened(transport, entry(upstream)) as channel:
+        assert (await channel.call(FIND_RELAY, RelayPlace("one", method, path))).price_nano_usd == 0
 
 
 async def test_another_region_does_not_exist_either(transport, upstream):
@@ -227,8 +245,10 @@ async def test_a_refusal_comes_though_the_body_is_not_all_sent(transport, upstre
         async with aclosing(channel.exchange(RELAY, given(), timeout=30)) as answer:
             async for message in answer:
                 told.append(message)
-    assert told[0].status == 413
-    assert b"".join(told[1:]) == b"no"
+        assert told[0].status == 413
+        assert b"".join(told[1:]) == b"no"
+        # Half a request is on the connection: nobody else's may follow it.
+        await asyncio.wait_for(upstream.requests[0].left.wait(), 10)
 
 
 async def test_an_answer_that_breaks_off_is_no_whole_one(transport, upstream):
@@ -290,6 +310,33 @@ async def test_nothing_goes_beyond_what_a_body_says_of_itself(transport, upstrea
         with pytest.raises(errors.InvalidRequest, match="more than 3 bytes"):
             await passed(channel, head("/any/x", "POST", length=3), b"ab", b"c" + smuggled)
     assert not any(sent.method == "DELETE" for sent in upstream.requests)
+
+
+async def test_each_has_a_connection_of_its_own(transport, upstream):
+    upstream.usual = answering(b"x", lines="Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nX-Kept: 2\r\n")
+    async with opened(transport, entry(upstream)) as channel:
+        heads = [(await passed(channel, head("/any/x", "POST", length=1), b"a"))[0] for _ in range(3)]
+    ports = {sent.writer.get_extra_info("peername") for sent in upstream.requests}
+    assert len(ports) == len(heads)
+    names = {name for told in heads for name, _ in told.headers}
+    assert "x-kept" in names
+    assert not {"x-hop", "connection"} & names
+
+
+async def test_an_upstreams_places_are_given_back(transport, upstream):
+    upstream.answers.extend([answering(b"x"), answering(b"no", "500 Oops"), answering(b"x")])
+
+    async def cut(request):
+        request.writer.close()
+
+    limited = entry(upstream, limits={"concurrent_requests": 1, "wait": "10ms"})
+    async with opened(transport, limited) as channel:
+        for status in (200, 500, 200):
+            assert (await passed(channel, head()))[0].status == status
+        upstream.usual = cut
+        for _ in range(2):
+            with pytest.raises(errors.UpstreamFailed):
+                await passed(channel, head())
 
 
 async def test_an_empty_piece_does_not_end_a_body(transport, upstream):

@@ -280,19 +280,37 @@ async def test_who_leaves_ends_the_upstreams_work(
 
 
 async def test_an_answer_that_breaks_off_does_not_look_whole(
-    serve: Any, server: PlainUpstream, key_of: Any, transport: str
+    serve: Any, server: PlainUpstream, key_of: Any, transport: str, capsys: Any
 ) -> None:
-    async def cut(request: Any) -> None:
-        await request.read()
-        await request.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
-        request.writer.close()
+    seen = asyncio.Event()
 
-    server.usual = cut
+    def cut(framing: str, *, is_reset: bool) -> Any:
+        async def answer(request: Any) -> None:
+            await request.read()
+            await request.send(f"HTTP/1.1 200 OK\r\n{framing}".encode())
+            await asyncio.wait_for(seen.wait(), 30)
+            request.writer.transport.abort() if is_reset else request.writer.close()
+
+        return answer
+
+    chunked, sized = "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n", "Content-Length: 1000\r\n\r\na"
+    answers = [cut(framing, is_reset=is_reset) for framing in (chunked, sized) for is_reset in (True, False)]
+    server.answers.extend(answers)
     suite = await serve(transport)
-    with pytest.raises(aiohttp.ClientError):
-        await ask(suite, "GET", "/passthrough/plain/files/a", await key_of(suite))
-    (row,) = await suite.ledger_after_close()
-    assert row["outcome"] == "upstream_failed"
+    head = {"authorization": f"Bearer {await key_of(suite)}"}
+    for _ in answers:
+        seen.clear()
+        async with suite.http.get(f"{URL}/passthrough/plain/files/a", headers=head) as response:
+            # What has come is told before it breaks off.
+            assert (response.status, await response.content.readexactly(1)) == (200, b"a")
+            seen.set()
+            with pytest.raises(aiohttp.ClientError):
+                await response.content.read()
+    rows = await suite.ledger_after_close()
+    assert {(row["outcome"], row["finish_reason"]) for row in rows} == {("upstream_failed", "200")}
+    assert len(rows) == len(answers)
+    # That an upstream dies is no failure of ours.
+    assert "unexpected_error" not in "".join(capsys.readouterr())
 
 
 async def test_methods_and_answers_without_a_body(serve: Any, server: PlainUpstream, key_of: Any) -> None:

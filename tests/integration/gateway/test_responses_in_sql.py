@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -11,7 +12,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select
 
-from penstock_common.errors import InvalidRequest, ResourceNotFound, ResourceState, UnsupportedParameter
+from penstock_common.errors import (
+    InvalidRequest,
+    RateLimited,
+    ResourceNotFound,
+    ResourceState,
+    UnsupportedParameter,
+)
 from penstock_gateway.adapters.sql.responses.schema import RESPONSES
 from penstock_gateway.adapters.sql.responses.store import SqlResponseStore
 from penstock_gateway.adapters.sql.responses.tables import metadata, responses
@@ -38,9 +45,12 @@ class Counted:
     def __init__(self, store):
         self._store = store
         self.asked = 0
+        self.of_chains = []
 
     def __getattr__(self, name):
         self.asked += 1
+        if name in ("extent", "chain"):
+            self.of_chains.append(name)
         return getattr(self._store, name)
 
 
@@ -182,6 +192,59 @@ async def test_chain_has_bounds(kept):
     with pytest.raises(InvalidRequest, match="goes on from 5 responses, of 5 at most") as refused:
         await kept.chain(caller(), fifth.id, 0)
     assert refused.value.field == "previous_response_id"
+
+
+async def test_chain_is_not_read_before_it_may_be(kept, store):
+    *_, third = await conversation(kept, 3)
+    fifth = (await conversation(kept, 5))[-1]
+    failed = await keep(kept, status=Status.FAILED)
+    store.of_chains.clear()
+    refusals = [
+        (caller(key="k2"), third, 0, PreviousResponseNotFound),
+        (caller(), third, 5000, InvalidRequest),
+        (caller(), fifth, 0, InvalidRequest),
+        (caller(), failed, 0, ResourceState),
+    ]
+    for who, previous, own_bytes, error in refusals:
+        with pytest.raises(error):
+            await kept.chain(who, previous.id, own_bytes)
+    assert store.of_chains == ["extent"] * len(refusals)
+
+
+async def test_chain_has_its_room_before_it_is_read(kept, store):
+    *_, third = await conversation(kept, 3)
+    held = []
+    chain = await kept.chain(caller(), third.id, 0, held.append)
+    told = sum(turn.content.size_bytes + len(turn.content.body) for turn in chain.turns)
+    (size,) = held
+    assert isinstance(size, int)
+    assert told < size < told + 200 * len(chain.turns)
+    store.of_chains.clear()
+
+    def full(size_bytes):
+        raise RateLimited("no room", limit="body_bytes")
+
+    with pytest.raises(RateLimited):
+        await kept.chain(caller(), third.id, 0, full)
+    assert store.of_chains == ["extent"]
+
+
+@pytest.mark.parametrize(("size", "is_beside"), [(1000, False), (300_000, True)])
+async def test_large_ones_are_opened_beside_the_loop(engine, clock, size, is_beside):
+    threads = []
+
+    class Noted(TenantSealer):
+        def open(self, *sealed):
+            threads.append(threading.get_ident())
+            return super().open(*sealed)
+
+    async with engine.begin() as connection:
+        await connection.run_sync(RESPONSES.upgrade_to)
+    kept = Responses(SqlResponseStore(engine, Noted(b"s" * 32)), ResponseIds(b"k" * 32), ResponseTerms(), clock)
+    response = await keep(kept, items=b'["%b"]' % (b"x" * size))
+    assert (await kept.get(caller(), response.id)).content == response.content
+    assert (await kept.chain(caller(), response.id, 0)).items[0] == response.content.items
+    assert [thread != threading.get_ident() for thread in threads] == [is_beside] * 2
 
 
 async def test_chain_through_a_deleted_one_is_refused(kept):

@@ -17,7 +17,10 @@ from penstock_common.testing.openai_upstream import Answer, End, Failure, ToolCa
 
 sys.path.append(str(Path(__file__).parent))
 
+from administrator import Administrator  # noqa: E402
 from jobs_desk import QUICK, JobsDesk  # noqa: E402
+
+from penstock.gateway.v1 import admin_service_pb2 as admin  # noqa: E402
 
 RESPONSES = "/v1/responses"
 WEATHER = {
@@ -466,6 +469,56 @@ async def test_deleting_one_that_is_being_made_ends_it(suite, client, upstream, 
         await client.responses.retrieve(told.id)
 
 
+async def test_what_a_deleted_one_was_made_of_is_gone_from_its_job(suite, client, upstream, hold, tmp_path):
+    upstream.enqueue(Answer(tokens=["Good", " day"], hold={1: hold}))
+    made = await create(client, background=True)
+    await asyncio.wait_for(upstream.next_request(), 20)
+    told = await create(client, background=True)
+    await ended(client, told.id)
+    jobs = [job for _, _, job, _ in rows(tmp_path)]
+    async with JobsDesk.at(tmp_path) as desk:
+        assert all([await desk.store.get("demo", job) for job in jobs])
+        for one in (made, told):
+            await client.responses.delete(one.id)
+        assert [await desk.store.get("demo", job) for job in jobs] == [None, None]
+
+
+async def test_delete_that_is_refused_has_deleted_nothing(serve, document, upstream, hold):
+    document["jobs"]["watchers"] = 1
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=["Good", " day"], hold={1: hold}))
+    async with sdk(suite) as client:
+        stream = await create(client, background=True, stream=True)
+        told = (await anext(stream)).response
+        request = await asyncio.wait_for(upstream.next_request(), 20)
+        for refused in (client.responses.delete, client.responses.cancel):
+            with pytest.raises(openai.RateLimitError, match="watches 1 jobs"):
+                await refused(told.id)
+        assert not request.left.is_set()
+        hold.set()
+        *_, last = [event async for event in stream]
+        assert last.response.output_text == "Good day"
+        await client.responses.delete(told.id)
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.retrieve(told.id)
+
+
+async def test_who_only_looks_ends_nothing(suite, client, upstream, hold):
+    upstream.enqueue(Answer(tokens=["Good", " day"], hold={1: hold}))
+    told = await create(client, background=True)
+    await asyncio.wait_for(upstream.next_request(), 20)
+    operator = Administrator(suite.channel, suite.OPERATOR_KEY)
+    scopes = [admin.KEY_SCOPE_INFERENCE, admin.KEY_SCOPE_READ]
+    looker = (await operator.CreateKey(tenant="demo", scopes=scopes)).secret
+    async with sdk(suite, looker) as looking:
+        assert (await looking.responses.retrieve(told.id)).status == "in_progress"
+        for refused in (looking.responses.cancel, looking.responses.delete):
+            with pytest.raises(openai.NotFoundError):
+                await refused(told.id)
+    hold.set()
+    assert (await ended(client, told.id)).output_text == "Good day"
+
+
 async def test_background_stream_goes_on_where_it_was_left(suite, client, upstream, hold):
     upstream.enqueue(Answer(tokens=["Good", " day", " to", " you"], hold={2: hold}))
     stream = await create(client, background=True, stream=True)
@@ -506,8 +559,14 @@ async def test_background_answer_is_one_under_one_key(suite, client, upstream, t
     assert first.json["id"] == again.json["id"]
     assert (await ended(client, first.json["id"])).status == "completed"
     assert (len(rows(tmp_path)), len(upstream.requests)) == (1, 1)
-    other = await suite.request("POST", RESPONSES, json={**body, "input": "Ho"}, headers=head)
-    assert other.status == 422
+    # What an order does not say makes another request as well.
+    for more in ({"input": "Ho"}, {"stream": True}, {"include": ["reasoning.encrypted_content"]}, {"user": "u"}):
+        other = await suite.request("POST", RESPONSES, json={**body, **more}, headers=head)
+        assert (other.status, other.error["code"]) == (422, "idempotency_key_reused"), more
+    spaced = json.dumps(dict(reversed(body.items())), indent=2)
+    same = await suite.request("POST", RESPONSES, data=spaced, headers={**head, "content-type": "application/json"})
+    assert (same.status, same.json["id"]) == (200, first.json["id"])
+    assert (len(rows(tmp_path)), len(upstream.requests)) == (1, 1)
 
 
 @pytest.mark.parametrize(

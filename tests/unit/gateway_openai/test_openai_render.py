@@ -72,6 +72,20 @@ def answer_of(*events: GenerationEvent) -> Answer:
     return answer
 
 
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [("priority", "priority"), ("on_demand", None), ("standard", "default"), ("batch", None), ("", None)],
+)
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_the_tier_that_an_answer_was_given_in_is_told(told: str, word: str | None, include_usage: bool) -> None:
+    events = [STARTED, TextDelta(text="Hi"), USAGE, replace(STOP, service_tier=told)]
+    whole = ChatCompletion.model_validate_json(render_whole([answer_of(*events)], "chatcmpl-1", 1, USUAL_FORM))
+    assert whole.service_tier == word
+    *_, last = chunks_of(renderer(include_usage).render(events))
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert last.get("service_tier", None) == word
+
+
 def test_a_text_stream_is_rendered_to_the_byte() -> None:
     stream = renderer()
     frames = stream.render([STARTED, TextDelta(text='Hé"\n'), TextDelta(text="lo"), USAGE, STOP]) + stream.end(SUMMARY)

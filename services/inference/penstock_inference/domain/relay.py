@@ -41,12 +41,18 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ON_THE_WIRE = re.compile(r"/[!-\"$->@-~]*")
 _QUERY = re.compile(r"[!-\"$-~]*")
 _RETRY_AFTER = timedelta(seconds=1)
-# What has a form of its own here, with its own limits, budgets and guards, passes none of them by.
+# What has a form of its own here, with its own limits, budgets and guards, passes none of them by: wherever in a path it
+# stands, as what is below it (a batch of messages, a response made shorter) asks models as well.
 _TYPED = re.compile(
-    r"(?:/chat/completions|/completions|/embeddings|/responses|/messages|/rerank|/moderations"
-    r"|/api/(?:chat|generate|embed)|:(?:stream)?generatecontent|:(?:batch)?embedcontents?)/*$",
-    re.IGNORECASE,
+    r"/(?:completions|complete|embeddings?|embed|embed-jobs|responses|messages|rerank|moderations|interactions|converse"
+    r"|converse-stream|invoke|invoke-with-response-stream|api/generate|chat(?=/$)"
+    r"|[^/]*:(?:(?:stream)?generatecontent|(?:async)?batch(?:generatecontent|embedcontents?)|embedcontents?"
+    r"|generateanswer|(?:stream)?rawpredict))(?=/)"
 )
+_ASKING = frozenset({"POST", "PUT", "PATCH"})
+# Servers leave a segment's parameters away (RFC 3986, 3.3), or take an escape for the beginning of a query.
+_PARAMETERS = re.compile(r"[;?#][^/]*")
+_NOT_OF_A_NAME = re.compile(r"[^a-z0-9._:/-]")
 
 
 class RelayRule(msgspec.Struct, frozen=True):
@@ -90,7 +96,7 @@ class Relays:
         terms = self._terms.get(place.upstream)
         if terms is not None and (not place.allowed_regions or terms.region in place.allowed_regions):
             rule = next((rule for rule in terms.rules if rule.takes(place.method, path)), None)
-            if rule is not None and not (place.method == "POST" and _TYPED.search(path)):
+            if rule is not None and not (place.method in _ASKING and _has_form(path)):
                 return RelayTerms(rule.pattern, rule.price_nano_usd, terms.max_request_bytes)
         raise ResourceNotFound(
             f"'{place.method} {path[:256]}' of the upstream '{place.upstream[:64]}' does not exist, or is not open to "
@@ -156,6 +162,12 @@ def plain_path(path: str) -> str:
             field="path",
         )
     return plain
+
+
+def _has_form(path: str) -> bool:
+    """Return whether a path, without escapes, is one of a format that is served here, however a server may read it."""
+    names = _PARAMETERS.sub("", path.replace("\\", "/").lower())
+    return _TYPED.search(_NOT_OF_A_NAME.sub("", f"{names}/")) is not None
 
 
 def _note(response: RelayResponse, step: Step) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from penstock_gateway.domain.administration.audit import Now, utc_now
 from penstock_gateway.domain.batches.desk import may_change, sees
 from penstock_gateway.domain.responses.ids import ResponseIds
 from penstock_gateway.domain.responses.ports import ResponseStore
-from penstock_gateway.domain.responses.response import Chain, Content, Response, Status
+from penstock_gateway.domain.responses.response import Chain, Content, Extent, Response, Status
 
 KIND = "response"
 _FORGOTTEN_AT_ONCE = 200
@@ -76,29 +77,34 @@ class Responses:
             raise UnsupportedParameter(text, parameter="store")
         return may if wanted is None else wanted
 
-    async def chain(self, caller: Caller, previous: str, own_bytes: int) -> Chain:
+    async def chain(
+        self, caller: Caller, previous: str, own_bytes: int, hold: Callable[[int], None] | None = None
+    ) -> Chain:
         """Return what a request goes on from that names ``previous``, and has items of ``own_bytes`` itself.
+
+        Nothing of it is read before it is known to be the caller's and within its bounds, and ``hold`` has found room for
+        its bytes.
 
         Raises:
             PreviousResponseNotFound: if there is none, or not all of it; or it is not the caller's.
             ResourceState: if that one has no answer, or not yet.
             InvalidRequest: if there is too much of it.
+            PenstockError: what ``hold`` raises.
         """
-        terms = self._terms
+        most = self._terms.max_turns
         if not self._may_be(caller, previous):
             raise _no_previous(previous)
-        turns = await self.store.chain(caller.tenant.name, previous, self._now(), terms.max_turns + 1)
-        last = turns[-1] if turns else None
-        if last is None or not sees(caller, last.owner):
+        tenant, now = caller.tenant.name, self._now()
+        extent = await self.store.extent(tenant, previous, now, most + 1)
+        if extent is None or not sees(caller, extent.owner):
             raise _no_previous(previous)
-        if last.depth + 1 >= terms.max_turns:
-            text = f"previous_response_id goes on from {last.depth + 1} responses, of {terms.max_turns} at most. Begin anew."
-            raise InvalidRequest(text, field="previous_response_id")
-        if len(turns) != last.depth + 1:
+        self._check_extent(extent, previous, own_bytes)
+        if hold is not None:
+            hold(extent.kept_bytes)
+        turns = await self.store.chain(tenant, previous, now, most + 1)
+        # Somebody may have deleted one meanwhile.
+        if len(turns) != extent.turns:
             raise _broken(previous)
-        if last.status is not Status.QUEUED:
-            check_followed(last)
-        self._check_size(last.chain_bytes + own_bytes)
         return Chain(turns)
 
     def check_own(self, own_bytes: int) -> None:
@@ -122,14 +128,25 @@ class Responses:
             raise no_response(response_id)
         return found
 
+    async def changeable(self, caller: Caller, response_id: str) -> Response:
+        """Return an answer that the caller may end or delete.
+
+        Raises:
+            ResourceNotFound: if the caller sees none of that id, or may not.
+        """
+        found = await self.get(caller, response_id)
+        if not may_change(caller, found.owner):
+            raise no_response(response_id)
+        return found
+
     async def delete(self, caller: Caller, response_id: str) -> Response:
         """Delete an answer; return what it was.
 
         Raises:
             ResourceNotFound: if the caller sees none of that id, or may not delete it.
         """
-        found = await self.get(caller, response_id)
-        if not may_change(caller, found.owner) or not await self.store.delete(found.tenant, found.id):
+        found = await self.changeable(caller, response_id)
+        if not await self.store.delete(found.tenant, found.id):
             raise no_response(response_id)
         return found
 
@@ -162,6 +179,17 @@ class Responses:
         """Return whether the tenant can have such a response: what is forged is not looked for."""
         return self.ids.is_of(caller.tenant.name, response_id)
 
+    def _check_extent(self, extent: Extent, previous: str, own_bytes: int) -> None:
+        turns, most = extent.depth + 1, self._terms.max_turns
+        if turns >= most:
+            text = f"previous_response_id goes on from {turns} responses, of {most} at most. Begin anew."
+            raise InvalidRequest(text, field="previous_response_id")
+        if extent.turns != turns:
+            raise _broken(previous)
+        if extent.status is not Status.QUEUED:
+            check_followed(previous, extent.status)
+        self._check_size(extent.chain_bytes + own_bytes)
+
     def _check_size(self, size_bytes: int) -> None:
         most = self._terms.max_chain_bytes
         if size_bytes > most:
@@ -176,19 +204,19 @@ def no_response(response_id: str) -> ResourceNotFound:
     return ResourceNotFound(f"Response with id '{shown}' not found.", kind=KIND, name=shown)
 
 
-def check_followed(last: Response) -> None:
+def check_followed(response_id: str, status: Status) -> None:
     """Check whether there is an answer to go on from.
 
     Raises:
         ResourceState: if it has not ended, or otherwise.
     """
-    if last.status.may_be_followed:
+    if status.may_be_followed:
         return
-    if last.status is Status.QUEUED:
-        text = f"The response '{last.id}' is not complete yet: wait for it, then go on from it."
+    if status is Status.QUEUED:
+        text = f"The response '{response_id}' is not complete yet: wait for it, then go on from it."
     else:
-        text = f"The response '{last.id}' is {last.status.value}: go on from the one before it."
-    raise ResourceState(text, kind=KIND, name=last.id)
+        text = f"The response '{response_id}' is {status.value}: go on from the one before it."
+    raise ResourceState(text, kind=KIND, name=response_id)
 
 
 def _no_previous(response_id: str) -> PreviousResponseNotFound:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from penstock_gateway.domain.responses.response import Content, Response, Status
+from penstock_gateway.domain.responses.response import Content, Extent, Response, Status
 
 
 class ResponseStore(Protocol):
@@ -18,6 +18,10 @@ class ResponseStore(Protocol):
 
     async def get(self, tenant: str, response_id: str, now: datetime) -> Response | None:
         """Return an answer."""
+        ...
+
+    async def extent(self, tenant: str, response_id: str, now: datetime, most: int) -> Extent | None:
+        """Return what ``chain`` would have, of which nothing is read."""
         ...
 
     async def chain(self, tenant: str, response_id: str, now: datetime, most: int) -> Sequence[Response]:

@@ -65,6 +65,20 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the job's events are there to be streamed."""
 
 
+class Extent(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an answer and all before it while none of it is read.
+
+    ``turns``: how many are there; ``kept_bytes``: of all that is sealed of them, what each caller was told included.
+    """
+
+    owner: str
+    status: Status
+    depth: int
+    chain_bytes: int
+    turns: int
+    kept_bytes: int
+
+
 class Chain(msgspec.Struct, frozen=True):
     """What a request goes on from, the oldest first; nothing where it begins."""
 

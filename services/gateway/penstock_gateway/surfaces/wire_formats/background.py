@@ -16,7 +16,7 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.batches.desk import may_change
 from penstock_gateway.domain.idempotency.keys import KEY_HEADER, Marks
-from penstock_gateway.domain.idempotency.repeats import Repeats, fingerprinted, submission_of
+from penstock_gateway.domain.idempotency.repeats import Repeats, submission_of
 from penstock_gateway.domain.jobs.desk import JobDesk, Seen, Viewer
 from penstock_gateway.domain.jobs.events import AttemptStarted, Generated, NumberedEvent
 from penstock_gateway.domain.jobs.gate import Gate
@@ -26,17 +26,17 @@ from penstock_gateway.domain.jobs.ports import JobStore
 from penstock_gateway.domain.jobs.submission import Submission, Submitter
 from penstock_gateway.domain.jobs.terms import JobTerms
 from penstock_gateway.domain.life.door import Place
-from penstock_gateway.domain.life.order import ChatOrder
+from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.responses.keeping import KIND, Responses, no_response
 from penstock_gateway.domain.responses.response import Content, Response, Status
 from penstock_gateway.surfaces.arrival import Arrival, CallOptions, Reception, replay_headers
 from penstock_gateway.surfaces.http1.lines import header_lines
 from penstock_gateway.surfaces.http1.messages import HttpRequest, HttpResponse
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE, request_id_line
+from penstock_gateway.surfaces.wire_formats.deferred import marked_by
 from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
 from penstock_gateway.surfaces.wire_formats.event_stream import EventStream, Silences
 from penstock_gateway.surfaces.wire_formats.format import EventRenderer, GenerationFormat, StreamSummary
-from penstock_gateway.surfaces.wire_formats.idempotency import canonical
 from penstock_gateway.surfaces.wire_formats.refusals import known
 from penstock_gateway.surfaces.wire_formats.several import SHUTTING_DOWN
 from penstock_gateway.surfaces.wire_formats.sse import COMMENT
@@ -85,10 +85,17 @@ class Background:
         self._silences = silences
 
     async def begin(
-        self, arrival: Arrival, place: Place, asked: tuple[StatefulRequest, HttpRequest], response: HttpResponse
+        self,
+        arrival: Arrival,
+        place: Place,
+        asked: tuple[StatefulRequest, tuple[HttpRequest, bytes]],
+        response: HttpResponse,
     ) -> None:
-        """Answer with what an answer is while it waits: streamed, as it comes, where its request wants that."""
-        stateful, request = asked
+        """Answer with what an answer is while it waits: streamed, as it comes, where its request wants that.
+
+        ``asked``: what its request goes on from, and the request with its body, by which a repeat is known.
+        """
+        stateful, sent = asked
         read, caller = stateful.read, place.caller
         if read.more_inputs:
             raise UnsupportedParameter("'background' takes one input.", parameter="background")
@@ -97,7 +104,7 @@ class Background:
         submission = submission_of(caller, call.order, call.trace.traceparent, self._parts.kept)
         submission = msgspec.structs.replace(submission, terms=JobTerms(priority=call.order.priority))
         await self._parts.gate.check(caller, call.order, self._parts.submitter.deadline_of(submission.terms))
-        accepted = await self._accepted(caller, submission, arrival, request, place)
+        accepted = await self._accepted(call, submission, arrival, sent)
         kept = await self._kept(stateful, accepted)
         lines = request_id_line(arrival.request_id)
         if not accepted.is_new:
@@ -142,47 +149,54 @@ class Background:
             stream.stop()
 
     async def cancel(self, caller: Caller, kept: Response) -> Response:
-        """Have an answer end; one that has ended is as it was.
+        """Have an answer end, and return it as it is then; one that has ended is as it was.
 
         Raises:
             ResourceState: if it is not made in the background.
             ResourceNotFound: if the caller sees it, and may not end it.
+            RateLimited: as ``end``.
         """
         if not may_change(caller, kept.owner):
             raise no_response(kept.id)
         if not kept.job:
             text = "Only a response that was created with 'background' can be cancelled."
             raise ResourceState(text, kind=KIND, name=kept.id)
-        if kept.status is not Status.QUEUED:
-            return kept
-        viewer = _viewer(caller)
-        # A job that is gone, too, has ended: what is told then says so.
-        with suppress(TimeoutError, ResourceNotFound):
-            await self._parts.desk.cancel(viewer, "", kept.job)
-            async with asyncio.timeout(self._parts.cancel_wait.total_seconds()):
-                await self._over(viewer, kept)
+        await self.end(caller, kept)
         return await self._ended.settled(kept)
 
-    async def forget(self, caller: Caller, kept: Response) -> None:
-        """End the job of an answer that was deleted, and delete what it has of it."""
-        await self.cancel(caller, kept)
+    async def end(self, caller: Caller, kept: Response) -> None:
+        """Have the job of an answer end that the caller may end, and wait for that a while.
+
+        Raises:
+            RateLimited: if the caller's key watches as many jobs as it may; then nothing has changed.
+        """
+        if kept.status is not Status.QUEUED:
+            return
+        viewer, desk = _viewer(caller), self._parts.desk
+        # A job that is gone, too, has ended.
+        with suppress(TimeoutError, ResourceNotFound):
+            seen = (await desk.get(viewer, "", kept.job)).last_event
+            async with aclosing(desk.watch(viewer, "", kept.job, seen)) as watched:
+                # Its place among those that the key watches comes before what it does.
+                await anext(watched)
+                await desk.cancel(viewer, "", kept.job)
+                async with asyncio.timeout(self._parts.cancel_wait.total_seconds()):
+                    await _over(watched)
+
+    async def forget(self, kept: Response) -> None:
+        """Delete what the job has of an answer that was deleted."""
         # One that is still being run is gone with all its answers once their time is over.
         await self._parts.jobs.delete(kept.tenant, kept.job)
 
     async def _accepted(
-        self, caller: Caller, submission: Submission, arrival: Arrival, request: HttpRequest, place: Place
+        self, call: Call[ChatOrder], submission: Submission, arrival: Arrival, sent: tuple[HttpRequest, bytes]
     ) -> Accepted:
         parts = self._parts
         if KEY_HEADER not in arrival.headers:
-            (accepted,) = await parts.submitter.submit(caller, submission)
+            (accepted,) = await parts.submitter.submit(call.caller, submission)
             return accepted
-        order = submission.order
-        assert isinstance(order, ChatOrder), "a request for text"
-        route = f"{request.method} {request.path} {request.deployment}".encode()
-        body = await request.body(place)
-        said = canonical(body, arrival.headers.get("content-type", ""))
-        marked = parts.marks.of(caller, arrival.headers, route, said, fingerprinted(order))
-        return await parts.repeats.submitted(caller, submission, marked, parts.kept)
+        marked = marked_by(parts.marks, call, arrival, sent)
+        return await parts.repeats.submitted(call.caller, submission, marked, parts.kept)
 
     async def _kept(self, stateful: StatefulRequest, accepted: Accepted) -> Response:
         """Return the answer that a job makes, kept as one that waits."""
@@ -254,12 +268,6 @@ class Background:
             return renderer.fail(ResourceState("The response was cancelled.", kind=KIND, name=job.id))
         return renderer.fail(self._ended.error(job))
 
-    async def _over(self, viewer: Viewer, kept: Response) -> None:
-        async with aclosing(self._parts.desk.watch(viewer, "", kept.job, 0)) as watched:
-            async for seen in watched:
-                if seen.job is not None and seen.job.state.is_end:
-                    return
-
 
 class _Course(NamedTuple):
     """Where an answer begins among its job's events; ``is_anew``: others before it were another attempt's."""
@@ -280,6 +288,12 @@ class _Rest:
             frames = frames.partition(_END_OF_FRAME)[2]
             self._left -= 1
         return frames
+
+
+async def _over(watched: AsyncGenerator[Seen]) -> None:
+    async for seen in watched:
+        if seen.job is not None and seen.job.state.is_end:
+            return
 
 
 def _started_in(event: Generated) -> Started | None:

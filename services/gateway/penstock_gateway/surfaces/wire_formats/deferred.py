@@ -103,9 +103,7 @@ class Deferred:
         """Return a request as a job; raises what ``submission_of`` raises, and InvalidRequest for what is no key."""
         parts, marked = self._parts, None
         if wanted.has_key:
-            route = f"{request.method} {request.path} {request.deployment}".encode()
-            said = canonical(body, arrival.headers.get("content-type", ""))
-            marked = parts.marks.of(call.caller, arrival.headers, route, said, fingerprinted(call.order))
+            marked = marked_by(parts.marks, call, arrival, (request, body))
         kept = parts.kept if not wanted.preference.is_async else max(parts.kept, parts.result_ttl)
         submission = submission_of(call.caller, call.order, call.trace.traceparent, kept)
         if not wanted.preference.is_async:
@@ -157,6 +155,20 @@ class Deferred:
         # Who reads it later reads it from its events, too.
         later = msgspec.structs.replace(submission, terms=terms, unlisted=False)
         return await parts.repeats.queued(asked.call.caller, later, asked.marked)
+
+
+def marked_by(
+    marks: Marks, call: Call[ChatOrder] | Call[EmbeddingOrder], arrival: Arrival, sent: tuple[HttpRequest, bytes]
+) -> Marked:
+    """Return what a request that carries a key is known by; ``sent``: it, and its body, which it gives but once.
+
+    Raises:
+        InvalidRequest: as ``Marks.of``.
+    """
+    request, body = sent
+    route = f"{request.method} {request.path} {request.deployment}".encode()
+    said = canonical(body, arrival.headers.get("content-type", ""))
+    return marks.of(call.caller, arrival.headers, route, said, fingerprinted(call.order))
 
 
 async def came(awaitable: Awaitable[None], within: timedelta) -> bool:

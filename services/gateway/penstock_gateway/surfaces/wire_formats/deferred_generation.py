@@ -89,7 +89,7 @@ class DeferredGeneration(Deferred):
         if read.kept is not None and self._kept is not None:
             stateful = await self._kept.begun(place, read)
             if read.kept.background:
-                await self._kept.background.begin(arrival, place, (stateful, request), response)
+                await self._kept.background.begin(arrival, place, (stateful, (request, body)), response)
                 return True
             read = stateful.read
         options = CallOptions(stream=read.stream, prompt=read.prompt, knowledge=read.knowledge)

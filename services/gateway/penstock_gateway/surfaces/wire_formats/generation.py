@@ -94,7 +94,8 @@ class GenerationServer:
             return None
         stateful = await kept.begun(place, read)
         if read.kept.background:
-            await kept.background.begin(arrival, place, (stateful, request), response)
+            # Without a key, by which alone its body would be asked for: `DeferredGeneration` serves those.
+            await kept.background.begin(arrival, place, (stateful, (request, b"")), response)
         return stateful
 
     def _renderer(self, known: tuple[str, int], read: ReadRequest, stateful: StatefulRequest | None) -> StreamRenderer:

@@ -56,9 +56,14 @@ class KeptAnswers:
 
     async def delete(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:
         """Delete an answer; one that is still being made is ended."""
-        kept = await self._responses.delete(place.caller, names_in(request, self._path)["response"])
+        caller, name = place.caller, names_in(request, self._path)["response"]
+        kept = await self._responses.changeable(caller, name)
+        # First: who is refused here has deleted nothing, and who leaves before the next can come again.
         if kept.job:
-            await self._background.forget(place.caller, kept)
+            await self._background.end(caller, kept)
+        await self._responses.delete(caller, name)
+        if kept.job:
+            await self._background.forget(kept)
         _answer(response, arrival, self._state.deleted(kept.id))
 
     async def cancel(self, arrival: Arrival, place: Place, request: HttpRequest, response: HttpResponse) -> None:

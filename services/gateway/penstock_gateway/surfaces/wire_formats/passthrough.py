@@ -7,7 +7,8 @@ from contextlib import aclosing
 from urllib.parse import unquote
 
 from penstock_common.contract.relay import Headers, RelayPlace, RelayRequestHead, RelayResponseHead
-from penstock_common.errors import InvalidRequest
+from penstock_common.errors import InvalidRequest, PenstockError
+from penstock_common.http.passing import OF_A_TRACE, may_pass_on, named_by_connection
 from penstock_common.llm.types import RequestContext
 from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.life.order import RawInput, RawOrder
@@ -26,15 +27,6 @@ PREFIX = "/passthrough"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 _STREAM = CallOptions(stream=True)
-# Who the caller is, to us; and what the way to us has added. Neither is the upstream's business.
-_OURS = frozenset(
-    {
-        "authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "host", "connection", "keep-alive",
-        "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "expect",
-        "content-length", "traceparent", "tracestate", "x-request-id", "forwarded", "via", "x-real-ip",
-    }
-)  # fmt: skip
-_OUR_PREFIXES = ("x-penstock-", "x-forwarded-", "grpc-")
 # Gemini takes a key so; a caller's would be ours.
 _KEY_PARAMETER = "key"
 _NO_BODY = (204, 304)
@@ -57,8 +49,11 @@ class PassthroughServer:
             async with exchange:
                 await _pass(exchange, request, response)
         except Exception as error:  # noqa: BLE001 - the rim: whatever it is becomes an answer
-            # Of an answer that has begun it raises, and the connection is cut: nobody takes it for whole.
-            refuse(response, FAMILY, error, _lines_of(exchange))
+            if response.is_begun and isinstance(error, PenstockError):
+                # Nobody takes it for whole; what became of it stands in the ledger.
+                response.cut()
+            else:
+                refuse(response, FAMILY, error, _lines_of(exchange))
 
 
 async def _pass(exchange: RelayExchange, request: HttpRequest, response: HttpResponse) -> None:
@@ -139,11 +134,11 @@ def _without_key(query: str) -> str:
 
 
 def _passed_on(headers: Mapping[str, str]) -> Headers:
-    named = {name.strip().lower() for name in headers.get("connection", "").split(",")}
+    named = named_by_connection(headers.get("connection", ""))
     return tuple(
         [
             (name, value)
             for name, value in headers.items()
-            if name not in _OURS and not name.startswith(_OUR_PREFIXES) and name not in named
+            if may_pass_on(name) and name not in OF_A_TRACE and name not in named
         ]
     )

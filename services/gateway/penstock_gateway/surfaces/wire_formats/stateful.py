@@ -17,7 +17,7 @@ from penstock_gateway.domain.responses.ids import PREFIX
 from penstock_gateway.domain.responses.keeping import Asked, Responses, check_followed
 from penstock_gateway.domain.responses.response import Chain, Status
 from penstock_gateway.surfaces.wire_formats.background import Background, BackgroundParts
-from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.bodies import LARGE_BYTES, Bodies
 from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
 from penstock_gateway.surfaces.wire_formats.format import (
     AnswerForm,
@@ -141,7 +141,7 @@ class StatefulRequests:
         own = await self._resolved(caller, state)
         chain = Chain()
         if state.previous:
-            chain = await self._settled(await responses.chain(caller, state.previous, len(own)))
+            chain = await self._settled(await responses.chain(caller, state.previous, len(own), _holder(place)))
         elif stores:
             responses.check_own(len(own))
         items = joined([*chain.items, own]) if state.previous or state.refers else None
@@ -162,7 +162,7 @@ class StatefulRequests:
         if last is None or last.status is not Status.QUEUED:
             return chain
         settled = await self._ended.settled(last)
-        check_followed(settled)
+        check_followed(settled.id, settled.status)
         return Chain((*chain.turns[:-1], settled))
 
     async def _resolved(self, caller: Caller, state: ResponseState) -> bytes:
@@ -207,6 +207,16 @@ class StatefulRequests:
             if head_of(item) == head_of(kept.get(id_of(item), item)):
                 kept[id_of(item)] = item
         return kept
+
+
+def _holder(place: Place) -> Callable[[int], None]:
+    """Return what holds the bytes of a chain besides the request's own; those of a small one are free, as a small body's are."""
+
+    def hold(size_bytes: int) -> None:
+        if size_bytes > LARGE_BYTES:
+            place.hold(place.held_bytes + size_bytes)
+
+    return hold
 
 
 def no_item(item_id: str) -> ResourceNotFound:

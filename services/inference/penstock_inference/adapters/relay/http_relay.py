@@ -7,35 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from penstock_common.contract.relay import Headers, RelayRequestHead, RelayResponse, RelayResponseHead
+from penstock_common.contract.relay import RelayRequestHead, RelayResponse, RelayResponseHead
 from penstock_common.errors import InvalidRequest, UpstreamFailed, UpstreamTimeout
 from penstock_common.http.address import Address, parse_address
 from penstock_common.http.body import ArrivingBody
 from penstock_common.http.client import HttpPools
 from penstock_common.http.failures import ConnectFailed, ConnectTimedOut, HttpFailure, TlsFailed
+from penstock_common.http.passing import may_come_back, may_pass_on, named_by_connection
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
 from penstock_inference.domain.relay_upstream import UpstreamNotReached
 
-# Of one connection, in either direction (RFC 9110, 7.6.1), and what says where else a request could go.
-_OF_THE_CONNECTION = frozenset(
-    {
-        "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
-        "transfer-encoding", "upgrade", "host", "content-length", "expect", "x-forwarded-for", "x-forwarded-host",
-        "x-forwarded-proto", "forwarded", "cookie", "set-cookie", "set-cookie2",
-    }
-)  # fmt: skip
-# Whatever says who asks: a caller's never goes on, whichever of them the upstream reads.
-_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key"})
-# What makes another method or path of a request than those that were let pass, or lets another project of ours pay.
-_ASKS_FOR_ANOTHER = frozenset(
-    {
-        "x-http-method-override", "x-http-method", "x-method-override", "x-original-method", "x-original-url",
-        "x-original-uri", "x-rewrite-url", "x-original-host", "openai-organization", "openai-project",
-        "x-goog-user-project",
-    }
-)  # fmt: skip
-_DROPPED = _OF_THE_CONNECTION | _CREDENTIALS | _ASKS_FOR_ANOTHER
 _USER_AGENT = "penstock"
 
 
@@ -95,13 +77,11 @@ class HttpRelay:
     def _request(self, head: RelayRequestHead) -> RequestHead:
         place = head.place
         target = f"{self._prefix}{place.path}" + (f"?{head.query}" if head.query else "")
-        named = {
-            value.strip().lower() for name, value in head.headers if name == "connection" for value in value.split(",")
-        }
+        named = named_by_connection(",".join(value for name, value in head.headers if name == "connection"))
         headers: dict[str, str] = {"user-agent": _USER_AGENT}
         for name, value in head.headers:
             lower = name.lower()
-            if lower not in _DROPPED and lower not in named:
+            if may_pass_on(lower) and lower not in named:
                 headers[lower] = f"{headers[lower]}, {value}" if lower in headers and lower != "user-agent" else value
         for name in self._keys:
             headers.pop(name.lower(), None)
@@ -188,12 +168,8 @@ def _check_length(body: ArrivingBody) -> None:
 
 def _head_of(response: Response) -> RelayResponseHead:
     headers = response.headers
-    named = {value.strip().lower() for value in headers.get("connection", "").split(",")}
-    kept: Headers = tuple(
-        [(name, value) for name, value in headers.items() if name not in _OF_THE_CONNECTION and name not in named]
-    )
     length = headers.get("content-length", "")
-    return RelayResponseHead(response.status, kept, int(length) if length.isdecimal() else None)
+    return RelayResponseHead(response.status, may_come_back(headers), int(length) if length.isdecimal() else None)
 
 
 def _seen(*tasks: asyncio.Task[object]) -> None:

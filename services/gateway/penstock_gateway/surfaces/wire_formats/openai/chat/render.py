@@ -38,6 +38,9 @@ _encode = msgspec.json.Encoder().encode
 _EXTRA = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 DONE = b"data: [DONE]\n\n"
+# OpenAI's words; strict clients take no others.
+_TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
+_STANDARD = "standard"
 _ROLE = b'{"role":"assistant","content":"","refusal":null'
 
 
@@ -128,6 +131,8 @@ class ChunkRenderer:
             # A recovery may have changed who answers.
             self._name_model(event.answered_by.model)
             pieces += (self._delta_head, self._end_of(event.reason))
+            if event.service_tier and (tier := tier_word(event.service_tier)):
+                pieces[-1] = b'%b,"service_tier":%b}\n\n' % (pieces[-1].removesuffix(b"}\n\n"), _encode(tier))
 
     def _render_reasoning(self, event: ReasoningDelta, pieces: list[bytes]) -> None:
         """Add a piece of reasoning; a block that has its signature is told whole, as callers hand it back."""
@@ -230,6 +235,7 @@ def render_whole(answers: Sequence[Answer], completion_id: str, created: int, fo
             created=created,
             model=finished.answered_by.model,
             choices=(first, *more),
+            service_tier=tier_word(finished.service_tier) or msgspec.UNSET,
             usage=usage_of(answer.usage),
         )
     )
@@ -273,6 +279,13 @@ def _logprobs(told: str, *, is_refusal: bool) -> wire.Logprobs:
 def finish_word(reason: FinishReason, *, functions: bool = False) -> str:
     """Return OpenAI's word for why an answer ended; ``functions``: in the form that was there before tools."""
     return "function_call" if functions and reason is FinishReason.TOOL_CALLS else reason.value
+
+
+def tier_word(told: str) -> str:
+    """Return OpenAI's word for the tier that an answer was given in, as the provider told it; empty where there is none."""
+    if told == _STANDARD:
+        return "default"
+    return told if told in _TIERS else ""
 
 
 def _tool_call_piece(delta: ToolCallDelta, *, is_custom: bool) -> bytes:

@@ -78,4 +78,5 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     created: int
     model: str
     choices: tuple[CompletionChoice, ...]
+    service_tier: str | msgspec.UnsetType = msgspec.UNSET
     usage: CompletionUsage | msgspec.UnsetType = msgspec.UNSET
