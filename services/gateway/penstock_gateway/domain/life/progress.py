@@ -62,15 +62,15 @@ class Progress:
         if self.started is None:
             first = batch[0]
             self.first_event_ns = time.time_ns()
-            if isinstance(first, Started):
+            if type(first) is Started:
                 self.started = first
         self.events += batch
         # Usage and end come last, so a batch that ends in a delta has neither.
-        if isinstance(batch[-1], _AT_THE_END):
+        if type(batch[-1]) in _AT_THE_END:
             for event in batch[-2:]:
-                if isinstance(event, Finished):
+                if type(event) is Finished:
                     self.finished = event
-                elif isinstance(event, Usage):
+                elif type(event) is Usage:
                     self.usage = event
 
     def note_ended(self, attempts: Sequence[Step]) -> None:
