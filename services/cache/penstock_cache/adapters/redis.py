@@ -176,14 +176,14 @@ class RedisTier:
             return
         if self._connection.unsent_bytes >= MOST_UNSENT_BYTES or not self._writes.may_try():
             return
-        digest = key.digest.hex()
+        digest, seconds = key.digest.hex(), time_to_live.total_seconds()
         is_sent = self._connection.send_script(
             _PUT,
             (keys.entry(key), keys.index(key.scope)),
             secrets.seal(_KIND, digest, encode_entry(key, entry)),
-            _milliseconds(time_to_live),
+            max(1, int(seconds * 1000)),
             digest,
-            (now := self._now()) + time_to_live.total_seconds(),
+            (now := self._now()) + seconds,
             now,
             self._index_life_ms,
             heard=self._put_ended,

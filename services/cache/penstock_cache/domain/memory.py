@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+
+import msgspec
 
 from penstock_cache.domain.entry import Entry, EntryKey, weight_bytes
 from penstock_common.contract.cache import Scope
 
 
-class _Held(NamedTuple):
+class _Held(msgspec.Struct, frozen=True, gc=False):
     scope: Scope
     entry: Entry
     expires_at: float

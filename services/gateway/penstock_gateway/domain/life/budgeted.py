@@ -113,15 +113,15 @@ class BudgetedChat(Exchange[ChatOrder]):
             QuotaExhausted: if they have none for any.
             RateLimited: if what is left of them is held by others.
         """
-        asked, generator = Afforded(request_of(self.call.order, effective, plan), None), self._parts.generator
+        request, generator = request_of(self.call.order, effective, plan), self._parts.generator
         if self._is_estimated:
             self._note_prices(plan)
         if self._spending is None:
-            generation = Generation(generator, asked.request, ladder)
+            generation = Generation(generator, request, ladder)
             return generation if effective.response_format is None else self._held_to_schema(generation, effective)
         self._note_spent()
         try:
-            asked = await self._spending.afford(asked.request, effective.model)
+            asked = await self._spending.afford(request, effective.model)
         except (QuotaExhausted, BudgetReserved):
             instead = await self._instead(effective, self._spending)
             if instead is None:

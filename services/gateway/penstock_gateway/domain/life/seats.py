@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
+
+import msgspec
 
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Batch, Finished, GenerationEvent, Plan
@@ -21,7 +23,7 @@ GoOn = Callable[[Batch, Batch], tuple[AnswerSource, list[Step]]]
 was given of it by a generation that nobody was billed for is the second."""
 
 
-class Boarding(NamedTuple):
+class Boarding(msgspec.Struct, frozen=True):
     """Who boards: the name of its generation, and whether its caller is told nothing before all of it is there.
 
     ``go_on`` is called where whoever leads has left, and it is this one's turn.
@@ -235,7 +237,7 @@ class Following:
         self._at = 0
         self._led: Leading | None = None
         self._has_left = False
-        self._deadline = deadline_of(CURRENT_SCOPE.get(), None)
+        self._deadline = deadline_of(CURRENT_SCOPE.get(), None, time.monotonic())
         self._timer: asyncio.TimerHandle | None = None
         self.plan: Plan | None = None
         self.saved: Saved | None = None

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from http import HTTPStatus
 
 from penstock_common.http.address import parse_address
 from penstock_common.http.client import HttpClient
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
-from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, HttpAnswer
+from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, HttpAnswer, is_answer
 from penstock_inference.adapters.providers.openai.beginning import Kind, kind_of
 from penstock_inference.adapters.providers.openai.choices import ChoicesReader, are_asked_for
 from penstock_inference.adapters.providers.openai.dialect import Dialect
@@ -91,7 +90,7 @@ class CompletionAnswer(HttpAnswer):
             if whole and not call.whole:
                 call.whole_expected()
             response = await self._completion(manners, whole)
-            if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            if is_answer(response.status):
                 break
             beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
             manner = manner_of_refusal(response.status, beginning, whole=whole)
