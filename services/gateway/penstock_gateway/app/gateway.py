@@ -54,7 +54,6 @@ from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.domain.life.retrieval import Retrieval
@@ -233,7 +232,7 @@ def _life_parts(
     router, cache, inference, compression, retrieval = services
     return LifeParts(
         visits=visits,
-        input_steps=(OpenInput(),),
+        input_steps=(),
         rails=parts.guardrails.rails,
         guarding=parts.guardrails.parts,
         compression=compression,

@@ -21,7 +21,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import Batch, Decision, Finished, GenerationInput, Started, Usage
+from penstock_common.llm.types import Batch, Decision, Finished, GenerationInput, Plan, Started, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
@@ -40,14 +40,7 @@ from penstock_gateway.domain.life.progress import Bill, Progress, and_also, atte
 from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.settlement import NO_PART
-from penstock_gateway.domain.life.sources import (
-    AnswerSource,
-    AnswerStream,
-    Generation,
-    Replay,
-    kept_form,
-    renamed,
-)
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Replay, kept_form, renamed
 from penstock_gateway.domain.life.validation import validate_input
 from penstock_gateway.domain.prompts.library import with_prompt
 
@@ -58,7 +51,7 @@ class ChatLife:
     """Begins exchanges."""
 
     def __init__(self, parts: LifeParts) -> None:
-        self._parts, self._input_steps = parts, parts.input_steps
+        self._parts = parts
 
     def begin(self, call: Call[ChatOrder]) -> ChatExchange:
         """Return the exchange of an authenticated request; nothing happens before it is entered."""
@@ -161,7 +154,9 @@ class ChatExchange(GuardedChat):
         steps.next("admit")
         await self._reserve()
         steps_in = self._guarded_steps() if parts.rails.pipelines else self._input_steps
-        effective, self.compressed = await effective_input(self.call, steps_in, parts.compression)
+        effective, squeeze = order.input, parts.compression
+        if steps_in or order.compress or (squeeze is not None and effective.model in squeeze.models):
+            effective, self.compressed = await effective_input(self.call, steps_in, squeeze)
         if order.knowledge is not None or order.input.model in parts.retrieval.models:
             effective = await self._retrieve(effective)
         if self._source is not None:
@@ -181,14 +176,19 @@ class ChatExchange(GuardedChat):
             self.cache_outcome = self._visit.outcome
         if hit is not None:
             self._source = Replay(hit, parts.pace)
-        elif order.cache_control.only_if_cached:
-            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            source = self._source = await self._generation(effective, plan, parts.ladder_of(order))
-            if parts.flights is not None and isinstance(source, Generation):
-                await self._board(parts.flights, source)
-            self._note_generating(plan, self._source)
+            await self._begin_generation(effective, plan)
         steps.stop()
+
+    async def _begin_generation(self, effective: GenerationInput, plan: Plan) -> None:
+        """Have the answer generated, or follow an equal request whose answer is."""
+        order, parts = self.call.order, self._parts
+        if order.cache_control.only_if_cached:
+            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
+        source = self._source = await self._generation(effective, plan, parts.ladder_of(order))
+        if parts.flights is not None and isinstance(source, Generation):
+            await self._board(parts.flights, source)
+        self._note_generating(plan, self._source)
 
     async def _take_prompt(self) -> None:
         """Have the prompt that the request names complete it."""
@@ -205,8 +205,8 @@ class ChatExchange(GuardedChat):
 
     async def _board(self, flights: Flights, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""
-        order, key = self.call.order, self._visit.flight()
-        if key is None:
+        order = self.call.order
+        if (key := self._visit.flight()) is None:
             return
 
         def go_on(given: Batch, owed: Batch) -> tuple[AnswerSource, list[Step]]:
@@ -297,11 +297,11 @@ class ChatExchange(GuardedChat):
 
     def _has_ended(self, failure: str = "") -> None:
         """Record that the answer is over, and the output guard's step: it ran from the first event to the last."""
-        step, first_ns = self._generate, self._progress.first_event_ns
+        step = self._generate
         if step is None or step.end_ns:
             return
         self._steps.stop(failure)
-        if first_ns:
+        if first_ns := self._progress.first_event_ns:
             told = {} if self.guarding is None else self.guarding.tally.attributes(of_output=True)
             self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure, told))
 

@@ -69,7 +69,7 @@ class GuardedChat(BudgetedChat):
         if held is None or parts.guarding is None:
             return self._input_steps
         self.guarding = Guarding(held, self.call, parts.guarding)
-        return (*[step for step in self._input_steps if step.name != GuardStep.name], GuardStep(self.guarding))
+        return (*self._input_steps, GuardStep(self.guarding))
 
     def _guard_of_hits(self) -> GuardHits | None:
         guarding = self.guarding
