@@ -301,7 +301,8 @@ class Attempt:
 
     async def aclose(self) -> None:
         """Stop the timers and end the exchange; an attempt that still runs counts as cancelled."""
-        self._watchdog.stop()
+        if not self.is_whole:
+            self._watchdog.stop()
         if self.is_open:
             self.turn.left()
             self._finish("cancelled", error="cancelled")
