@@ -17,9 +17,8 @@ from penstock_gateway.adapters.services.cache import CacheClient, NoCache
 from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
-from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.models import InferenceClient, RouterClient
 from penstock_gateway.adapters.services.questions import QuestionClient
-from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.usage.store import SqlUsage

@@ -94,7 +94,7 @@ class GuardedChat(BudgetedChat):
 
     def _generated(self) -> Progress:
         """Return what was generated of the answer, whatever the caller has seen of it."""
-        seen, given = self._progress, self._given
+        seen, given = self.progress, self._given
         if given is None or seen.finished is not None:
             return seen
         generated = Progress()
@@ -115,11 +115,11 @@ class GuardedChat(BudgetedChat):
         if self._stream is not None:
             await self._stream.aclose()
         end = self._refused_end(cause)
-        self._progress.note(end)
+        self.progress.note(end)
         return end
 
     def _refused_end(self, cause: AnswerRefused) -> Batch:
-        progress, given = self._progress, [] if self._given is None else self._given.events
+        progress, given = self.progress, [] if self._given is None else self._given.events
         attempts = self._attempts()
         # It is billed for what was generated, whatever the caller has seen of it.
         generated = self._generated()
