@@ -16,7 +16,6 @@ STEPS = [
     "authenticate",
     "validate",
     "admit",
-    "guard.input",
     "route",
     "cache.lookup",
     "generate",

@@ -20,6 +20,8 @@ class OutageGate:
         self._what = what
         self._cool_down_seconds = cool_down.total_seconds()
         self._monotonic = monotonic
+        self.is_troubled = False
+        """Whether something has failed, or was late, since the last success: else there is nothing to ask, and nothing to note."""
         self._since: float | None = None
         self._silent_since: float | None = None
         self._next_probe_at = 0.0
@@ -37,6 +39,7 @@ class OutageGate:
     def failed(self, error: Exception) -> None:
         """Note a failure."""
         now = self._monotonic()
+        self.is_troubled = True
         self._next_probe_at = now + self._cool_down_seconds
         if self._since is None:
             self._since = now
@@ -45,6 +48,7 @@ class OutageGate:
     def late(self, error: Exception, waited_seconds: float) -> None:
         """Note an operation that did not end in the time it was given: a failure once none has for the cool-down."""
         now = self._monotonic()
+        self.is_troubled = True
         if self._silent_since is None:
             self._silent_since = now - waited_seconds
         if self._since is not None or now - self._silent_since >= self._cool_down_seconds:
@@ -52,7 +56,7 @@ class OutageGate:
 
     def succeeded(self) -> None:
         """Note a success."""
-        self._silent_since = None
+        self._silent_since, self.is_troubled = None, False
         if self._since is not None:
             _LOG.info("%s works again after %.1f s", self._what, self._monotonic() - self._since)
             self._since = None

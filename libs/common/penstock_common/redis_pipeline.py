@@ -155,7 +155,8 @@ class RedisPipeline(asyncio.Protocol):
             self.lose(RedisUnavailable(f"Redis said what cannot be read: {error}"))
 
     def _deliver(self, due: Due, reply: Any) -> None:
-        if isinstance(reply, Disconnection):
+        refused = isinstance(reply, Exception)
+        if refused and isinstance(reply, Disconnection):
             # It is loading its data, or no longer knows who we are: nothing on this connection will be served.
             self._due.appendleft(due)
             self.lose(RedisUnavailable(str(reply)))
@@ -164,7 +165,7 @@ class RedisPipeline(asyncio.Protocol):
         elif not isinstance(due, asyncio.Future):
             due(reply)
         elif not due.done():
-            if isinstance(reply, Exception):
+            if refused:
                 due.set_exception(reply)
             else:
                 due.set_result(reply)

@@ -23,7 +23,7 @@ from penstock_common.service import Service
 from penstock_common.testing.generations import QUESTION
 from penstock_gateway.adapters.services.cache import CacheClient
 from penstock_gateway.adapters.services.embedding import EmbeddingClient
-from penstock_gateway.adapters.services.router import RouterClient
+from penstock_gateway.adapters.services.models import RouterClient
 from penstock_gateway.domain.life.ladder import is_an_upstreams
 
 MINUTE = timedelta(minutes=1)

@@ -73,7 +73,7 @@ async def test_every_step_is_a_child_of_the_root_that_continues_the_callers_trac
     assert root.name == "chat fast"
     steps = [span for span in spans if span.parent_span_id == root.span_id]
     assert [span.name for span in sorted(steps, key=lambda span: span.start_time_unix_nano)] == [
-        "authenticate", "validate", "admit", "guard.input", "route", "cache.lookup", "generate", "guard.output", "settle",
+        "authenticate", "validate", "admit", "route", "cache.lookup", "generate", "guard.output", "settle",
     ]  # fmt: skip
     (generate,) = [span for span in steps if span.name == "generate"]
     (attempt,) = [span for span in spans if span.name == "attempt"]

@@ -23,7 +23,7 @@ from penstock_common.rpc.in_process import InProcessChannel  # noqa: E402
 from penstock_common.sql.schema import open_current_database  # noqa: E402
 from penstock_gateway.adapters.services.cache import CacheClient  # noqa: E402
 from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient  # noqa: E402
-from penstock_gateway.adapters.services.router import RouterClient  # noqa: E402
+from penstock_gateway.adapters.services.models import RouterClient  # noqa: E402
 from penstock_gateway.adapters.sql.registry import SqlRegistry  # noqa: E402
 from penstock_gateway.adapters.sql.schema import GATEWAY  # noqa: E402
 from penstock_gateway.app.administration import keyring_of  # noqa: E402

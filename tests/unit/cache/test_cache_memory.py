@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock_cache.domain.entry import Entry, EntryKey, weight_bytes
-from penstock_cache.domain.memory import MemoryTier
+from penstock_cache.domain.entry import Entry, EntryKey
+from penstock_cache.domain.memory import MemoryTier, weight_bytes
 from penstock_common.contract.cache import Hit, Scope
 from penstock_common.llm.types import GenerationEvent, TextDelta
 

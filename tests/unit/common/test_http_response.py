@@ -46,7 +46,7 @@ async def seen(stream: bytes, cuts: list[int], reset: bool = False):
     response.end(ConnectionResetError() if reset else None)
     body, failure = b"", None
     try:
-        await response.head()
+        await response.begun()
         while data := await response.read():
             body += data
     except HttpFailure as error:
@@ -139,7 +139,7 @@ async def test_what_never_ends_is_refused_before_it_takes_memory(endless: bytes)
     for _ in range(MAX_HEAD_BYTES // 1000 + 1):
         response.feed(b"x" * 1000)
     with pytest.raises(NotHttp):
-        await response.head()
+        await response.begun()
         while await response.read():
             pass
     assert not connection.reading

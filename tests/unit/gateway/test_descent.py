@@ -207,9 +207,9 @@ async def test_the_first_step_that_can_be_taken_is(begin, world):
     exchange = begin(STALE, SMALL, TEXT)
     assert await text_of(exchange) == "Hi"
     assert exchange.degraded is Degradation.SMALLER_MODEL
-    assert exchange.finished.degraded is Degradation.SMALLER_MODEL
-    assert exchange.finished.attempts == 2
-    assert exchange.started.generation_id == "ours"
+    assert exchange.progress.finished.degraded is Degradation.SMALLER_MODEL
+    assert exchange.progress.finished.attempts == 2
+    assert exchange.progress.started.generation_id == "ours"
     assert walked(world) == [("stale", "skipped", "no answer is kept"), ("smaller_model", "taken", "")]
     assert [step.error for step in world.steps if step.name == "generate"] == ["UpstreamFailed", ""]
     (row,) = world.rows
@@ -452,7 +452,7 @@ async def test_who_was_not_asked_is_no_attempt_in_vain(begin, world):
     world.owed = {"asked": False}
     exchange = begin(TEXT)
     assert await text_of(exchange) == SORRY
-    assert exchange.finished.attempts == 0
+    assert exchange.progress.finished.attempts == 0
 
 
 async def test_a_smaller_model_is_looked_for_where_the_tenant_may_be_served(begin, world):

@@ -39,7 +39,6 @@ from penstock_gateway.domain.life import exchange as exchange_module
 from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder, EmbeddingOrder
 from penstock_gateway.domain.life.refusals import Refusals
 from penstock_gateway.surfaces.grpc.embedding_messages import EMBED
@@ -52,7 +51,6 @@ ENDING = (
     Usage(input_tokens=1, output_tokens=1),
     Finished(reason=FinishReason.STOP, answered_by=CANDIDATE, attempts=1, cost_nano_usd=7),
 )
-OPEN = (OpenInput(),)
 BATCHES = ((STARTED, TextDelta(text="Hi")), ENDING)
 
 
@@ -164,7 +162,7 @@ def begin(world, ask):
     traces = TraceStarter(0, random.Random(1))
     limiter = InMemoryLimiter()
 
-    def make(*, steps=OPEN, guards=(), control=None, timeout=60.0, whole=False, **parts):
+    def make(*, steps=(), guards=(), control=None, timeout=60.0, whole=False, **parts):
         life = ChatLife(
             LifeParts(
                 visits=VisitParts(limiter=limiter, ledger=world, observer=world),
@@ -454,7 +452,7 @@ class Upper:
 
 async def test_cache_and_models_see_the_effective_input_and_the_callers_stays_as_it_was(begin, world):
     message = Message(role=Role.USER, parts=(Text(text="loud"),))
-    exchange = begin(steps=(OpenInput(), Upper()), messages=(message,))
+    exchange = begin(steps=(Upper(),), messages=(message,))
     await served(exchange)
     _, looked_up, generated = world.asked
     assert generated.input.messages[0].text == "LOUD"
@@ -462,7 +460,7 @@ async def test_cache_and_models_see_the_effective_input_and_the_callers_stays_as
     assert exchange.call.order.input.messages == (message,)
     names = [step.name for step in exchange.call.steps.recorded]
     assert names == [
-        "validate", "admit", "guard.input", "upper", "route", "cache.lookup", "generate", "guard.output", "settle",
+        "validate", "admit", "upper", "route", "cache.lookup", "generate", "guard.output", "settle",
     ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ class World:
         stream, error = seat.open([]), None
         if not isinstance(seat, Following):
             events = []
-            stream.keep_in(events)
+            stream.kept = events
         try:
             async for batch in stream:
                 if not isinstance(seat, Following):

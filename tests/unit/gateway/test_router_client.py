@@ -11,7 +11,7 @@ from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
 from penstock_common.rpc.client import deadline_passed
 from penstock_common.rpc.scope import CURRENT_SCOPE, RequestScope
-from penstock_gateway.adapters.services.router import RouterClient
+from penstock_gateway.adapters.services.models import RouterClient
 
 
 class LateChannel:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import FinishReason, GenerationInput, SamplingParams
 from penstock_inference.adapters.providers.openai.choices import ChoicesReader
-from penstock_inference.adapters.providers.openai.reader import Reader
-from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
+from penstock_inference.adapters.providers.openai.reader import Reader, whole_answer
+from penstock_inference.adapters.providers.openai.stream import CompletionStream
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
 TWO = GenerationInput(model="m", messages=(), sampling=SamplingParams(choices=2))

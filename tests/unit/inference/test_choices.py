@@ -19,7 +19,8 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_inference.adapters.providers.openai.choices import ChoicesReader, are_asked_for
-from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
+from penstock_inference.adapters.providers.openai.reader import whole_answer
+from penstock_inference.adapters.providers.openai.stream import CompletionStream
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 

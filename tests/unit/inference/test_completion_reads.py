@@ -18,7 +18,8 @@ from penstock_inference.adapters.providers.http.server_sent_events import (
     EventParser,
     StreamTooLargeError,
 )
-from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
+from penstock_inference.adapters.providers.openai.reader import whole_answer
+from penstock_inference.adapters.providers.openai.stream import CompletionStream
 from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 

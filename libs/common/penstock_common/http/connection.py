@@ -67,18 +67,14 @@ class Connection(asyncio.Protocol):
         self.kept_at = 0.0
         """When it was last given back, on the loop's clock."""
 
-    async def exchange(self, head: bytes, body: bytes | Body | ArrivingBody, sent: Sent | None = None) -> Response:
-        """Return the response once its head has come; whoever has it releases it.
+    def begin(self, head: bytes, body: bytes | Body | ArrivingBody, sent: Sent | None = None) -> Response:
+        """Send a request, and return the response, of which nothing has come yet; whoever has it releases it.
 
         ``sent`` is called when the last of the body is on its way.
-
-        Raises:
-            ConnectionCut, NotHttp: if none comes. This and a cancellation close the connection at once.
         """
         response = self._response = Response(self, self._loop)
         try:
             self._send(head, body, sent)
-            await response.head()
         except BaseException:
             self.abort()
             response.release()

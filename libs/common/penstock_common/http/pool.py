@@ -92,14 +92,14 @@ class HttpPool:
             loop = asyncio.get_running_loop()
             sent_at = loop.time()
             try:
-                return await connection.exchange(beginning, body, sent)
+                return await connection.begin(beginning, body, sent).begun()
             except ConnectionCut as cut:
                 if not cut.began:
                     self._close_kept_before(sent_at)
                 if cut.began or loop.time() - sent_at >= REPEAT_SECONDS:
                     raise
         connection = await self._connect(connect_seconds)
-        return await connection.exchange(beginning, body, sent)
+        return await connection.begin(beginning, body, sent).begun()
 
     async def request_once(self, head: RequestHead, body: ArrivingBody | None, connect_seconds: float) -> Response:
         """Return the response to a request that is never sent twice: it has a connection of its own, and perhaps no body.
@@ -111,7 +111,7 @@ class HttpPool:
         """
         try:
             connection = await self._connect(connect_seconds)
-            return await connection.exchange(head.before_arriving(body), b"" if body is None else body)
+            return await connection.begin(head.before_arriving(body), b"" if body is None else body).begun()
         except BaseException:
             if body is not None:
                 body.stop()

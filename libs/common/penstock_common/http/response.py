@@ -120,16 +120,22 @@ class Response:
         """Whether the body has come to its end and has been read."""
         return self._complete and not self._chunks
 
-    async def head(self) -> None:
-        """Return once the head has come.
+    async def begun(self) -> Response:
+        """Return itself once the head has come.
 
         Raises:
-            ConnectionCut, NotHttp: if none does.
+            ConnectionCut, NotHttp: if none does. This and a cancellation close the connection at once.
         """
-        while not self.status:
-            if self._error is not None:
-                raise self._error
-            await self._arrival()
+        try:
+            while not self.status and self._error is None:
+                await self._arrival()
+        except BaseException:
+            self.abort()
+            raise
+        if self._error is not None and not self.status:
+            self.abort()
+            raise self._error
+        return self
 
     async def read(self) -> bytes:
         """Return what has come of the body since the last call, waiting for it; nothing at its end.
@@ -161,6 +167,11 @@ class Response:
         while len(body) <= most_bytes and (data := await self.read()):
             body += data
         return bytes(body[: most_bytes + 1])
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._keep_alive = False
+        self.release()
 
     def release(self) -> None:
         """Keep the connection where the answer has come to its end, close it at once where it has not."""

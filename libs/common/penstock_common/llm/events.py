@@ -40,36 +40,38 @@ def merge_deltas(events: Iterable[GenerationEvent]) -> list[GenerationEvent]:
     read at once is sent on as.
     """
     merged: list[GenerationEvent] = []
+    # The last event, which the next may continue, and all that it was made one of.
+    last: Any = None
     run: list[Any] = []
     for event in events:
         # Most events are text, and most follow text: they must not cost a call each.
-        if run and (
+        if type(event) is type(last) and (
             (
                 type(event) is TextDelta
-                and type(run[-1]) is TextDelta
-                and event.choice == run[-1].choice
+                and event.choice == last.choice
                 # Text without probabilities would take those of its neighbour.
-                and (not event.logprobs_json) is (not run[-1].logprobs_json)
-                and event.is_refusal is run[-1].is_refusal
+                and (not event.logprobs_json) is (not last.logprobs_json)
+                and event.is_refusal is last.is_refusal
                 # Citations refer to the text before them, up to the next.
-                and not run[-1].citations_json
+                and not last.citations_json
             )
-            or _continues(run[-1], event)
+            or _continues(last, event)
         ):
+            if not run:
+                run = [last]
             run.append(event)
+            last = event
             continue
-        if run:
-            merged.append(_joined(run))
-        run = [event]
-    if run:
-        merged.append(_joined(run))
+        if last is not None:
+            merged.append(_joined(run) if run else last)
+        last, run = event, []
+    if last is not None:
+        merged.append(_joined(run) if run else last)
     return merged
 
 
 def _joined(run: list[Any]) -> GenerationEvent:
-    """Return one event for neighbours of one kind."""
-    if len(run) == 1:
-        return run[0]
+    """Return one event for several neighbours of one kind."""
     first = run[0]
     if isinstance(first, TextDelta):
         text = "".join([event.text for event in run])
@@ -118,11 +120,9 @@ def joined_arrays(arrays: Iterable[str]) -> str:
 
 
 def _continues(last: GenerationEvent, event: GenerationEvent) -> bool:
-    """Return whether ``event`` goes on where ``last`` ends, beside text."""
-    if isinstance(last, ReasoningDelta):
-        if not isinstance(event, ReasoningDelta) or event.choice != last.choice:
-            return False
-        return not (last.signature or last.hidden or event.hidden)
+    """Return whether ``event`` goes on where ``last`` of the same kind ends, beside text."""
+    if isinstance(last, ReasoningDelta) and isinstance(event, ReasoningDelta):
+        return event.choice == last.choice and not (last.signature or last.hidden or event.hidden)
     if isinstance(last, ToolCallDelta) and isinstance(event, ToolCallDelta):
         is_same_call = last.index == event.index and last.choice == event.choice
         return is_same_call and not event.id and not event.name
@@ -227,17 +227,29 @@ class Answer(msgspec.Struct):
 
     def add(self, event: GenerationEvent) -> None:
         """Take the next event in."""
-        if isinstance(event, Started):
-            self.started = event
-        elif isinstance(event, Usage):
-            self.usage = event
-        elif isinstance(event, Finished):
-            self.finished = event
-        elif event.choice:
+        self.extend((event,))
+
+    def extend(self, batch: Batch) -> None:
+        """Take the next events in."""
+        add_text = self._text.append
+        for event in batch:
+            # Every event of every answer comes by, and to compare kinds is no call.
+            if type(event) is Started:
+                self.started = event
+            elif type(event) is Usage:
+                self.usage = event
+            elif type(event) is Finished:
+                self.finished = event
+            elif type(event) is TextDelta and not event.choice:
+                add_text(event.text)
+                if event.logprobs_json or event.is_refusal or event.citations_json:
+                    self._add_beside_text(event)
+            else:
+                self._add_other(event)
+
+    def _add_other(self, event: ContentEvent) -> None:
+        if event.choice:
             self._add_to_choice(event)
-        elif isinstance(event, TextDelta):
-            self._text.append(event.text)
-            self._add_beside_text(event)
         elif isinstance(event, ReasoningDelta):
             self._add_reasoning(event)
         elif isinstance(event, ToolCallDelta):
@@ -245,17 +257,6 @@ class Answer(msgspec.Struct):
         elif isinstance(event, OpaqueDelta):
             self._complete_parts()
             self._parts.append(event.block)
-
-    def extend(self, batch: Batch) -> None:
-        """Take the next events in."""
-        add_text = self._text.append
-        for event in batch:
-            if isinstance(event, TextDelta) and not event.choice:
-                add_text(event.text)
-                if event.logprobs_json or event.is_refusal or event.citations_json:
-                    self._add_beside_text(event)
-            else:
-                self.add(event)
 
     def _add_beside_text(self, event: TextDelta) -> None:
         if event.logprobs_json:

@@ -87,7 +87,9 @@ class SocketChannel:
     ) -> ResponseT:
         """Return the response."""
         scope = CURRENT_SCOPE.get()
-        call = self._begin(self._channel.unary_unary, method, request, scope, deadline_of(scope, timeout))
+        call = self._begin(
+            self._channel.unary_unary, method, request, scope, deadline_of(scope, timeout, time.monotonic())
+        )
         try:
             message: bytes = await call
             if steps is not None:
@@ -107,7 +109,7 @@ class SocketChannel:
     ) -> ResponseStream[ResponseT]:
         """Return the responses."""
         scope = CURRENT_SCOPE.get()
-        deadline = deadline_of(scope, timeout)
+        deadline = deadline_of(scope, timeout, time.monotonic())
         return _Responses(
             method, lambda: self._begin(self._channel.unary_stream, method, request, scope, deadline), steps
         )
@@ -122,7 +124,7 @@ class SocketChannel:
     ) -> ResponseStream[ResponseT]:
         """Return the responses; the requests are read in a task of their own."""
         scope = CURRENT_SCOPE.get()
-        deadline = deadline_of(scope, timeout)
+        deadline = deadline_of(scope, timeout, time.monotonic())
         return _Exchanged(
             method, lambda: self._begin(self._channel.stream_stream, method, None, scope, deadline), steps, requests
         )

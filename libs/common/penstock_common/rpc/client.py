@@ -89,12 +89,12 @@ class Channel(Protocol):
         ...
 
 
-def deadline_of(scope: RequestScope, timeout: float | None) -> float:
+def deadline_of(scope: RequestScope, timeout: float | None, now: float) -> float:
     """Return when a call must have ended, on ``time.monotonic``: the request's deadline less the margin, or sooner."""
     if scope.deadline is None:
-        return time.monotonic() + (_DEFAULT_SECONDS if timeout is None else timeout)
+        return now + (_DEFAULT_SECONDS if timeout is None else timeout)
     latest = scope.deadline - DEADLINE_MARGIN_SECONDS
-    return latest if timeout is None else min(latest, time.monotonic() + timeout)
+    return latest if timeout is None or now + timeout > latest else now + timeout
 
 
 def is_time_left() -> bool:

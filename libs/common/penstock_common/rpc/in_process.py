@@ -47,9 +47,9 @@ class InProcessChannel:
         handler = self._handlers.get(method.path)
         if handler is None:
             raise _nobody_serves(method)
-        scope = CURRENT_SCOPE.get()
-        deadline = deadline_of(scope, timeout)
-        if deadline <= time.monotonic():
+        scope, now = CURRENT_SCOPE.get(), time.monotonic()
+        deadline = deadline_of(scope, timeout, now)
+        if deadline <= now:
             raise deadline_passed()
         call = ServerCall(method.path, scope, deadline, Steps() if steps is None else Steps(steps))
         servicer = handler.behaviour(request, call)
@@ -77,7 +77,7 @@ class InProcessChannel:
         if handler is None:
             raise _nobody_serves(method)
         scope = CURRENT_SCOPE.get()
-        deadline = deadline_of(scope, timeout)
+        deadline = deadline_of(scope, timeout, time.monotonic())
         call = ServerCall(method.path, scope, deadline, Steps() if steps is None else Steps(steps))
         return _Responses(method.path, deadline, handler.behaviour(request, call))
 

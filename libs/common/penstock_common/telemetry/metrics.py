@@ -26,6 +26,16 @@ Labels: TypeAlias = tuple[str, ...]
 _COUNTER_SUFFIX = "_total"
 
 
+class Count:
+    """One counter of a family: whoever counts adds to ``value``, which never falls."""
+
+    __slots__ = ("created", "value")
+
+    def __init__(self) -> None:
+        self.value = 0.0
+        self.created = time.time()
+
+
 class Counters(Collector):
     """A family of counters; its name ends with ``_total``."""
 
@@ -33,17 +43,19 @@ class Counters(Collector):
         self._name = name.removesuffix(_COUNTER_SUFFIX)
         self._documentation = documentation
         self._labelnames = tuple(labels)
-        self._counts: dict[Labels, float] = {}
-        self._created: dict[Labels, float] = {}
+        self._counts: dict[Labels, Count] = {}
         registry.register(self)
 
     def add(self, labels: Labels, amount: float = 1) -> None:
         """Count ``amount``, which is not negative, under the labels' values."""
-        counts = self._counts
-        if labels not in counts:
-            self._created[labels] = time.time()
-            counts[labels] = 0.0
-        counts[labels] += amount
+        self.of(labels).value += amount
+
+    def of(self, labels: Labels) -> Count:
+        """Return the counter under the labels' values, for whoever counts by it often; from now on it is shown."""
+        count = self._counts.get(labels)
+        if count is None:
+            count = self._counts[labels] = Count()
+        return count
 
     def describe(self) -> Iterable[Metric]:
         """Return the family without its counters."""
@@ -54,8 +66,8 @@ class Counters(Collector):
         (family,) = self.describe()
         for values, count in self._counts.copy().items():
             labels = dict(zip(self._labelnames, values, strict=True))
-            family.add_sample(f"{self._name}{_COUNTER_SUFFIX}", labels, count)
-            _add_created(family, labels, self._created[values])
+            family.add_sample(f"{self._name}{_COUNTER_SUFFIX}", labels, count.value)
+            _add_created(family, labels, count.created)
         return [family]
 
 

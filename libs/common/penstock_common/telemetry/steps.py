@@ -54,9 +54,9 @@ class Steps(msgspec.Struct, eq=False):
 
     def stop(self, error: str = "") -> None:
         """End the step that ``next`` has begun, if one runs; ``error`` says what ended it, where it did not end well."""
-        if self._running is not None:
-            end(self._running, error)
-            self._running = None
+        running, self._running = self._running, None
+        if running is not None:
+            running.end_ns, running.error = time.time_ns(), error
 
     def step(self, name: str, **attributes: AttributeValue) -> RunningStep:
         """Return a context manager that records a step; an exception marks it failed."""

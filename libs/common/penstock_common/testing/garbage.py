@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def uncollected() -> Generator[None]:
     """Collect nothing by itself; ``gc.collect`` and ``gc.get_objects`` see only what has come since.
 
     A process that has run thousands of tests holds gigabytes, and each look at all of them takes a second.

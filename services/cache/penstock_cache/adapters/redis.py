@@ -144,12 +144,14 @@ class RedisTier:
     async def get(self, key: EntryKey) -> Entry | None:
         """Return the entry, or None, as ``SharedTier`` says."""
         # Spelled out, as every miss comes by: what ``_try`` does, without its function and coroutine.
-        if not self._reads.may_try():
+        reads = self._reads
+        if reads.is_troubled and not reads.may_try():
             return None
         try:
             keys = self._keys or await self._named()
             sealed = await self._connection.execute("GET", keys.entry(key))
-            self._reads.succeeded()
+            if reads.is_troubled:
+                reads.succeeded()
             if sealed is None:
                 return None
             tenant = key.scope.tenant
@@ -160,7 +162,7 @@ class RedisTier:
         except (RingRefused, KeyGone):
             return None
         except _FAILURES as error:
-            self._reads.failed(error)
+            reads.failed(error)
             return None
         except (Unreadable, EntryFormatError) as error:
             _LOG.warning("a cache entry in Redis is not used: %s", error)
@@ -174,16 +176,18 @@ class RedisTier:
         keys, secrets = self._keys, self._ring.last_known(key.scope.tenant)
         if not entry.generation or keys is None or secrets is None:
             return
-        if self._connection.unsent_bytes >= MOST_UNSENT_BYTES or not self._writes.may_try():
+        if self._connection.unsent_bytes >= MOST_UNSENT_BYTES:
             return
-        digest = key.digest.hex()
+        if self._writes.is_troubled and not self._writes.may_try():
+            return
+        digest, seconds = key.digest.hex(), time_to_live.total_seconds()
         is_sent = self._connection.send_script(
             _PUT,
             (keys.entry(key), keys.index(key.scope)),
             secrets.seal(_KIND, digest, encode_entry(key, entry)),
-            _milliseconds(time_to_live),
+            max(1, int(seconds * 1000)),
             digest,
-            (now := self._now()) + time_to_live.total_seconds(),
+            (now := self._now()) + seconds,
             now,
             self._index_life_ms,
             heard=self._put_ended,
@@ -199,7 +203,7 @@ class RedisTier:
     def _put_ended(self, reply: Any) -> None:
         if isinstance(reply, Exception):
             self._writes.failed(reply)
-        else:
+        elif self._writes.is_troubled:
             self._writes.succeeded()
 
     async def generation(self, scope: Scope) -> str:

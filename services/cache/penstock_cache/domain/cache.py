@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from penstock_cache.domain.eligibility import NO_BYPASS, Eligibility
 from penstock_cache.domain.entry import Entry
@@ -20,7 +22,7 @@ from penstock_common.llm.events import merge_deltas
 _OFF = "The cache is off."
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """The outcome of a lookup: a hit and its tier, or neither; a bypass says why, a miss in which generation.
 
     Both may also say why in a word. A miss may have what was near, and the text's vector.

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
-from typing import NamedTuple
+import msgspec
 
 from penstock_common.contract.cache import Hit, Scope
-from penstock_common.llm.types import GenerationEvent, OpaqueDelta, ReasoningDelta, TextDelta, ToolCallDelta
-
-# What an entry costs beside its text: key, structs, events, names. Traced: 1,720 where every name was read
-# from a socket or from Redis, 800 where requests of one process share them.
-FIXED_BYTES = 1792
 
 
-class EntryKey(NamedTuple):
+class EntryKey(msgspec.Struct, frozen=True, gc=False):
     """Where an answer lies: its scope, and the digest of the request within it."""
 
     scope: Scope
     digest: bytes
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An answer as the hit that it is returned as; ``fresh_until`` in Unix seconds, which it may be kept beyond.
 
     ``generation`` is the scope's at the time of storing: an invalidation
@@ -31,20 +24,3 @@ class Entry(NamedTuple):
     hit: Hit
     fresh_until: float
     generation: str
-
-
-def weight_bytes(events: Iterable[GenerationEvent]) -> int:
-    """Return about how much memory an entry with these events holds."""
-    return FIXED_BYTES + sum(map(_content_bytes, events))
-
-
-def _content_bytes(event: GenerationEvent) -> int:
-    if isinstance(event, TextDelta):
-        return sys.getsizeof(event.text) + len(event.citations_json)
-    if isinstance(event, ReasoningDelta):
-        return sys.getsizeof(event.text) + len(event.signature) + len(event.hidden) + len(event.extra_json)
-    if isinstance(event, OpaqueDelta):
-        return len(event.block.json)
-    if isinstance(event, ToolCallDelta):
-        return sys.getsizeof(event.arguments_json_fragment) + len(event.extra_json)
-    return 0

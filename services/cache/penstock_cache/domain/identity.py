@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from functools import lru_cache
 
 import msgspec
 
@@ -20,14 +21,20 @@ class Identity:
 
     def __init__(self, key: bytes) -> None:
         self._keyed = hmac.new(key, None, hashlib.sha256)
+        # Who looks up a request in vain stores its answer next.
+        self._digest_of = lru_cache(_REMEMBERED)(self._digest)
 
     def key(self, scope: Scope, probe: Probe) -> EntryKey:
         """Return where the answer to the probed request lies."""
+        return EntryKey(scope, self._digest_of(scope.tenant, scope.model, probe.digest))
+
+    def _digest(self, tenant: str, model: str, digest: bytes) -> bytes:
         # Copying a keyed state spares the two hash blocks of the key.
         keyed = self._keyed.copy()
         # Each part goes with its length, so that no two can run into one another.
-        keyed.update(_ENCODER.encode((scope.tenant, scope.model, probe.digest)))
-        return EntryKey(scope, keyed.digest())
+        keyed.update(_ENCODER.encode((tenant, model, digest)))
+        return keyed.digest()
 
 
+_REMEMBERED = 1024
 _ENCODER = msgspec.msgpack.Encoder()

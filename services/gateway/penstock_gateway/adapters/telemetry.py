@@ -33,6 +33,7 @@ _SLOW_OVERHEAD_MS = 250.0
 # So is an answer that stops for so long in its middle.
 _LONG_GAP_SECONDS = 2.0
 _NANO = 1e9
+_MAX_KNOWN = 4096
 _FAULTS = (InternalError, NoHealthyUpstream, UpstreamFailed, UpstreamTimeout)
 
 _log = structlog.get_logger(__name__)
@@ -80,17 +81,32 @@ class Metrics:
             ("surface",),
             semconv.OVERHEAD_BUCKETS,
         )
+        self._known: dict[tuple[str, ...], _Counts] = {}
         gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
         gauge.set_function(in_flight)
 
     def observe(self, row: LedgerRow, model: str) -> None:
         """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""
-        self.requests.add((row.surface, model, row.outcome))
+        alike = row.surface, model, row.outcome, row.cache_status, row.upstream, row.model
+        counts = self._known.get(alike)
+        if counts is None:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            counts = self._known[alike] = _Counts(self, row, model)
+        counts.requests.value += 1
+        if counts.cache is not None:
+            counts.cache.value += 1
+        if counts.billed is not None:
+            input_tokens, output_tokens, cost = counts.billed
+            input_tokens.value += row.usage.input_tokens
+            output_tokens.value += row.usage.output_tokens
+            cost.value += row.cost_nano_usd / _NANO
+            if row.unit_prices.is_unknown:
+                self.unpriced.add((row.upstream, row.model))
         self.duration.observe((model, row.outcome), row.duration_ms / 1e3)
         self.overhead.observe((row.surface,), row.overhead_ms / 1e3)
-        if row.cache_status and (model or row.cache_status == "miss"):
-            # Others were refused before anybody thought of the cache.
-            self.cache.add((row.cache_status,))
+        if row.time_to_first_token_ms is not None:
+            self.first_token.observe((model,), row.time_to_first_token_ms / 1e3)
         if row.saved_tokens:
             self.saved.tokens.add((model,), row.saved_tokens)
             self.saved.cost.add((model,), row.saved_nano_usd / _NANO)
@@ -98,14 +114,22 @@ class Metrics:
             self.saved.context.add((model,), row.compressed_tokens)
         if row.degraded:
             self.degraded.add((model, row.degraded))
-        if row.time_to_first_token_ms is not None:
-            self.first_token.observe((model,), row.time_to_first_token_ms / 1e3)
-        if row.model and row.upstream and row.cache_status != "hit":
-            self.tokens.add((row.upstream, row.model, "input"), row.usage.input_tokens)
-            self.tokens.add((row.upstream, row.model, "output"), row.usage.output_tokens)
-            self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
-            if row.unit_prices.is_unknown:
-                self.unpriced.add((row.upstream, row.model))
+
+
+class _Counts:
+    """What a request is counted by, and all that are like it; ``cache`` and ``billed`` are None where nothing is counted."""
+
+    __slots__ = ("billed", "cache", "requests")
+
+    def __init__(self, metrics: Metrics, row: LedgerRow, model: str) -> None:
+        upstream, status = (row.upstream, row.model), row.cache_status
+        self.requests = metrics.requests.of((row.surface, model, row.outcome))
+        # Others were refused before anybody thought of the cache.
+        self.cache = metrics.cache.of((status,)) if status and (model or status == "miss") else None
+        self.billed = None
+        if row.model and row.upstream and status != "hit":
+            tokens = metrics.tokens
+            self.billed = tokens.of((*upstream, "input")), tokens.of((*upstream, "output")), metrics.cost.of(upstream)
 
 
 def _gaps(registry: CollectorRegistry) -> Histograms:

@@ -17,9 +17,8 @@ from penstock_gateway.adapters.services.cache import CacheClient, NoCache
 from penstock_gateway.adapters.services.cache_entries import CacheEntriesClient
 from penstock_gateway.adapters.services.channels import Channels
 from penstock_gateway.adapters.services.embedding import EmbeddingClient, NoEmbedding
-from penstock_gateway.adapters.services.inference import InferenceClient
+from penstock_gateway.adapters.services.models import InferenceClient, RouterClient
 from penstock_gateway.adapters.services.questions import QuestionClient
-from penstock_gateway.adapters.services.router import RouterClient
 from penstock_gateway.adapters.sql.keys import SqlKeyStore
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
@@ -54,7 +53,6 @@ from penstock_gateway.domain.life.chat import ChatLife, LifeParts
 from penstock_gateway.domain.life.compression import ContextCompression
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.guards import OpenInput
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.domain.life.retrieval import Retrieval
@@ -233,7 +231,7 @@ def _life_parts(
     router, cache, inference, compression, retrieval = services
     return LifeParts(
         visits=visits,
-        input_steps=(OpenInput(),),
+        input_steps=(),
         rails=parts.guardrails.rails,
         guarding=parts.guardrails.parts,
         compression=compression,

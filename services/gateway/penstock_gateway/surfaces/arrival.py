@@ -25,7 +25,6 @@ from penstock_gateway.domain.access.identity import TEAM_HEADER, Caller
 from penstock_gateway.domain.access.networks import lies_within
 from penstock_gateway.domain.access.policy import Policy
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
-from penstock_gateway.domain.life.admission import first_to_bind
 from penstock_gateway.domain.life.door import Door, Place
 from penstock_gateway.domain.life.order import (
     DEFAULT_CACHE_CONTROL,
@@ -38,6 +37,7 @@ from penstock_gateway.domain.life.order import (
     RerankOrder,
 )
 from penstock_gateway.domain.limits.admission import Standing
+from penstock_gateway.domain.limits.book import first_to_bind
 from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.prompts.content import PromptReference
 from penstock_gateway.surfaces.cache_words import cache_control_in

@@ -136,11 +136,11 @@ class Attempt:
         content: list[ContentEvent] = []
         told = content if self._doubted is None else self._doubted
         for event in events:
-            if isinstance(event, Stopped):
+            if type(event) is Stopped:
                 self.stopped = event
-            elif isinstance(event, Usage):
+            elif type(event) is Usage:
                 self.usage = event
-            elif isinstance(event, Gap):
+            elif type(event) is Gap:
                 told = self._doubted = []
                 self._step.attributes["skipped_events"] = 1
             elif type(event) is ReasoningDelta or type(event) is ToolCallDelta:
@@ -301,7 +301,8 @@ class Attempt:
 
     async def aclose(self) -> None:
         """Stop the timers and end the exchange; an attempt that still runs counts as cancelled."""
-        self._watchdog.stop()
+        if not self.is_whole:
+            self._watchdog.stop()
         if self.is_open:
             self.turn.left()
             self._finish("cancelled", error="cancelled")

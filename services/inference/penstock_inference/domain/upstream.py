@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, final
 
 import msgspec
 
@@ -22,6 +22,7 @@ from penstock_common.llm.types import (
 from penstock_inference.domain.model_facts import UNKNOWN_MODEL, ModelFacts
 
 
+@final
 class Stopped(msgspec.Struct, frozen=True):
     """The model stopped of its own accord: the answer is whole; ``service_tier`` where the upstream says which it had.
 
@@ -34,6 +35,7 @@ class Stopped(msgspec.Struct, frozen=True):
     details: StopDetails | None = None
 
 
+@final
 class Gap(msgspec.Struct, frozen=True):
     """Something came here that nobody can read, and that need not have been a part of the answer.
 

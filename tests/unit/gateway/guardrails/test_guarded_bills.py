@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pipeline_world import settings_of
-from test_exchange import OPEN, InMemoryLimiter, World, served
+from test_exchange import InMemoryLimiter, World, served
 
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.types import GenerationInput, Message, Role, Text
@@ -63,7 +63,7 @@ def rails_of(rules: dict[str, Any], **pipeline: Any) -> Rails:
 def begin(world: World, rails: Rails, caller: Caller | None = None) -> ChatExchange:
     visits = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=world)
     guarding = GuardParts(Threads(2, 4), b"s" * 32, Memo(), None)
-    life = ChatLife(LifeParts(visits=visits, input_steps=OPEN, cache=world, router=world, generator=world, rails=rails, guarding=guarding))  # fmt: skip
+    life = ChatLife(LifeParts(visits=visits, input_steps=(), cache=world, router=world, generator=world, rails=rails, guarding=guarding))  # fmt: skip
     asked = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="hi there you"),)),))
     order = ChatOrder(
         request_id="r", generation_id="ours", surface="openai", tenant="t", key_id="k", timeout=timedelta(seconds=60),

@@ -12,7 +12,7 @@ from penstock_common.contract.knowledge import HitScores, SearchedIndex, SearchO
 from penstock_common.contract.knowledge_calls import SearchResponse
 from penstock_common.errors import DeadlineExceeded, NothingRelevant, ServiceUnavailable, UnsupportedParameter
 from penstock_common.llm.types import GenerationInput, Message, Plan, RequestContext, Role, Text
-from penstock_common.telemetry.steps import Step, Steps
+from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceContext
 from penstock_gateway.domain.access.identity import Caller, KeyScope, Tenant, Tier
 from penstock_gateway.domain.knowledge_use.use import KnowledgeUse
@@ -70,7 +70,7 @@ async def probe_of(found, *labels, **asked):
     kept = Kept()
     visit = CacheVisit(call, kept, by_meaning=True)
     visit.grounds = grounds
-    await visit.look_up(grounds.effective, PLAN, Step("cache.lookup", 0))
+    await visit.look_up(grounds.effective, PLAN)
     return kept.probe
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import final
 
 from penstock_common.llm.vocabulary.conversation import Opaque, Value
 from penstock_common.llm.vocabulary.plan import Candidate, UnitPrices, Usage
@@ -18,6 +19,7 @@ class FinishReason(Enum):
     CONTENT_FILTER = "content_filter"
 
 
+@final
 class Started(Value, frozen=True, tag="started"):
     """An upstream accepted the request and its first content has come.
 
@@ -31,6 +33,7 @@ class Started(Value, frozen=True, tag="started"):
     dropped: tuple[str, ...] = ()
 
 
+@final
 class TextDelta(Value, frozen=True, tag="text_delta"):
     """Text to append to a choice; never empty, but with citations alone.
 
@@ -45,6 +48,7 @@ class TextDelta(Value, frozen=True, tag="text_delta"):
     is_refusal: bool = False
 
 
+@final
 class ReasoningDelta(Value, frozen=True, tag="reasoning_delta"):
     """Text to append to the reasoning trace, and what proves it; never empty.
 
@@ -59,6 +63,7 @@ class ReasoningDelta(Value, frozen=True, tag="reasoning_delta"):
     origin: str = ""
 
 
+@final
 class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
     """A fragment of one tool call of a choice; ``id``, ``name`` and ``is_custom`` come on the first one only."""
 
@@ -72,6 +77,7 @@ class ToolCallDelta(Value, frozen=True, tag="tool_call_delta"):
     origin: str = ""
 
 
+@final
 class ChoiceFinished(Value, frozen=True, tag="choice_finished"):
     """One of the choices after the first is complete; the first is when the generation is."""
 
@@ -79,6 +85,7 @@ class ChoiceFinished(Value, frozen=True, tag="choice_finished"):
     reason: FinishReason
 
 
+@final
 class OpaqueDelta(Value, frozen=True, tag="opaque_delta"):
     """A whole block that only the provider's own format knows."""
 
@@ -132,6 +139,7 @@ class StopDetails(Value, frozen=True):
     explanation: str = ""
 
 
+@final
 class Finished(Value, frozen=True, tag="finished"):
     """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import final
 
 from penstock_common.llm.vocabulary.conversation import Value
 
@@ -136,6 +137,7 @@ class ModelInfo(Value, frozen=True):
     prices: UnitPrices | None = None
 
 
+@final
 class Usage(Value, frozen=True, tag="usage"):
     """Tokens counted by the model that answered.
 

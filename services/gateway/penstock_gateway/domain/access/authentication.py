@@ -141,8 +141,10 @@ class Authenticator:
             proof = known.proof if known is not None else None
         if proof is None or (proof.expires_at is not None and self._now() >= proof.expires_at):
             raise InvalidCredentials("The API key is not valid.")
-        policy.require(proof.caller.scopes)
-        return proof.caller
+        caller = proof.caller
+        if policy.sufficient.isdisjoint(caller.scopes):
+            raise policy.refusal(caller.scopes)
+        return caller
 
     def _remembered(self, digest: bytes) -> _Proof | None:
         """Return the proof of a key that is fresh, and see that it stays so."""

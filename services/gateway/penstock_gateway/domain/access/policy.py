@@ -31,7 +31,11 @@ class Policy:
             ScopeMissing: if none of its scopes is enough.
         """
         if self.sufficient.isdisjoint(scopes):
-            raise ScopeMissing(_lacking(self.narrowest, scopes), scope=self.narrowest)
+            raise self.refusal(scopes)
+
+    def refusal(self, scopes: frozenset[KeyScope]) -> ScopeMissing:
+        """Return what a key with none of the sufficient scopes is refused with."""
+        return ScopeMissing(_lacking(self.narrowest, scopes), scope=self.narrowest)
 
 
 def _lacking(scope: KeyScope, scopes: frozenset[KeyScope]) -> str:

@@ -125,24 +125,6 @@ def given_back(standings: Sequence[Standing], demand: Demand) -> tuple[Standing,
     )
 
 
-def first_to_bind(standings: Sequence[Standing], measure: Measure) -> Standing | None:
-    """Return the limit of a measure of which the least part is left; None where there is none. Shadows bind nobody."""
-    least: Standing | None = None
-    for standing in standings:
-        limit = standing.limit
-        if (
-            limit.allowance.measure is measure
-            and not limit.shadow
-            and (least is None or _left(standing) < _left(least))
-        ):
-            least = standing
-    return least
-
-
-def _left(standing: Standing) -> float:
-    return standing.remaining / (standing.limit.allowance.capacity or 1)
-
-
 def _violations(refused: Sequence[Standing]) -> tuple[Violation, ...]:
     return tuple(
         [Violation(str(each.limit.scope), f"{each.limit.name}: {_allowed(each)}") for each in refused[:MAX_VIOLATIONS]]

@@ -41,7 +41,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         self.degraded: Degradation | None = None
         """What is given in the place of the model's own answer, known before the first event; None where it is that."""
         self._parts = parts
-        self._progress = Progress()
+        self.progress = Progress()
+        """Who answers, once known; how the answer ended, once it has; and what lies between."""
         self._effective: GenerationInput = call.order.input
         self._owed: Bill | None = None  # for what nobody else is billed for, nor told of
         self._seat: Seat | None = None
@@ -57,7 +58,7 @@ class BudgetedChat(Exchange[ChatOrder]):
     @property
     def budget_told(self) -> str:
         """What a budget did to the answer: ``CAPPED``, ``STOPPED``, or nothing."""
-        finished = self._progress.finished
+        finished = self.progress.finished
         if finished is not None and finished.stopped_by == STOPPED_BY_BUDGET:
             return STOPPED
         return CAPPED if self._spending is not None and self._spending.is_capped else ""
@@ -82,8 +83,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         return msgspec.structs.replace(verdict, shadowed=self.shadowed)
 
     def _note_generating(self, plan: Plan, source: AnswerSource) -> None:
-        """Tell which shadows of money would have refused a request that is to be generated, and follows no equal one."""
-        if not self._is_estimated or isinstance(source, Following):
+        """Tell which shadows of money would have refused a request that was estimated, is to be generated, and follows none."""
+        if isinstance(source, Following):
             return
         reserved, needs, prices = self._reserved, self._visits.needs, dearest(plan.prices)
         if reserved is None or prices is None:
@@ -107,6 +108,22 @@ class BudgetedChat(Exchange[ChatOrder]):
             self._spending = Spending(visits.limiter, visits.needs, reserved, self.standings, self._refused)
             self._spending.note_verdict = visits.note_verdict
 
+    @property
+    def _ladder(self) -> Ladder | None:
+        """What stands in for the answer of the request's model, where something may."""
+        order = self.call.order
+        if not order.may_degrade or order.cache_control.only_if_cached:
+            return None
+        return self._parts.ladders.by_name.get(order.input.model)
+
+    async def _route(self, effective: GenerationInput, step: Step) -> Plan:
+        """Return the request's plan, or raise the domain error that says why there is none."""
+        call, forks = self.call, self._parts.forks
+        request = RouteRequest(effective.model, requirements_of(effective), call.caller.tenant.regions)
+        if effective.model in forks.names:
+            request = forks.told(request, effective, call.caller, call.order.context, call.order.policy)
+        return await self._parts.router.route(request, step.children)
+
     async def _generation(self, effective: GenerationInput, plan: Plan, ladder: Ladder | None) -> AnswerSource:
         """Return the source of an answer that is generated now, by another model where budgets have no room for this one.
 
@@ -114,15 +131,15 @@ class BudgetedChat(Exchange[ChatOrder]):
             QuotaExhausted: if they have none for any.
             RateLimited: if what is left of them is held by others.
         """
-        asked, generator = Afforded(request_of(self.call.order, effective, plan), None), self._parts.generator
+        request, generator = request_of(self.call.order, effective, plan), self._parts.generator
         if self._is_estimated:
             self._note_prices(plan)
         if self._spending is None:
-            generation = Generation(generator, asked.request, ladder)
+            generation = Generation(generator, request, ladder)
             return generation if effective.response_format is None else self._held_to_schema(generation, effective)
         self._note_spent()
         try:
-            asked = await self._spending.afford(asked.request, effective.model)
+            asked = await self._spending.afford(request, effective.model)
         except (QuotaExhausted, BudgetReserved):
             instead = await self._instead(effective, self._spending)
             if instead is None:
@@ -132,11 +149,6 @@ class BudgetedChat(Exchange[ChatOrder]):
             return Degraded(Generation(generator, instead.request, ladder, instead.meter), Degradation.BUDGET, 0)
         generation = Generation(generator, asked.request, ladder, asked.meter)
         return generation if effective.response_format is None else self._held_to_schema(generation, effective)
-
-    @property
-    def _is_invalid(self) -> bool:
-        """Whether the answer is not what its schema wants: nobody is to have it again."""
-        return self.checked is not None and self.checked.told is Told.INVALID
 
     def _held_to_schema(self, generation: Generation, effective: GenerationInput) -> AnswerSource:
         """Return the source of an answer that is checked against its schema, where the model's answers are."""
@@ -160,11 +172,8 @@ class BudgetedChat(Exchange[ChatOrder]):
             return None
         step = self._steps.next("degrade.budget")
         request = msgspec.structs.replace(effective, model=model)
-        route = RouteRequest(model, requirements_of(request), call.caller.tenant.regions)
-        if model in parts.forks.names:
-            route = parts.forks.told(route, request, call.caller, call.order.context, call.order.policy)
         try:
-            plan = await parts.router.route(route, step.children)
+            plan = await self._route(request, step)
             return await spending.afford(request_of(call.order, request, plan), model)
         except PenstockError as error:
             step.attributes = {"result": "skipped", "reason": error.message}
@@ -230,7 +239,7 @@ class BudgetedChat(Exchange[ChatOrder]):
             await self._seat.leave(cause)
         if self._stream is not None:
             await self._stream.aclose()
-        attempts, progress, spending, request = self._attempts(), self._progress, self._spending, self._effective
+        attempts, progress, spending, request = self._attempts(), self.progress, self._spending, self._effective
         self._note_what_is_owed(attempts)
         generated = self._generated()
         if generated is not progress:
@@ -245,7 +254,7 @@ class BudgetedChat(Exchange[ChatOrder]):
 
     def _generated(self) -> Progress:
         """Return what was generated of the answer, whatever the caller has seen of it."""
-        return self._progress
+        return self.progress
 
     def _attempts(self) -> Sequence[Step]:
         """Return the attempts made so far, at whatever model."""
@@ -262,7 +271,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         return Fallbacks(parts.router, parts.generator, parts.cache, parts.forks, afford)
 
     def _note_use(self) -> None:
-        finished, usage = self._progress.finished, self._progress.usage
+        finished, usage = self.progress.finished, self.progress.usage
         if finished is None or usage is None or usage.estimated or finished.stopped_by or not finished.attempts:
             return
         order, meter = self.call.order, None if self._spending is None else self._spending.meter

@@ -20,10 +20,9 @@ from penstock_common.contract.cache import (
     probe_of,
 )
 from penstock_common.llm.types import Batch, Finished, FinishReason, GenerationInput, Message, Plan, Role, Text
-from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.life.cache_outcome import BYPASS, MISS, NO_CACHE, NO_STORE, SEVERAL, CacheOutcome
 from penstock_gateway.domain.life.flights import FlightKey
-from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
+from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache
 from penstock_gateway.domain.life.retrieval import Grounds
 
@@ -71,17 +70,17 @@ class CacheVisit:
         # Why nothing of it can be matched by meaning, where that shows in the request.
         self._unmatched = ""
 
-    def without_looking(self, effective: GenerationInput) -> CacheOutcome:
-        """Return how it is told that a kept answer would not do; ``BYPASS`` itself where it would."""
-        control = self._call.order.cache_control
-        if control.no_store:
-            return NO_STORE
-        return BYPASS if effective.sampling.choices in _ONE else SEVERAL
+    async def look_up(self, effective: GenerationInput, plan: Plan) -> Hit | None:
+        """Return the answer that was given before, if there is one that will do; where none will, learn what one is kept with.
 
-    async def look_up(self, effective: GenerationInput, plan: Plan, step: Step) -> Hit | None:
-        """Return the answer that was given before, if there is one that will do; where none will, learn what one is kept with."""
-        probe = self.probe = await self._probe_of(effective, plan)
+        Nobody looks where a kept answer would not do: the caller said so, or wants several because they differ.
+        """
         control = self._call.order.cache_control
+        if control.no_store or effective.sampling.choices not in _ONE:
+            self.outcome = NO_STORE if control.no_store else SEVERAL
+            return None
+        step = self._call.steps.next("cache.lookup")
+        probe = self.probe = await self._probe_of(effective, plan)
         request = LookupRequest(scope=self.scope, probe=probe, max_age=control.max_age, afresh=control.no_cache)
         found = await self._cache.look_up(request, step.children)
         hit = found.hit
@@ -113,6 +112,16 @@ class CacheVisit:
         private = order.cache_control.private
         user = (order.context.user or order.key_id) if private else ""
         return FlightKey(order.tenant, order.input.model, probe.digest, self._generation, user)
+
+    def may_keep(self, finished: Finished, outcome: CacheOutcome, effective: GenerationInput) -> bool:
+        """Return whether an answer may be kept: it is whole, one model's, which was asked for it, and nobody forbids it.
+
+        ``outcome`` is what came of looking for one.
+        """
+        control = self._call.order.cache_control
+        is_clean = finished.reason is FinishReason.STOP and not finished.recoveries and finished.degraded is None
+        is_new = outcome.status == "miss" or control.no_cache
+        return is_clean and is_new and not control.no_store and effective.sampling.choices in _ONE
 
     async def keep(
         self,
@@ -206,17 +215,6 @@ def is_about_a_person(request: GenerationInput) -> bool:
 
     text = _text_of(request.messages[-1])
     return len(text) > MAX_MEANING_CHARACTERS or is_personal(text)
-
-
-def is_clean(finished: Finished) -> bool:
-    """Return whether an answer is whole, and one model's, which was asked for it."""
-    return finished.reason is FinishReason.STOP and not finished.recoveries and finished.degraded is None
-
-
-def is_to_be_kept(control: CacheControl, outcome: CacheOutcome, effective: GenerationInput) -> bool:
-    """Return whether an answer may be kept, as far as the request says, and what came of looking for one."""
-    is_new = outcome.status == "miss" or control.no_cache
-    return is_new and not control.no_store and effective.sampling.choices in _ONE
 
 
 def hit_outcome(hit: Hit, effective: GenerationInput, *, is_stale: bool = False) -> CacheOutcome:

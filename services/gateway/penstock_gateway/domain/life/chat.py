@@ -21,14 +21,14 @@ from collections.abc import AsyncGenerator, Sequence
 
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
-from penstock_common.llm.types import Batch, Decision, Finished, GenerationInput, Started, Usage
+from penstock_common.llm.types import Batch, Decision, GenerationInput, Plan, Usage
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
 from penstock_gateway.domain.life.cache_outcome import BYPASS
-from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, is_clean, is_to_be_kept, stale_outcome
+from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, stale_outcome
 from penstock_gateway.domain.life.compression import CompressionTold
-from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on, waited_at_ns
+from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on
 from penstock_gateway.domain.life.effective import effective_input
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.guarded import CutShort, GuardedChat
@@ -36,20 +36,22 @@ from penstock_gateway.domain.life.ladder import Ladder
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.outcome import Outcome
 from penstock_gateway.domain.life.parts import LifeParts
-from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made, came_whole, owed_for
+from penstock_gateway.domain.life.progress import (
+    Bill,
+    Progress,
+    and_also,
+    attempts_made,
+    came_whole,
+    owed_for,
+    waited_at_ns,
+)
 from penstock_gateway.domain.life.retrieval import Grounds
 from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Seat, board, claim
 from penstock_gateway.domain.life.settlement import NO_PART
-from penstock_gateway.domain.life.sources import (
-    AnswerSource,
-    AnswerStream,
-    Generation,
-    Replay,
-    kept_form,
-    renamed,
-)
+from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Replay, kept_form, renamed
 from penstock_gateway.domain.life.validation import validate_input
 from penstock_gateway.domain.prompts.library import with_prompt
+from penstock_gateway.domain.structured.terms import Told
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
 
@@ -58,7 +60,7 @@ class ChatLife:
     """Begins exchanges."""
 
     def __init__(self, parts: LifeParts) -> None:
-        self._parts, self._input_steps = parts, parts.input_steps
+        self._parts = parts
 
     def begin(self, call: Call[ChatOrder]) -> ChatExchange:
         """Return the exchange of an authenticated request; nothing happens before it is entered."""
@@ -90,22 +92,12 @@ class ChatExchange(GuardedChat):
     @property
     def may_degrade(self) -> bool:
         """Whether another answer may stand in for the model's own, so that what headers say is not known at once."""
-        return self._parts.ladder_of(self.call.order) is not None
-
-    @property
-    def started(self) -> Started | None:
-        """Who answers, once known."""
-        return self._progress.started
-
-    @property
-    def finished(self) -> Finished | None:
-        """How the answer ended, once it has."""
-        return self._progress.finished
+        return self._ladder is not None
 
     @property
     def knowledge(self) -> KnowledgeTold | None:
         """What was found for the answer so far, and what of it that cites."""
-        return None if self.grounds is None else self.grounds.told(self._progress.events)
+        return None if self.grounds is None else self.grounds.told(self.progress.events)
 
     def batches(self) -> AsyncGenerator[Batch, None]:
         """Return the answer's events, wherever they come from; iterate once."""
@@ -113,11 +105,11 @@ class ChatExchange(GuardedChat):
         return self._batches
 
     async def _read(self) -> AsyncGenerator[Batch, None]:
-        note, is_open = self._progress.note, False
+        note, is_open = self.progress.note, False
         while not is_open:
             try:
                 async for batch in self._opened():
-                    named = batch if self._progress.started is not None else renamed(batch, self._name)
+                    named = batch if self.progress.started is not None else renamed(batch, self._name)
                     note(named)
                     yield named
                 is_open = True
@@ -125,7 +117,7 @@ class ChatExchange(GuardedChat):
                 is_open = True
                 yield await self._cut_short(cause)
             except PenstockError as error:
-                if self._progress.first_event_ns:
+                if self.progress.first_event_ns:
                     # The caller has some of it already.
                     raise
                 await self._step_down(error)
@@ -134,18 +126,18 @@ class ChatExchange(GuardedChat):
     async def answer(self) -> Answer:
         """Return the whole answer; asked once, instead of ``batches``."""
         while True:
-            note, answer = self._progress.note, Answer()
+            note, answer = self.progress.note, Answer()
             try:
                 async for batch in self._opened():
-                    named = batch if self._progress.started is not None else renamed(batch, self._name)
+                    named = batch if self.progress.started is not None else renamed(batch, self._name)
                     note(named)
                     answer.extend(named)
             except CutShort as cause:
-                answer = Answer() if self._progress.started is None else answer
+                answer = Answer() if self.progress.started is None else answer
                 answer.extend(await self._cut_short(cause))
             except PenstockError as error:
                 await self._step_down(error)
-                self._progress = Progress()
+                self.progress = Progress()
                 continue
             self._has_ended()
             return answer
@@ -161,7 +153,9 @@ class ChatExchange(GuardedChat):
         steps.next("admit")
         await self._reserve()
         steps_in = self._guarded_steps() if parts.rails.pipelines else self._input_steps
-        effective, self.compressed = await effective_input(self.call, steps_in, parts.compression)
+        effective, squeeze = order.input, parts.compression
+        if steps_in or order.compress or (squeeze is not None and effective.model in squeeze.models):
+            effective, self.compressed = await effective_input(self.call, steps_in, squeeze)
         if order.knowledge is not None or order.input.model in parts.retrieval.models:
             effective = await self._retrieve(effective)
         if self._source is not None:
@@ -171,24 +165,29 @@ class ChatExchange(GuardedChat):
         self._effective = effective
         # First, so that no kept answer is given in the name of a model that would not be asked now.
         try:
-            plan = await parts.route(self.call, effective, self._steps.next("route"))
+            plan = await self._route(effective, self._steps.next("route"))
         except PenstockError as error:
             await self._step_down(error)
             return
-        self.decision, hit, self.cache_outcome = plan.decision, None, self._visit.without_looking(effective)
-        if self.cache_outcome is BYPASS:
-            hit = await self._visit.look_up(effective, plan, self._steps.next("cache.lookup"))
-            self.cache_outcome = self._visit.outcome
+        self.decision = plan.decision
+        hit = await self._visit.look_up(effective, plan)
+        self.cache_outcome = self._visit.outcome
         if hit is not None:
             self._source = Replay(hit, parts.pace)
-        elif order.cache_control.only_if_cached:
-            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
         else:
-            source = self._source = await self._generation(effective, plan, parts.ladder_of(order))
-            if parts.flights is not None and isinstance(source, Generation):
-                await self._board(parts.flights, source)
-            self._note_generating(plan, self._source)
+            await self._begin_generation(effective, plan)
         steps.stop()
+
+    async def _begin_generation(self, effective: GenerationInput, plan: Plan) -> None:
+        """Have the answer generated, or follow an equal request whose answer is."""
+        order, parts = self.call.order, self._parts
+        if order.cache_control.only_if_cached:
+            raise NotCached("The request is only-if-cached, and the cache has no answer to it.")
+        source = self._source = await self._generation(effective, plan, self._ladder)
+        if parts.flights is not None and isinstance(source, Generation):
+            await self._board(parts.flights, source)
+        if self._is_estimated:
+            self._note_generating(plan, self._source)
 
     async def _take_prompt(self) -> None:
         """Have the prompt that the request names complete it."""
@@ -205,8 +204,8 @@ class ChatExchange(GuardedChat):
 
     async def _board(self, flights: Flights, generation: Generation) -> None:
         """Follow an equal request that is being answered, or let others follow this one."""
-        order, key = self.call.order, self._visit.flight()
-        if key is None:
+        order = self.call.order
+        if (key := self._visit.flight()) is None:
             return
 
         def go_on(given: Batch, owed: Batch) -> tuple[AnswerSource, list[Step]]:
@@ -240,7 +239,7 @@ class ChatExchange(GuardedChat):
 
     async def _below(self, error: PenstockError) -> PenstockError | None:
         """Take the next step, as ``_step_down`` says; return what the caller is told where there is none."""
-        descent, ladder = self._descent, self._parts.ladder_of(self.call.order)
+        descent, ladder = self._descent, self._ladder
         self.degraded, self.age_seconds = None, None
         if ladder is None or not goes_on(error, is_down=descent is not None, has_quick_steps=ladder.has_quick_steps):
             return error
@@ -283,7 +282,7 @@ class ChatExchange(GuardedChat):
         if self._parts.guards or self.guarding is not None:
             stream = self._watched(stream)
         if isinstance(source, Leading):
-            source.keep_in(self._progress.events if self._given is None else self._given.events)
+            source.kept = self.progress.events if self._given is None else self._given.events
         self._stream = stream
         return stream
 
@@ -297,11 +296,11 @@ class ChatExchange(GuardedChat):
 
     def _has_ended(self, failure: str = "") -> None:
         """Record that the answer is over, and the output guard's step: it ran from the first event to the last."""
-        step, first_ns = self._generate, self._progress.first_event_ns
+        step = self._generate
         if step is None or step.end_ns:
             return
         self._steps.stop(failure)
-        if first_ns:
+        if first_ns := self.progress.first_event_ns:
             told = {} if self.guarding is None else self.guarding.tally.attributes(of_output=True)
             self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure, told))
 
@@ -323,15 +322,15 @@ class ChatExchange(GuardedChat):
         """Leave the flight, and take in what was generated for others after this caller had left: it is on this bill."""
         await seat.leave(error)
         for batch in seat.unread:
-            self._progress.note(batch)
+            self.progress.note(batch)
             if self._given is not None:
                 self._given.events += batch
-        if self._was_left and seat.unread and self._progress.finished is not None:
+        if self._was_left and seat.unread and self.progress.finished is not None:
             await self._afterwards()
 
     def _outcome(self) -> Outcome:
-        seen, is_hit = self._progress, self.cache_outcome.status == "hit"
-        progress = self._progress = seen if self._given is None or is_hit else self._generated()
+        seen, is_hit = self.progress, self.cache_outcome.status == "hit"
+        progress = self.progress = seen if self._given is None or is_hit else self._generated()
         if progress.finished is None and (self._generate is not None or self._descent is not None):
             self._note_what_is_owed(self._attempts())
         finished = progress.finished
@@ -366,12 +365,12 @@ class ChatExchange(GuardedChat):
 
     def _note_what_is_owed(self, attempts: Sequence[Step]) -> None:
         """Take in what inference alone knows of an answer that we ended, or what we must assume where it cannot tell."""
-        self._progress.note_ended(attempts)
+        self.progress.note_ended(attempts)
         generate, plan = self._generate, self._source.plan if self._source is not None else None
         is_untold = self._was_left and generate is not None and not generate.children
         if is_untold and plan is not None and not self._parts.inference_is_here:
             # Who hangs up a call to another process hears no more of it.
-            self._progress.assume_asked(plan, self._effective)
+            self.progress.assume_asked(plan, self._effective)
 
     def _was_refused(self, error: PenstockError) -> bool:
         # What is asked of the cache alone is answered, with nothing too.
@@ -383,18 +382,19 @@ class ChatExchange(GuardedChat):
 
     async def _afterwards(self) -> None:
         """Let a variant's shadow answer, and keep a clean answer: another candidate's for as long as an outage lasts."""
-        finished, source, order = self._progress.finished, self._source, self.call.order
-        if source is None or source.plan is None or finished is None or self._is_invalid:
+        finished, source, order = self.progress.finished, self._source, self.call.order
+        told = None if self.checked is None else self.checked.told
+        if source is None or source.plan is None or finished is None or told is Told.INVALID:
             return
         if self.assigned is not None and self.assigned.shadow is not None:
             self._parts.begin_shadow(self.call, self._effective, self.assigned)
-        if not is_clean(finished) or not is_to_be_kept(order.cache_control, self.cache_outcome, self._effective):
+        if not self._visit.may_keep(finished, self.cache_outcome, self._effective):
             return
         ladder = self._parts.ladders.by_name.get(order.input.model)
         await self._visit.keep(
             self._effective,
             source.plan,
-            kept_form(self._progress.events if self._given is None else self._given.events, self._effective.hints_json),
+            kept_form(self.progress.events if self._given is None else self._given.events, self._effective.hints_json),
             is_substitute=finished.answered_by != source.plan.candidates[0],
             stale_for=None if ladder is None else ladder.stale_for,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -26,7 +25,7 @@ from penstock_gateway.domain.life.ladder import (
 )
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
-from penstock_gateway.domain.life.progress import Bill, owed_by
+from penstock_gateway.domain.life.progress import Bill, owed_by, waited_ns
 from penstock_gateway.domain.life.sources import AnswerSource, Degraded, Generation, Replay, request_of, text_alone
 from penstock_gateway.domain.life.spending import Afford, Afforded
 
@@ -177,28 +176,6 @@ def goes_on(error: PenstockError, *, is_down: bool, has_quick_steps: bool = Fals
     if is_down:
         return not isinstance(error, ContentRefused | DeadlineExceeded)
     return is_an_upstreams(error)
-
-
-def waited_ns(attempts: Sequence[Step]) -> int:
-    """Return the nanoseconds from the first attempt to the last one's end: a pause between two is no work of ours.
-
-    Nor is the time until an upstream's limits let the first one in.
-    """
-    first, last_ns = attempts[0], attempts[-1].end_ns
-    for attempt in attempts[:-1]:
-        # One that was hedged may have gone on.
-        last_ns = max(last_ns, attempt.end_ns)
-    waited_ns = last_ns - first.start_ns
-    return (
-        waited_ns + round(float(first.attributes["queued_ms"]) * 1e6) if "queued_ms" in first.attributes else waited_ns
-    )
-
-
-def waited_at_ns(generation: Step) -> int:
-    """Return the nanoseconds that a generation has taken so far."""
-    if generation.children:
-        return waited_ns(generation.children)
-    return (generation.end_ns or time.time_ns()) - generation.start_ns
 
 
 def _is_time_left() -> bool:

@@ -110,11 +110,14 @@ class Exchange(Generic[OrderT_co]):
         self._cancelling = 0
         self._expirations = 0
         self._went_well = False
+        # Once it is settled.
+        self._waited_ns: int | None = None
 
     @property
     def overhead_ms(self) -> float:
         """Milliseconds spent so far on anything but waiting for upstreams."""
-        return (time.time_ns() - self.call.started_ns - self._waiting_ns()) / 1e6
+        waited_ns = self._waiting_ns() if self._waited_ns is None else self._waited_ns
+        return (time.time_ns() - self.call.started_ns - waited_ns) / 1e6
 
     async def __aenter__(self) -> Self:
         try:
@@ -294,11 +297,13 @@ class Exchange(Generic[OrderT_co]):
     def _settle(self, error: BaseException | None) -> None:
         """Bill, leave and report, each exactly once, the bill in hand before the place is given back."""
         call, visits, steps = self.call, self._visits, self._steps
-        steps.stop(type(error).__name__ if error is not None else "")
+        if error is not None:
+            steps.stop(type(error).__name__)
         began_ns = steps.next("settle").start_ns
         try:
             outcome = self._outcome()
-            row = ledger_row(call, outcome, error, began_ns, self._waiting_ns())
+            waited_ns = self._waited_ns = self._waiting_ns()
+            row = ledger_row(call, outcome, error, began_ns, waited_ns)
             if (reserved := self._reserved) is not None and self._is_estimated:
                 # In the ledger it is of the period in which its limits have counted it.
                 at = reserved.admitted_at

@@ -70,7 +70,7 @@ class GuardedChat(BudgetedChat):
         if held is None or parts.guarding is None:
             return self._input_steps
         self.guarding = Guarding(held, self.call, parts.guarding)
-        return (*[step for step in self._input_steps if step.name != GuardStep.name], GuardStep(self.guarding))
+        return (*self._input_steps, GuardStep(self.guarding))
 
     def _guard_of_hits(self) -> GuardHits | None:
         guarding = self.guarding
@@ -95,7 +95,7 @@ class GuardedChat(BudgetedChat):
 
     def _generated(self) -> Progress:
         """Return what was generated of the answer, whatever the caller has seen of it."""
-        seen, given = self._progress, self._given
+        seen, given = self.progress, self._given
         if given is None or seen.finished is not None:
             return seen
         generated = Progress()
@@ -116,11 +116,11 @@ class GuardedChat(BudgetedChat):
         if self._stream is not None:
             await self._stream.aclose()
         end = self._refused_end(cause)
-        self._progress.note(end)
+        self.progress.note(end)
         return end
 
     def _refused_end(self, cause: AnswerRefused) -> Batch:
-        progress, given = self._progress, [] if self._given is None else self._given.events
+        progress, given = self.progress, [] if self._given is None else self._given.events
         attempts = self._attempts()
         # It is billed for what was generated, whatever the caller has seen of it.
         generated = self._generated()

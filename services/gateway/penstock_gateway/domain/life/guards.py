@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from penstock_common.llm.types import GenerationInput
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerStream
 
@@ -25,13 +24,3 @@ class OutputGuard(Protocol):
         Reading it raises the domain error that ends the answer, where the guard ends it.
         """
         ...
-
-
-class OpenInput:
-    """An ``InputStep`` that lets every input pass: the only guard of this version."""
-
-    name = "guard.input"
-
-    async def apply(self, request: GenerationInput, call: Call[ChatOrder]) -> GenerationInput:
-        """Return the input."""
-        return request

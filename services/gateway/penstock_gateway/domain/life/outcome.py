@@ -12,7 +12,7 @@ from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.cache_outcome import NOT_ASKED, CacheOutcome
 from penstock_gateway.domain.life.order import AnyOrder, Call
 from penstock_gateway.domain.life.progress import NOTHING_OWED, Bill
-from penstock_gateway.domain.life.settlement import NO_PART, LedgerRow, Part, outcome_of
+from penstock_gateway.domain.life.settlement import NO_PART, OK, LedgerRow, Part, outcome_of
 from penstock_gateway.domain.life.sources import Saved
 from penstock_gateway.domain.prompts.content import PromptReference
 
@@ -58,7 +58,7 @@ def ledger_row(
         key_id=order.key_id,
         surface=order.surface,
         requested_model=order.input.model,
-        outcome=outcome_of(error),
+        outcome=OK if error is None else outcome_of(error),
         upstream=answered_by.upstream if answered_by else "",
         model=answered_by.model if answered_by else "",
         finish_reason=outcome.finish_reason,

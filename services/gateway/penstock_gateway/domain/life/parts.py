@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from penstock_common.contract.router import RouteRequest, requirements_of
-from penstock_common.llm.types import GenerationInput, Plan
-from penstock_common.telemetry.steps import Step
+from penstock_common.llm.types import GenerationInput
 from penstock_gateway.domain.experiments.running import NO_EXPERIMENTS, Assigned, Experiments
 from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
 from penstock_gateway.domain.guardrails.pipeline.rails import NO_RAILS, Rails
@@ -18,7 +16,7 @@ from penstock_gateway.domain.life.exchange import VisitParts
 from penstock_gateway.domain.life.flights import Flights
 from penstock_gateway.domain.life.forks import NO_FORKS, Forks
 from penstock_gateway.domain.life.guards import OutputGuard
-from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladder, Ladders
+from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladders
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.ports import AnswerCache, Generator, Router
@@ -60,19 +58,6 @@ class LifeParts(msgspec.Struct, frozen=True, kw_only=True):
     experiments: Experiments = NO_EXPERIMENTS
     shadows: Shadows | None = None
     structured: StructuredOutput | None = None
-
-    async def route(self, call: Call[ChatOrder], effective: GenerationInput, step: Step) -> Plan:
-        """Return the plan of a request, or raise the domain error that says why there is none."""
-        request = RouteRequest(effective.model, requirements_of(effective), call.caller.tenant.regions)
-        if effective.model in self.forks.names:
-            request = self.forks.told(request, effective, call.caller, call.order.context, call.order.policy)
-        return await self.router.route(request, step.children)
-
-    def ladder_of(self, order: ChatOrder) -> Ladder | None:
-        """Return what stands in for the answer of a request's model, where something may."""
-        if not order.may_degrade or order.cache_control.only_if_cached:
-            return None
-        return self.ladders.by_name.get(order.input.model)
 
     def begin_shadow(self, call: Call[ChatOrder], effective: GenerationInput, assigned: Assigned) -> None:
         """Begin the shadow beside a request that has one, where shadows run; what is private no other provider is shown."""

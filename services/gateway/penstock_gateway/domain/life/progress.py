@@ -62,15 +62,15 @@ class Progress:
         if self.started is None:
             first = batch[0]
             self.first_event_ns = time.time_ns()
-            if isinstance(first, Started):
+            if type(first) is Started:
                 self.started = first
         self.events += batch
         # Usage and end come last, so a batch that ends in a delta has neither.
-        if isinstance(batch[-1], _AT_THE_END):
+        if type(batch[-1]) in _AT_THE_END:
             for event in batch[-2:]:
-                if isinstance(event, Finished):
+                if type(event) is Finished:
                     self.finished = event
-                elif isinstance(event, Usage):
+                elif type(event) is Usage:
                     self.usage = event
 
     def note_ended(self, attempts: Sequence[Step]) -> None:
@@ -107,6 +107,14 @@ class Progress:
             return self.finished.answered_by
         return self.started.answered_by if self.started is not None else None
 
+    @property
+    def known_cost_nano_usd(self) -> int | None:
+        """What the answer costs, as its end tells; 0 before that, None where nobody knows."""
+        finished = self.finished
+        if finished is None:
+            return 0
+        return None if finished.unit_prices.is_unknown else finished.cost_nano_usd
+
     def bill(self, request: GenerationInput) -> Bill:
         """Return what is owed: as finished; else, once the upstream had the prompt, for it and for what was written."""
         if self.finished is not None:
@@ -135,6 +143,28 @@ class Progress:
 def came_whole(generate: Step | None) -> bool:
     """Return whether the upstream was asked for a whole answer: it has no first token that anybody saw."""
     return generate is not None and bool(generate.children) and "whole" in generate.children[-1].attributes
+
+
+def waited_ns(attempts: Sequence[Step]) -> int:
+    """Return the nanoseconds from the first attempt to the last one's end: a pause between two is no work of ours.
+
+    Nor is the time until an upstream's limits let the first one in.
+    """
+    first, last_ns = attempts[0], attempts[-1].end_ns
+    for attempt in attempts[:-1]:
+        # One that was hedged may have gone on.
+        last_ns = max(last_ns, attempt.end_ns)
+    waited_ns = last_ns - first.start_ns
+    return (
+        waited_ns + round(float(first.attributes["queued_ms"]) * 1e6) if "queued_ms" in first.attributes else waited_ns
+    )
+
+
+def waited_at_ns(generation: Step) -> int:
+    """Return the nanoseconds that a generation has taken so far."""
+    if generation.children:
+        return waited_ns(generation.children)
+    return (generation.end_ns or time.time_ns()) - generation.start_ns
 
 
 def attempts_made(attempts: Sequence[Step], progress: Progress) -> int:

@@ -6,7 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context, copy_context
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
+
+import msgspec
 
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Batch, Finished, GenerationEvent, Plan
@@ -22,7 +24,7 @@ GoOn = Callable[[Batch, Batch], tuple[AnswerSource, list[Step]]]
 was given of it by a generation that nobody was billed for is the second."""
 
 
-class Boarding(NamedTuple):
+class Boarding(msgspec.Struct, frozen=True):
     """Who boards: the name of its generation, and whether its caller is told nothing before all of it is there.
 
     ``go_on`` is called where whoever leads has left, and it is this one's turn.
@@ -33,6 +35,7 @@ class Boarding(NamedTuple):
     go_on: GoOn
 
 
+_NOWHERE: Sequence[GenerationEvent] = ()
 LEAST_SECONDS = 0.25
 """Whoever has less time left has nothing generated: at the end of many callers' time each would ask for a moment."""
 
@@ -46,8 +49,8 @@ class Leading:
     """
 
     __slots__ = (
-        "_answer", "_at", "_context", "_events", "_failure", "_flights", "_generation", "_has_ended",
-        "_is_alone", "_is_closed", "_is_kept", "_leads", "_mark", "_read_next", "_record", "_recorded", "_task", "_until", "flight", "plan", "saved",
+        "_answer", "_at", "_context", "_failure", "_flights", "_generation", "_has_ended",
+        "_is_alone", "_is_closed", "_leads", "_mark", "_read_next", "_record", "_recorded", "_task", "_until", "flight", "kept", "plan", "saved",
     )  # fmt: skip
 
     def __init__(self, flights: Flights, flight: Flight, generation: AnswerSource, at: int = 0) -> None:
@@ -61,14 +64,15 @@ class Leading:
         self._context: Context | None = None
         self._at = at
         self._failure: BaseException | None = None
-        self._has_ended = self._is_closed = self._is_alone = self._is_kept = False
+        self._has_ended = self._is_closed = self._is_alone = False
         # Others may go on with it, once this generation has ended.
         self._leads = True
         self._record = flight.record
         self._until: int | None = None
         self._task: asyncio.Task[None] | None = None
-        # While it is alone: what it was given, how much of that stands in the flight, and how much there was before the read.
-        self._events: Sequence[GenerationEvent] = ()
+        self.kept = _NOWHERE
+        """Where its reader keeps what it is given, each event in its place."""
+        # While it is alone: how much of what it was given stands in the flight, and how much there was before the read.
         self._recorded = self._mark = 0
 
     def open(self, steps: list[Step]) -> Leading:
@@ -78,16 +82,12 @@ class Leading:
         self.flight.on_wanted = self._share
         return self
 
-    def keep_in(self, events: Sequence[GenerationEvent]) -> None:
-        """Say where its reader keeps what it is given, each event in its place."""
-        self._events, self._is_kept = events, True
-
     def __aiter__(self) -> Leading:
         return self
 
     def __anext__(self) -> Awaitable[Batch]:
         if self._is_alone and not self.flight.seats and not self.flight.elsewhere:
-            self._mark = len(self._events)
+            self._mark = len(self.kept)
             return self._read_next()
         return self._next()
 
@@ -138,7 +138,7 @@ class Leading:
             await flight.changed()
         batch = record[self._at]
         self._at += 1
-        if self._at == 1 and self._is_kept and not (flight.seats or flight.elsewhere or self._has_ended):
+        if self._at == 1 and self.kept is not _NOWHERE and not (flight.seats or flight.elsewhere or self._has_ended):
             self._is_alone, self._recorded = True, len(batch)
         return batch
 
@@ -154,14 +154,14 @@ class Leading:
         """Have all that there is stand in the flight from now on, and the rest come, whether the leader reads or not."""
         if self._is_alone:
             self._record_events()
-            if len(self._events) == self._mark:
+            if len(self.kept) == self._mark:
                 # It reads; what that brings is recorded before it reads again.
                 return
             self._is_alone = False
         self._go_on()
 
     def _record_events(self) -> None:
-        new = self._events[self._recorded :]
+        new = self.kept[self._recorded :]
         if new:
             self._recorded += len(new)
             self.flight.append(new)
@@ -173,7 +173,7 @@ class Leading:
         self._is_alone = False
         if self.flight.is_over:
             self._has_ended = True
-        elif len(self._events) == self._mark:
+        elif len(self.kept) == self._mark:
             # What ended its read has ended the generation.
             self._end(error or asyncio.CancelledError())
 
@@ -188,7 +188,7 @@ class Leading:
         flight, read = self.flight, self._read_next
         try:
             flight.append(await read())
-            while flight.seats or flight.elsewhere or not self._is_kept:
+            while flight.seats or flight.elsewhere or self.kept is _NOWHERE:
                 flight.append(await read())
         except BaseException as error:
             self._end(error)
@@ -236,7 +236,7 @@ class Following:
         self._at = 0
         self._led: Leading | None = None
         self._has_left = False
-        self._deadline = deadline_of(CURRENT_SCOPE.get(), None)
+        self._deadline = deadline_of(CURRENT_SCOPE.get(), None, time.monotonic())
         self._timer: asyncio.TimerHandle | None = None
         self.plan: Plan | None = None
         self.saved: Saved | None = None
@@ -362,7 +362,7 @@ def board(flights: Flights, key: FlightKey, generation: AnswerSource, call: Boar
 
     Whoever has it leaves it, whatever happened; where flights are shared, the leader's is claimed first.
     """
-    flight = flights.join(key)
+    flight = flights.join(key) if key in flights.open else None
     if flight is None:
         return Leading(flights, flights.begin(key, call.name), generation)
     return Following(flights, flight, call)

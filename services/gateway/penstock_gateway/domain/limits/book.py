@@ -1,4 +1,4 @@
-"""Which limits bind a request: those of its tenant's tier, and the tenant's budgets."""
+"""Which limits bind a request: those of its tenant's tier, and the tenant's budgets; and which of them first."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from penstock_gateway.domain.access.identity import Caller, Tenant
+from penstock_gateway.domain.limits.admission import Standing
 from penstock_gateway.domain.limits.limit import TENANT, Allowance, Limit, Measure, Scope, ScopeKind
 from penstock_gateway.domain.limits.rules import NO_RULES, Rules
 
@@ -59,6 +60,24 @@ class LimitBook:
             self._known.pop(key, None)
             self._known[key] = known
         return known.limits
+
+
+def first_to_bind(standings: Sequence[Standing], measure: Measure) -> Standing | None:
+    """Return the limit of a measure of which the least part is left; None where there is none. Shadows bind nobody."""
+    least: Standing | None = None
+    for standing in standings:
+        limit = standing.limit
+        if (
+            limit.allowance.measure is measure
+            and not limit.shadow
+            and (least is None or _left(standing) < _left(least))
+        ):
+            least = standing
+    return least
+
+
+def _left(standing: Standing) -> float:
+    return standing.remaining / (standing.limit.allowance.capacity or 1)
 
 
 def _scopes(caller: Caller, model: str, feature: str) -> Sequence[Scope]:

@@ -160,7 +160,7 @@ def _told(event: GenerationEvent, exchange: ChatExchange) -> GenerationEvent | L
 
 
 def _head(exchange: ChatExchange) -> tuple[tuple[str, str], ...]:
-    started = exchange.started
+    started = exchange.progress.started
     told = exchange.guarding.tally.line() if exchange.guarding is not None else ""
     dropped = (("x-penstock-dropped", dropped_names(started.dropped)),) if started and started.dropped else ()
     prompt = exchange.call.order.prompt

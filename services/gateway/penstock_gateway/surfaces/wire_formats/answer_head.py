@@ -38,7 +38,7 @@ def request_id_line(request_id: str) -> bytes:
 
 def exchange_lines(exchange: ChatExchange) -> bytes:
     """Return what is known of a request for text so far; it may have been refused."""
-    started, cache, prompt = exchange.started, exchange.cache_outcome, exchange.call.order.prompt
+    started, cache, prompt = exchange.progress.started, exchange.cache_outcome, exchange.call.order.prompt
     return (
         f"x-request-id: {exchange.call.order.request_id}\r\n"
         f"x-penstock-cache: {printable(str(cache)) if cache.tier or cache.reason else cache.status}\r\n"

@@ -123,8 +123,8 @@ class GenerationServer:
             if stateful is not None:
                 await stateful.keep(name, created, Told(answer, body))
             # Settled first: who has the answer may ask again at once, and needs the place.
-            finished = exchange.finished
-            cost_nano_usd = finished.known_cost_nano_usd if finished else 0
+            finished = exchange.progress.finished
+            cost_nano_usd = exchange.progress.known_cost_nano_usd
             lines = JSON_LINE + self._lines(exchange) + bill_lines(cost_nano_usd, exchange.overhead_ms)
             if finished is not None and finished.attempts > 1:
                 lines += attempts_line(finished.attempts)

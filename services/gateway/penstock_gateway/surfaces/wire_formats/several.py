@@ -108,8 +108,7 @@ class _Exchanges:
             async with self.current:
                 yield self.current
             self.degraded = self.degraded or self.current.degraded
-            finished = self.current.finished
-            cost = finished.known_cost_nano_usd if finished else 0
+            cost = self.current.progress.known_cost_nano_usd
             self.cost_nano_usd = None if cost is None or self.cost_nano_usd is None else self.cost_nano_usd + cost
             self.overhead_ms += self.current.overhead_ms
             await self.current.afterwards()
@@ -138,7 +137,7 @@ class _Exchanges:
 
 def summary_of(exchange: ChatExchange) -> StreamSummary:
     """Return what a stream's end tells of the exchange."""
-    started = exchange.started
+    started = exchange.progress.started
     dropped = started.dropped if started is not None else ()
     return StreamSummary(
         overhead_ms=exchange.overhead_ms,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from http import HTTPStatus
 from typing import ClassVar, Protocol
 
 from penstock_common.http.body import Body
@@ -30,6 +29,8 @@ HEADERS = {
 }
 """What every request says."""
 _CONNECTION_REUSE_SECONDS = 0.05
+SUCCESSES = range(200, 300)
+"""Statuses of answers: some frameworks answer every POST with 201."""
 
 
 class HttpUpstream(Protocol):
@@ -137,7 +138,7 @@ class HttpAnswer:
     def unread_bytes(self) -> int:
         """How much of a whole answer has come; see the port."""
         response = self._response
-        if response is None or self._streamed is not None or not _is_answer(response.status):
+        if response is None or self._streamed is not None or response.status not in SUCCESSES:
             return 0
         return response.body_bytes
 
@@ -173,7 +174,7 @@ class HttpAnswer:
         while True:
             head, body = self._request()
             response = await self._exchanged(head, body, await self._authorization(head, body))
-            if _is_answer(response.status):
+            if response.status in SUCCESSES:
                 return self._begun(response)
             beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
             if not self._asks_otherwise(response, beginning):
@@ -230,11 +231,6 @@ class HttpAnswer:
     def _end(self, events: list[UpstreamEvent], stream: Stream) -> list[UpstreamEvent]:
         self.ended = True
         return events if stream.done else [*events, *stream.end()]
-
-
-def _is_answer(status: int) -> bool:
-    """Return whether a status is one of success; some frameworks answer every POST with 201."""
-    return HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
 
 
 async def _come_to_end(response: Response) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from http import HTTPStatus
 
 from penstock_common.http.address import parse_address
+from penstock_common.http.body import Body
 from penstock_common.http.client import HttpPools
 from penstock_common.http.request_head import RequestHead
 from penstock_common.http.response import Response
-from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, HttpAnswer
+from penstock_inference.adapters.providers.http.answer import HEADERS, MAX_ERROR_BODY_BYTES, SUCCESSES, HttpAnswer
 from penstock_inference.adapters.providers.openai.beginning import Kind, kind_of
 from penstock_inference.adapters.providers.openai.choices import ChoicesReader, are_asked_for
 from penstock_inference.adapters.providers.openai.dialect import Dialect
@@ -24,8 +24,9 @@ from penstock_inference.adapters.providers.openai.manners import (
     manner_of_refusal,
     would_differ,
 )
+from penstock_inference.adapters.providers.openai.reader import whole_answer
 from penstock_inference.adapters.providers.openai.request import body_from_input
-from penstock_inference.adapters.providers.openai.stream import CompletionStream, whole_answer
+from penstock_inference.adapters.providers.openai.stream import CompletionStream
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.unsupported import FieldPolicy
 from penstock_inference.domain.upstream import UpstreamAnswer, UpstreamCall, UpstreamEvent
@@ -90,8 +91,8 @@ class CompletionAnswer(HttpAnswer):
             whole = asks_whole(manners, wanted=call.whole) if manners else call.whole
             if whole and not call.whole:
                 call.whole_expected()
-            response = await self._completion(manners, whole)
-            if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            response = await self._exchanged(*self._completion(manners, whole))
+            if response.status in SUCCESSES:
                 break
             beginning = await response.read_up_to(MAX_ERROR_BODY_BYTES)
             manner = manner_of_refusal(response.status, beginning, whole=whole)
@@ -105,7 +106,8 @@ class CompletionAnswer(HttpAnswer):
             _LOG.info("manners_learnt model=%s: %s", call.model, ", ".join(sorted(one.value for one in manners)))
         return self._begun(response)
 
-    async def _completion(self, manners: Manners, whole: bool) -> Response:
+    def _completion(self, manners: Manners, whole: bool) -> tuple[RequestHead, bytes | Body]:
+        """Return what is sent, having set ``dropped``."""
         upstream, call = self._upstream, self._call
         dialect = upstream.manners.dialect(manners) if manners else upstream.manners.usual
         policy = FieldPolicy(call.unsupported)
@@ -114,7 +116,7 @@ class CompletionAnswer(HttpAnswer):
             call.input, call.model, dialect, policy, whole=whole, is_continued=continued, facts=facts
         )
         self.dropped = policy.dropped
-        return await self._exchanged(upstream.whole_head if whole else upstream.stream_head, body)
+        return upstream.whole_head if whole else upstream.stream_head, body
 
     def _reader(self) -> ChoicesReader | None:
         return ChoicesReader(self._call.input) if self._has_choices else None

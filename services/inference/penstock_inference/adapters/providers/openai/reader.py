@@ -1,15 +1,23 @@
-"""From the chunks of one answer to events, whatever its server's dialect."""
+"""From the chunks of one answer, or from all of it, to events, whatever its server's dialect."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from penstock_common.llm.types import FinishReason, ReasoningDelta, TextDelta, Usage
-from penstock_inference.adapters.providers.http.errors import error_without_choices, failure_in_band, named_error
+from penstock_inference.adapters.providers.http.errors import (
+    error_in,
+    error_without_choices,
+    failure_in_band,
+    named_error,
+)
 from penstock_inference.adapters.providers.http.finish import BrokenOff, finish_reason_of, weightier
 from penstock_inference.adapters.providers.http.halves import Halves, mended
+from penstock_inference.adapters.providers.http.json_text import Unreadable, value_of
 from penstock_inference.adapters.providers.openai import chunks as wire
 from penstock_inference.adapters.providers.openai.extras import extra_json_of
+from penstock_inference.adapters.providers.openai.loose import chunk_of
+from penstock_inference.adapters.providers.openai.plain_text import UNREADABLE
 from penstock_inference.adapters.providers.openai.tool_calls import ToolCalls
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
@@ -225,3 +233,38 @@ def _usage_of(counts: wire.UsageCounts, before: Usage | None) -> Usage:
         cache_write_input_tokens=prompt.cache_write_tokens or earlier.cache_write_input_tokens,
         reasoning_tokens=max(completion.reasoning_tokens or 0, uncounted) or earlier.reasoning_tokens,
     )
+
+
+def whole_answer(body: bytes, reader: Reader | None = None) -> list[UpstreamEvent]:
+    """Return the events of an answer that came in one piece, in their order; ``reader`` is one that reads more than an answer of one choice.
+
+    Raises:
+        AttemptFailed: if it is none, or an error in its place.
+    """
+    reader = reader or AnswerReader()
+    try:
+        chunk = wire.CHUNK.decode(body)
+    except UNREADABLE:
+        chunk = _loose(body)
+        reader.expect_halves()
+    if not chunk.choices and not chunk.error:
+        error = error_in(body)
+        if error is not None:
+            raise failure_in_band(error)
+    if chunk.choices is None and not chunk.error:
+        raise _no_completion()
+    events: list[UpstreamEvent] = []
+    reader.add(chunk, body, events, whole=True)
+    return events
+
+
+def _loose(body: bytes) -> wire.Chunk:
+    try:
+        value = value_of(body.removeprefix(b"\xef\xbb\xbf"))
+    except Unreadable:
+        raise _no_completion() from None
+    return chunk_of(value)
+
+
+def _no_completion() -> AttemptFailed:
+    return AttemptFailed(FailureKind.MALFORMED, "the upstream did not answer with a completion")

@@ -202,40 +202,5 @@ class CompletionStream:
         return name in _UNNAMED or name == self._name_of_chunks
 
 
-def whole_answer(body: bytes, reader: Reader | None = None) -> list[UpstreamEvent]:
-    """Return the events of an answer that came in one piece, in their order; ``reader``: as ``CompletionStream``'s.
-
-    Raises:
-        AttemptFailed: if it is none, or an error in its place.
-    """
-    reader = reader or AnswerReader()
-    try:
-        chunk = wire.CHUNK.decode(body)
-    except UNREADABLE:
-        chunk = _loose(body)
-        reader.expect_halves()
-    if not chunk.choices and not chunk.error:
-        error = error_in(body)
-        if error is not None:
-            raise failure_in_band(error)
-    if chunk.choices is None and not chunk.error:
-        raise _no_completion()
-    events: list[UpstreamEvent] = []
-    reader.add(chunk, body, events, whole=True)
-    return events
-
-
-def _loose(body: bytes) -> wire.Chunk:
-    try:
-        value = value_of(body.removeprefix(b"\xef\xbb\xbf"))
-    except Unreadable:
-        raise _no_completion() from None
-    return chunk_of(value)
-
-
-def _no_completion() -> AttemptFailed:
-    return AttemptFailed(FailureKind.MALFORMED, "the upstream did not answer with a completion")
-
-
 def _malformed() -> AttemptFailed:
     return AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event")

@@ -242,10 +242,10 @@ def render_whole(answers: Sequence[Answer], completion_id: str, created: int, fo
 
 
 def _choice(index: int, answer: Answer, reason: FinishReason | None, form: AnswerForm) -> wire.CompletionChoice:
-    calls = answer.tool_calls
+    calls, text = answer.tool_calls, answer.text
     message = wire.CompletionMessage(
-        content=answer.text if not answer.is_refusal and (answer.text or not calls) else None,
-        refusal=answer.text if answer.is_refusal else None,
+        content=text if not answer.is_refusal and (text or not calls) else None,
+        refusal=text if answer.is_refusal else None,
         reasoning_content=answer.reasoning or msgspec.UNSET,
     )
     if answer.extra_json:
