@@ -71,7 +71,8 @@ def due_lanes(connection: Connection, now: datetime) -> list[Lane]:
 
 def running_jobs(connection: Connection) -> list[Running]:
     """Return how many jobs run, by tenant and target."""
-    of_queue = _JOB.state == JobState.RUNNING.value, _JOB.unlisted.is_(False)
+    # Whatever runs has a lease. Asked for by that, SQLite looks at what runs alone, and not at every job that there is.
+    of_queue = _JOB.state == JobState.RUNNING.value, _JOB.leased_until_ms >= 0, _JOB.unlisted.is_(False)
     counted = select(_JOB.tenant, _JOB.target, func.count()).where(*of_queue)
     rows = connection.execute(counted.group_by(_JOB.tenant, _JOB.target)).all()
     return [Running(*row) for row in rows]

@@ -155,7 +155,9 @@ def end_those(
 
 def any_of(held: Collection[Held]) -> ColumnElement[bool]:
     """Return what is true of the jobs that are still held so."""
-    return and_(tuple_(_JOB.id, _JOB.epoch).in_(list(held)), _JOB.state == JobState.RUNNING.value)
+    # By their ids first: of pairs SQLite makes no use of an index.
+    which = _JOB.id.in_([each.id for each in held]), tuple_(_JOB.id, _JOB.epoch).in_(list(held))
+    return and_(*which, _JOB.state == JobState.RUNNING.value)
 
 
 def _locked(connection: Connection, which: ColumnElement[bool]) -> Sequence[Any]:
