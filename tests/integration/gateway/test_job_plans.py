@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 
 
 @contextmanager
-def _statements() -> Iterator[dict[str, Any]]:
+def _statements() -> Generator[dict[str, Any]]:
     """Yield what is executed, with its first parameters."""
     seen = dict[str, Any]()
 

@@ -84,6 +84,32 @@ Follow = Callable[[str, Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
 Metadata = tuple[tuple[str, str], ...]
 Listed = Literal["tenants", "teams", "users", "keys", "subjects"]
 
+# By the kind of what is not there. Answers, entries of the ledger and the like are in no list.
+LISTERS = {
+    "batch": "penstock batches list",
+    "budget": "penstock budgets list",
+    "cache entry": "penstock cache list",
+    "document": "penstock knowledge list",
+    "experiment": "penstock experiments list",
+    "index": "penstock knowledge list",
+    "job": "penstock jobs list",
+    "key": "penstock keys list",
+    "knowledge base": "penstock knowledge list",
+    "model": "penstock models list",
+    "pause": "penstock jobs paused",
+    "prompt": "penstock prompts list",
+    "prompt label": "penstock prompts list",
+    "prompt version": "penstock prompts list",
+    "review": "penstock reviews list",
+    "revoked subject": "penstock users revoked",
+    "team": "penstock teams list",
+    "tenant": "penstock tenants list",
+    "upstream": "penstock upstreams list",
+    "user": "penstock users list",
+    "webhook": "penstock webhooks list",
+    "webhook delivery": "penstock webhooks deliveries",
+}
+
 # By the contract's field.
 _OPTIONS = {
     "tenant": "--tenant",
@@ -348,8 +374,7 @@ def _told() -> Generator[None]:
     except InvalidRequest as error:
         raise Misconfigured(_as_typed(str(error), error.field)) from None
     except ResourceNotFound as error:
-        lister = _lister(error.kind)
-        raise NotThere(f"{str(error).rstrip('.')}: see '{lister}'" if lister else str(error)) from None
+        raise NotThere(_with_lister(str(error), lister(error.kind))) from None
     except ModelNotFound as error:
         raise NotThere(str(error)) from None
     except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, RightsExceeded, ScopeMissing) as error:
@@ -360,17 +385,15 @@ def _told() -> Generator[None]:
         raise SuiteFailure(str(error)) from None
 
 
-def _lister(kind: str) -> str:
-    """Return what lists things of a kind; nothing does answers."""
-    if kind.startswith("prompt"):
-        return "penstock prompts list"
-    if kind in ("document", "knowledge base", "index"):
-        return "penstock knowledge list"
-    if kind in ("answer", "entry"):
-        return ""
-    if kind == "revoked subject":
-        return "penstock users revoked"
-    return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
+def _with_lister(sentence: str, command: str) -> str:
+    if not command:
+        return sentence
+    return f"{sentence} See '{command}'." if sentence.endswith("?") else f"{sentence.rstrip('.')}: see '{command}'"
+
+
+def lister(kind: str) -> str:
+    """Return what lists things of a kind, empty where nothing does."""
+    return LISTERS.get(kind, "")
 
 
 def _as_typed(message: str, field: str) -> str:
