@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 import penstock_suite.__main__ as program
-from penstock_suite.adapters.admin_client import LISTERS, lister
+from penstock_suite.adapters.listers import LISTERS, lister
 from penstock_suite.surfaces.cli.application import command_line
 
 RUNBOOKS = sorted((Path(__file__).parents[3] / "docs" / "runbooks").glob("*.md"))

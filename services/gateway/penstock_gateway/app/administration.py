@@ -97,8 +97,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         prompts = PromptAdministration(keyring.directory, registry)
         experiments = Experiments(settings.experiments_configured())
         reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine, scores()), registry)
-        no_knowledge = NoKnowledge(_NO_STACK)
-        knowledge = KnowledgeAdministration(no_knowledge, keyring.directory, registry)
+        knowledge = KnowledgeAdministration(none := NoKnowledge(_NO_STACK), keyring.directory, registry)
         store, budgets = SqlFeedback(engine), budgeting(settings, engine, LimitBook())
         reviews = review_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         parts = GivingParts(
@@ -117,7 +116,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
 
         viewer_of = _viewer(actor)
         jobs = job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
-        pauses = pauses_over(engine, jobs, keyring.directory, no_knowledge)
+        pauses = pauses_over(engine, jobs, keyring.directory, none)
         yield CommandLineServicers(
             AdminServicer(administration, actor_of),
             PromptServicer(prompts, actor_of),

@@ -30,7 +30,7 @@ from penstock_gateway.app.feedback import feedback_servicer, telling_quality
 from penstock_gateway.app.guard_rules import Asked
 from penstock_gateway.app.guardrails import pipelines_of
 from penstock_gateway.app.idempotency import deferring_parts
-from penstock_gateway.app.job_desk import batch_servicer, job_servicer, pauses_over
+from penstock_gateway.app.job_desk import batch_servicer, job_servicer
 from penstock_gateway.app.jobs import have_jobs_run, running_jobs
 from penstock_gateway.app.knowledge import knowledge_of, knowledge_servicer
 from penstock_gateway.app.listening import grpc_limits
@@ -136,7 +136,6 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     others = OtherLives.over(visits, router, QuestionClient(channels.inference))
     served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated, background = _deferred(settings, parts, models)
-    pauses = pauses_over(parts.engine, parts.jobs, keyring.directory, knowledge)
     return Surfaces(
         chat=ChatServicer(reception, life, parts.in_background, repeated),
         embeddings=EmbeddingServicer(reception, embeddings, repeated),
@@ -149,7 +148,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
-        jobs=job_servicer(settings, parts, reception, (gate, repeated), pauses),
+        jobs=job_servicer(settings, parts, reception, (gate, repeated), (keyring.directory, knowledge)),
         batches=batch_servicer(parts, reception),
         for_people=_for_people(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

@@ -24,14 +24,18 @@ from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
 
 
 def job_servicer(
-    settings: Settings, parts: Parts, reception: Reception, accepting: tuple[Gate, RepeatedCalls], pauses: PauseDesk
+    settings: Settings,
+    parts: Parts,
+    reception: Reception,
+    accepting: tuple[Gate, RepeatedCalls],
+    names: tuple[TenantDirectory, Knowledge],
 ) -> JobServicer:
-    """Return what serves jobs."""
+    """Return what serves jobs; ``names``: of what pauses may name."""
     gate, repeated = accepting
     own, jobs = settings.jobs, parts.jobs
     return JobServicer(
         desk_over(settings, parts.engine, jobs),
-        pauses,
+        pauses_over(parts.engine, jobs, *names),
         viewers_of(actors_of(reception)),
         JobServicerParts(
             reception=reception,

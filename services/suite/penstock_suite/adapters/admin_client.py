@@ -56,6 +56,7 @@ from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.job_client import JobClient
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
+from penstock_suite.adapters.listers import with_lister
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.review_client import ReviewClient
 from penstock_suite.adapters.team_admin_client import TeamAdminClient
@@ -83,32 +84,6 @@ Follow = Callable[[str, Any], AbstractAsyncContextManager[AsyncIterator[Any]]]
 """Calls a method that streams by its name; raises what ``Ask`` does."""
 Metadata = tuple[tuple[str, str], ...]
 Listed = Literal["tenants", "teams", "users", "keys", "subjects"]
-
-# By the kind of what is not there. Answers, entries of the ledger and the like are in no list.
-LISTERS = {
-    "batch": "penstock batches list",
-    "budget": "penstock budgets list",
-    "cache entry": "penstock cache list",
-    "document": "penstock knowledge list",
-    "experiment": "penstock experiments list",
-    "index": "penstock knowledge list",
-    "job": "penstock jobs list",
-    "key": "penstock keys list",
-    "knowledge base": "penstock knowledge list",
-    "model": "penstock models list",
-    "pause": "penstock jobs paused",
-    "prompt": "penstock prompts list",
-    "prompt label": "penstock prompts list",
-    "prompt version": "penstock prompts list",
-    "review": "penstock reviews list",
-    "revoked subject": "penstock users revoked",
-    "team": "penstock teams list",
-    "tenant": "penstock tenants list",
-    "upstream": "penstock upstreams list",
-    "user": "penstock users list",
-    "webhook": "penstock webhooks list",
-    "webhook delivery": "penstock webhooks deliveries",
-}
 
 # By the contract's field.
 _OPTIONS = {
@@ -374,7 +349,7 @@ def _told() -> Generator[None]:
     except InvalidRequest as error:
         raise Misconfigured(_as_typed(str(error), error.field)) from None
     except ResourceNotFound as error:
-        raise NotThere(_with_lister(str(error), lister(error.kind))) from None
+        raise NotThere(with_lister(str(error), error.kind)) from None
     except ModelNotFound as error:
         raise NotThere(str(error)) from None
     except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, RightsExceeded, ScopeMissing) as error:
@@ -383,17 +358,6 @@ def _told() -> Generator[None]:
         raise Unreachable(str(error)) from None
     except PenstockError as error:
         raise SuiteFailure(str(error)) from None
-
-
-def _with_lister(sentence: str, command: str) -> str:
-    if not command:
-        return sentence
-    return f"{sentence} See '{command}'." if sentence.endswith("?") else f"{sentence.rstrip('.')}: see '{command}'"
-
-
-def lister(kind: str) -> str:
-    """Return what lists things of a kind, empty where nothing does."""
-    return LISTERS.get(kind, "")
 
 
 def _as_typed(message: str, field: str) -> str:
