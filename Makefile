@@ -76,6 +76,9 @@ bench-peers: setup-dev ## Measure the suite beside other gateways, installed in 
 .PHONY: bench-ingest
 bench-ingest: setup-dev ## Take a thousand files in, killed ten times, and compare; ARGS such as --files 100
 	$(TOOLS) python bench/ingest.py $(ARGS)
+.PHONY: bench-jobs
+bench-jobs: setup-dev ## Drain a deep queue by two workers, and see who waits meanwhile; ARGS such as --jobs 10000 --engine postgresql
+	$(TOOLS) python bench/jobs_drain.py $(ARGS)
 .PHONY: bench-jobs-kills
 bench-jobs-kills: setup-dev ## Kill who accepts and runs jobs, and the database, at each of ten points; ARGS such as --jobs 100
 	$(TOOLS) python bench/jobs_nemesis.py $(ARGS)

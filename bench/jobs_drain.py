@@ -3,7 +3,9 @@
 One tenant has so many sheddable jobs waiting. Two worker processes run them, 16 at once each, by an execution that answers
 three parts at once and asks nobody: what is measured is the queue. Four times a second another tenant, which has nothing
 else, submits one job of the same priority, and a third one a critical job; how long each waits until it begins is told
-beside, and how much CPU time the workers spend on a job, which does not depend on what else the machine does. A run is ended after so many minutes, and says how many jobs it has drained by then.
+beside, first for some seconds in which nobody else has any, and then behind the deep queue; and how much CPU time the
+workers spend on a job, which depends little on what else the machine does. The clock begins once both workers run. A run is
+ended after so many minutes, and says how many jobs it has drained by then.
 
 python bench/jobs_drain.py [--jobs 100000] [--engine sqlite|postgresql] [--minutes 6] [--workers 2]
 """
@@ -38,6 +40,7 @@ from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.schema import JOBS
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.tables import jobs as jobs_table
+from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
 from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.webhooks.schema import WEBHOOKS
 from penstock_gateway.domain.jobs.bell import Bell
@@ -52,7 +55,8 @@ from penstock_gateway.domain.life.order import ChatOrder
 
 ONE = By(upstream="nobody", model="m")
 IN_ONE = 500
-PROBE_SECONDS, LOOK_SECONDS = 0.25, 1.0
+PROBE_SECONDS, LOOK_SECONDS, QUIET_SECONDS = 0.25, 1.0, 10.0
+TENANTS = ("one-quiet", "critical-quiet", "one", "critical")
 
 
 class Prompt:
@@ -70,7 +74,7 @@ def _database(engine: Any) -> JobDatabase:
     return JobDatabase(engine, TenantSealer(b"s" * 32), telling(lambda _tenant, _event: ()))
 
 
-def _job(tenant: str, priority: Priority) -> NewJob:
+def _job(tenant: str, priority: Priority, due: datetime | None = None) -> NewJob:
     now = datetime.now(UTC)
     turn = Message(role=Role.USER, parts=(Text(text="Hi, and some more words that somebody has to keep. " * 10),))
     order = ChatOrder(
@@ -79,7 +83,7 @@ def _job(tenant: str, priority: Priority) -> NewJob:
     )  # fmt: skip
     job = Job(
         id=new_job_id(now), tenant=tenant, key_id="k", kind=JobKind.CHAT, target="m", priority=priority,
-        state=JobState.QUEUED, surface="grpc", request_id="r", created_at=now, due_at=now,
+        state=JobState.QUEUED, surface="grpc", request_id="r", created_at=now, due_at=due or now,
         deadline_at=now + timedelta(hours=1), max_attempts=5, result_ttl=timedelta(hours=1),
     )  # fmt: skip
     return NewJob(job=job, order=order_bytes(order))
@@ -90,7 +94,7 @@ async def work(url: str) -> None:
     async with open_database(url) as engine:
         queue, bell = SqlJobQueue(_database(engine)), Bell()
         runner = JobRunner(queue, bell, Turns(Bounds()), RunnerTerms(), f"w{time.time_ns()}")
-        runner.runs[JobKind.CHAT] = Prompt()
+        runner.runs[JobKind.CHAT], runner.workers = Prompt(), SqlWorkers(_database(engine))
         async with runner.open():
             await asyncio.Event().wait()
 
@@ -101,14 +105,18 @@ async def drained(url: str, jobs: int, workers: int, seconds: float) -> dict[str
         async with engine.begin() as connection:
             for schema in (JOBS, WEBHOOKS):
                 await connection.run_sync(schema.upgrade_to)
-        store, began = SqlJobStore(_database(engine)), time.monotonic()
-        for _ in range(0, jobs, IN_ONE):
-            await store.accept([_job("big", Priority.SHEDDABLE) for _ in range(IN_ONE)])
-        accepting = time.monotonic() - began
+        store = SqlJobStore(_database(engine))
         with ExitStack() as stack:
             command = [sys.executable, __file__, "--work", url]
             processes = [stack.enter_context(subprocess.Popen(command)) for _ in range(workers)]
             try:
+                await _all_work(engine, workers)
+                refused = [await _probed(store, "-quiet") for _ in range(int(QUIET_SECONDS / PROBE_SECONDS))]
+                later, began = datetime.now(UTC) + timedelta(seconds=jobs / 1000), time.monotonic()
+                for _ in range(0, jobs, IN_ONE):
+                    await store.accept([_job("big", Priority.SHEDDABLE, later) for _ in range(IN_ONE)])
+                accepting = time.monotonic() - began
+                await asyncio.sleep(max(0.0, (later - datetime.now(UTC)).total_seconds()))
                 curve = await _watched(engine, store, processes, seconds)
             finally:
                 for process in processes:
@@ -116,19 +124,34 @@ async def drained(url: str, jobs: int, workers: int, seconds: float) -> dict[str
         return {
             "accepted_per_second": round(jobs / accepting, 1),
             **curve,
-            "waits_seconds": {tenant: await _waits(engine, tenant) for tenant in ("one", "critical")},
+            "refused_quiet_probes": sum(refused),
+            "waits_seconds": {tenant: await _waits(engine, tenant) for tenant in TENANTS},
         }
+
+
+async def _all_work(engine: Any, workers: int) -> None:
+    """Return once so many workers are there."""
+    async with asyncio.timeout(60):
+        while len(await SqlWorkers(_database(engine)).heard_since(datetime.now(UTC) - timedelta(minutes=1))) < workers:
+            await asyncio.sleep(PROBE_SECONDS)
+
+
+async def _probed(store: SqlJobStore, phase: str) -> int:
+    """Submit a job of each tenant that has no other, and wait; return how many of the two submissions were refused."""
+    try:
+        await store.accept([_job(f"one{phase}", Priority.SHEDDABLE), _job(f"critical{phase}", Priority.CRITICAL)])
+    except ServiceUnavailable:
+        return 1
+    finally:
+        await asyncio.sleep(PROBE_SECONDS)
+    return 0
 
 
 async def _watched(engine: Any, store: SqlJobStore, processes: list[Any], seconds: float) -> dict[str, Any]:
     began, next_look, curve, done, waiting = time.monotonic(), 0.0, list[dict[str, Any]](), 0, 1
-    refused, spent = 0, 0.0
+    refused, spent, spent_before = 0, 0.0, sum(map(_cpu_seconds, (process.pid for process in processes)))
     while waiting and time.monotonic() - began < seconds:
-        try:
-            await store.accept([_job("one", Priority.SHEDDABLE), _job("critical", Priority.CRITICAL)])
-        except ServiceUnavailable:
-            # SQLite's one writer is whoever comes first, and not whoever waits.
-            refused += 1
+        refused += await _probed(store, "")
         at = time.monotonic() - began
         if at >= next_look:
             done, waiting = await _counts(engine)
@@ -136,12 +159,11 @@ async def _watched(engine: Any, store: SqlJobStore, processes: list[Any], second
             resident = [_resident_mib(process.pid) for process in processes]
             curve.append({"seconds": round(at, 1), "done": done, "mib": resident})
             next_look = at + LOOK_SECONDS
-        await asyncio.sleep(PROBE_SECONDS)
     took = time.monotonic() - began
     tenths = [curve[min(len(curve) - 1, number * len(curve) // 10)] for number in range(1, 11)]
     return {
         "drained": done, "left": waiting, "seconds": round(took, 1), "per_second": round(done / took, 1),
-        "workers_cpu_ms_per_job": round(1000 * spent / max(1, done), 2),
+        "workers_cpu_ms_per_job": round(1000 * (spent - spent_before) / max(1, done), 2),
         "refused_probes": refused, "tenths": tenths, "most_mib": max(max(each["mib"]) for each in curve),
     }  # fmt: skip
 

@@ -297,6 +297,8 @@ async def test_an_administrator_pauses_their_tenants_jobs_and_an_operator_anybod
         (keys["admin"].PauseJobs(tenant="other"), Code.PERMISSION_DENIED),
         (keys["admin"].PauseJobs(reason="x" * 201), Code.INVALID_ARGUMENT),
         (keys["admin"].PauseJobs(target="\x00"), Code.INVALID_ARGUMENT),
+        (keys["admin"].PauseJobs(target="fats"), Code.NOT_FOUND),
+        (operator.PauseJobs(tenant="demos"), Code.NOT_FOUND),
         (keys["stranger"].ResumeJobs(target="fast"), Code.NOT_FOUND),
         (keys["admin"].ResumeJobs(target="\x00"), Code.NOT_FOUND),
     ):
@@ -308,3 +310,16 @@ async def test_an_administrator_pauses_their_tenants_jobs_and_an_operator_anybod
         "job.resume",
         "job.pause",
     ]
+
+
+async def test_a_pause_of_what_there_is_not_is_refused_with_the_nearest_name(suite, keys, caller, operator):
+    for call, told in (
+        (operator.PauseJobs(tenant="demos"), "There is no tenant 'demos'. Did you mean 'demo'?"),
+        (operator.PauseJobs(tenant="zzzzzzzz"), "There is no tenant 'zzzzzzzz'."),
+        (keys["admin"].PauseJobs(target="fats"), "no knowledge base of that tenant. Did you mean 'fast'?"),
+        (operator.PauseJobs(target="manual"), "A base is its tenant's: name that as well."),
+    ):
+        code, _, error = await refused(call)
+        assert code is Code.NOT_FOUND
+        assert told in error.details()
+    assert not (await operator.ListJobPauses()).pauses

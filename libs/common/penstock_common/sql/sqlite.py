@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 from weakref import WeakSet
 
-from sqlalchemy import event
+from sqlalchemy import Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -69,6 +69,30 @@ async def open_sqlite(address: DatabaseAddress, limits: DatabaseLimits) -> Async
         # The driver waits for the thread of no connection that could not be opened, and it tells its loop that it ends.
         for thread in list(in_vain):
             await asyncio.to_thread(thread.join)
+
+
+def plain_engine(engine: AsyncEngine) -> Engine:
+    """Return an engine for the same file, to be used in threads; it is closed with ``engine``, which is one of ``open_sqlite``.
+
+    A transaction through an asynchronous engine hops between threads at each
+    statement, and holds the file while it waits for its turn in each of them.
+    Here it is one hop.
+    """
+    arguments, options = engine.dialect.create_connect_args(engine.url)
+    options = options | engine.get_execution_options()[_CONNECT_OPTIONS] | {"check_same_thread": False}
+
+    def opened() -> sqlite3.Connection:
+        connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+        return connect(*arguments, **options)
+
+    # One who writes, and one who looks meanwhile.
+    plain = create_engine("sqlite://", creator=opened, poolclass=QueuePool, pool_size=2, max_overflow=0)
+
+    def close(_: Engine) -> None:
+        plain.dispose()
+
+    event.listen(engine.sync_engine, "engine_disposed", close)
+    return plain
 
 
 class PreparedConnection(sqlite3.Connection):

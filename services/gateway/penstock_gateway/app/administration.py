@@ -97,7 +97,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         prompts = PromptAdministration(keyring.directory, registry)
         experiments = Experiments(settings.experiments_configured())
         reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine, scores()), registry)
-        knowledge = KnowledgeAdministration(NoKnowledge(_NO_STACK), keyring.directory, registry)
+        knowledge = KnowledgeAdministration(none := NoKnowledge(_NO_STACK), keyring.directory, registry)
         store, budgets = SqlFeedback(engine), budgeting(settings, engine, LimitBook())
         reviews = review_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         parts = GivingParts(
@@ -116,6 +116,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
 
         viewer_of = _viewer(actor)
         jobs = job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
+        pauses = pauses_over(engine, jobs, keyring.directory, none)
         yield CommandLineServicers(
             AdminServicer(administration, actor_of),
             PromptServicer(prompts, actor_of),
@@ -125,7 +126,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
-            JobDeskServicer(desk_over(settings, engine, jobs), pauses_over(engine, jobs), viewer_of),
+            JobDeskServicer(desk_over(settings, engine, jobs), pauses, viewer_of),
             batches_over(engine, jobs, viewer_of),
             budgets.webhooks.servicer(actor_of),
             reviews.servicer(lambda _call: Reviewer(actor, sees_tenant=True, decides=True, decides_escalated=True)),

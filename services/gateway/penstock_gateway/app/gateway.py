@@ -146,7 +146,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
         usage=UsageServicer(usage, actors_of(reception)),
         budgets=parts.limits.budgets.servicer(keyring.directory, actors_of(reception)),
         webhooks=parts.limits.budgets.webhooks.servicer(actors_of(reception)),
-        jobs=job_servicer(settings, parts, reception, gate, repeated),
+        jobs=job_servicer(settings, parts, reception, (gate, repeated), (keyring.directory, knowledge)),
         batches=batch_servicer(parts, reception),
         for_people=_for_people(parts, reception),
         status=StatusServicer(_reporter(parts, channels, inference, store)),

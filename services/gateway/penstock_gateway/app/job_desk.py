@@ -7,10 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from penstock_gateway.adapters.sql.registry import SqlRegistry
 from penstock_gateway.app.jobs import JobParts
 from penstock_gateway.app.parts import Parts
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.batches.sight import BatchSight
 from penstock_gateway.domain.jobs.desk import DeskParts, DeskTerms, JobDesk
 from penstock_gateway.domain.jobs.gate import Gate
+from penstock_gateway.domain.jobs.pause_names import PauseNames
 from penstock_gateway.domain.jobs.pausing import PauseDesk
+from penstock_gateway.domain.knowledge.ports import Knowledge
 from penstock_gateway.settings import Settings
 from penstock_gateway.surfaces.arrival import Reception
 from penstock_gateway.surfaces.grpc.admin import actors_of
@@ -21,13 +24,18 @@ from penstock_gateway.surfaces.grpc.jobs import JobServicer, JobServicerParts
 
 
 def job_servicer(
-    settings: Settings, parts: Parts, reception: Reception, gate: Gate, repeated: RepeatedCalls
+    settings: Settings,
+    parts: Parts,
+    reception: Reception,
+    accepting: tuple[Gate, RepeatedCalls],
+    names: tuple[TenantDirectory, Knowledge],
 ) -> JobServicer:
-    """Return what serves jobs."""
+    """Return what serves jobs; ``names``: of what pauses may name."""
+    gate, repeated = accepting
     own, jobs = settings.jobs, parts.jobs
     return JobServicer(
         desk_over(settings, parts.engine, jobs),
-        pauses_over(parts.engine, jobs),
+        pauses_over(parts.engine, jobs, *names),
         viewers_of(actors_of(reception)),
         JobServicerParts(
             reception=reception,
@@ -49,9 +57,10 @@ def batches_over(engine: AsyncEngine, jobs: JobParts, viewer_of: ViewerOf) -> Ba
     return BatchServicer(BatchSight(jobs.batches.store, jobs.bell, SqlRegistry(engine)), viewer_of)
 
 
-def pauses_over(engine: AsyncEngine, jobs: JobParts) -> PauseDesk:
+def pauses_over(engine: AsyncEngine, jobs: JobParts, directory: TenantDirectory, knowledge: Knowledge) -> PauseDesk:
     """Return where jobs are paused."""
-    return PauseDesk(jobs.pauses, jobs.bell, SqlRegistry(engine))
+    registry = SqlRegistry(engine)
+    return PauseDesk(jobs.pauses, jobs.bell, registry, PauseNames(directory, registry, knowledge, jobs.store))
 
 
 def desk_over(settings: Settings, engine: AsyncEngine, jobs: JobParts) -> JobDesk:

@@ -56,6 +56,7 @@ from penstock_suite.adapters.gateway_client import failed
 from penstock_suite.adapters.job_client import JobClient
 from penstock_suite.adapters.knowledge_client import KnowledgeAdminClient
 from penstock_suite.adapters.ledger_client import LedgerClient
+from penstock_suite.adapters.listers import with_lister
 from penstock_suite.adapters.prompt_admin_client import PromptAdminClient
 from penstock_suite.adapters.review_client import ReviewClient
 from penstock_suite.adapters.team_admin_client import TeamAdminClient
@@ -348,8 +349,7 @@ def _told() -> Generator[None]:
     except InvalidRequest as error:
         raise Misconfigured(_as_typed(str(error), error.field)) from None
     except ResourceNotFound as error:
-        lister = _lister(error.kind)
-        raise NotThere(f"{str(error).rstrip('.')}: see '{lister}'" if lister else str(error)) from None
+        raise NotThere(with_lister(str(error), error.kind)) from None
     except ModelNotFound as error:
         raise NotThere(str(error)) from None
     except (AddressNotPermitted, InvalidCredentials, ModelNotPermitted, RightsExceeded, ScopeMissing) as error:
@@ -358,19 +358,6 @@ def _told() -> Generator[None]:
         raise Unreachable(str(error)) from None
     except PenstockError as error:
         raise SuiteFailure(str(error)) from None
-
-
-def _lister(kind: str) -> str:
-    """Return what lists things of a kind; nothing does answers."""
-    if kind.startswith("prompt"):
-        return "penstock prompts list"
-    if kind in ("document", "knowledge base", "index"):
-        return "penstock knowledge list"
-    if kind in ("answer", "entry"):
-        return ""
-    if kind == "revoked subject":
-        return "penstock users revoked"
-    return "penstock cache list" if kind == "cache entry" else f"penstock {kind}s list"
 
 
 def _as_typed(message: str, field: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,9 +19,21 @@ async def begun(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
         ServiceUnavailable: if the database does not answer.
         IntegrityError: if a row is there already.
     """
-    try:
+    with failures_known():
         async with engine.begin() as connection:
             yield connection
+
+
+@contextmanager
+def failures_known() -> Generator[None]:
+    """Say of a transaction that fails what the domain knows.
+
+    Raises:
+        ServiceUnavailable: if the database does not answer.
+        IntegrityError: if a row is there already.
+    """
+    try:
+        yield
     except IntegrityError:
         raise
     except (SQLAlchemyError, OSError) as error:

@@ -87,7 +87,10 @@ class Turns:
         ``places``: how many jobs of each priority may be begun, those of the others counted in; it falls from critical
         to sheddable, whose places are the fewest.
         """
-        self._paused = {lane: until for lane, until in self._paused.items() if until > waiting.now}
+        for lane, until in list(self._paused.items()):
+            # One by one: claims may be made in a thread, and a pause begin meanwhile.
+            if until <= waiting.now and self._paused.get(lane) == until:
+                del self._paused[lane]
         lanes = [lane for lane in waiting.lanes if lane.name not in self._paused]
         tenants, targets = self._counts(waiting.running)
         left, allotted = dict(places), list[LaneName]()

@@ -14,6 +14,7 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, ut
 from penstock_gateway.domain.administration.bounds import named_tenant
 from penstock_gateway.domain.administration.registry import Registry
 from penstock_gateway.domain.jobs.bell import Bell
+from penstock_gateway.domain.jobs.pause_names import PauseNames
 from penstock_gateway.domain.life.settlement import OK
 
 MAX_TARGET, MAX_REASON = 256, 200
@@ -48,8 +49,9 @@ class Pauses(Protocol):
 class PauseDesk:
     """Pauses and resumes jobs: an administrator their tenant's, an operator anybody's."""
 
-    def __init__(self, pauses: Pauses, bell: Bell, registry: Registry, now: Now = utc_now) -> None:
+    def __init__(self, pauses: Pauses, bell: Bell, registry: Registry, names: PauseNames, now: Now = utc_now) -> None:
         self._pauses = pauses
+        self._names = names
         self._bell = bell
         self._audit = AuditLog(registry, now)
         self._now = now
@@ -59,11 +61,13 @@ class PauseDesk:
 
         Raises:
             InvalidRequest: if a text is too long.
+            ResourceNotFound: if there is no such tenant, or nothing that such jobs would be for.
         """
         for field, text, most in (("target", target, MAX_TARGET), ("reason", reason, MAX_REASON)):
             if len(text) > most or not text.isprintable():
                 raise InvalidRequest(f"{field} must be printable, and {most} characters at most.", field=field)
         pause = Pause(named_tenant(actor.meant(tenant)), target, reason, self._now())
+        await self._names.check(pause.tenant, target)
         await self._pauses.put(pause)
         details = {"target": target, "reason": reason}
         await self._audit.note(Deed(actor, "job.pause", pause.tenant, target, details), OK)

@@ -159,6 +159,14 @@ class JobStore(Protocol):
         ...
 
 
+class JobTargets(Protocol):
+    """What jobs are for."""
+
+    async def targets(self, tenant: str) -> frozenset[str]:
+        """Return for what a tenant's jobs wait, or have begun in the last day; those of all where ``tenant`` is empty."""
+        ...
+
+
 class JobQueue(Protocol):
     """Jobs as workers have them. A worker is believed while its job's epoch is the one that it shows."""
 

@@ -61,6 +61,8 @@ async def end_waiting_lines(
 ) -> int:
     """Cancel at most so many of a batch's jobs that wait, and ask all that run to end; return how many waited."""
     runs = (_JOB.batch == batch_id, _JOB.state == JobState.RUNNING.value)
+    # In the order of all who write of several, so that no two wait for each other.
+    await connection.execute(select(_JOB.id).where(*runs).order_by(_JOB.id).with_for_update())
     await connection.execute(update(jobs).where(*runs).values(cancels=True))
     waits = (_JOB.batch == batch_id, _JOB.state == JobState.QUEUED.value)
     query = select(_JOB.id).where(*waits).limit(limit).with_for_update(skip_locked=True)

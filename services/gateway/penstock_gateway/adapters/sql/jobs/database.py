@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_gateway.adapters.sql.sealing import TenantSealer
 from penstock_gateway.adapters.sql.transactions import Transactions
@@ -24,10 +21,7 @@ class JobDatabase(Transactions):
         self.sealer = sealer
         self.tell = tell
 
-    @asynccontextmanager
-    async def claiming(self) -> AsyncGenerator[AsyncConnection]:
-        """Yield a connection as ``writing``; of all processes, one has such at a time, so that bounds over all of them hold."""
-        async with self.writing() as connection:
-            if self.is_shared:
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CLAIM_LOCK})
-            yield connection
+    def claim_alone(self, connection: Connection) -> None:
+        """Have a transaction be the only one of all processes that claims, so that bounds over all of them hold."""
+        if self.is_shared:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _CLAIM_LOCK})

@@ -6,10 +6,10 @@ To an end belong the last event and the word for webhooks; to waiting, the event
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, null, update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
@@ -17,25 +17,10 @@ from penstock_gateway.adapters.sql.jobs.events import add_events
 from penstock_gateway.adapters.sql.jobs.lanes import add_lanes
 from penstock_gateway.adapters.sql.jobs.rows import error_values, job_of, ms_of
 from penstock_gateway.adapters.sql.jobs.tables import jobs
-from penstock_gateway.adapters.sql.webhooks.store import add_delivery
-from penstock_gateway.domain.jobs.events import Ended, JobEvent, Redriven
+from penstock_gateway.adapters.sql.jobs.writing import FREE, end_those
+from penstock_gateway.domain.jobs.events import JobEvent, Redriven
 from penstock_gateway.domain.jobs.job import Job, JobEnd, JobState
 from penstock_gateway.domain.jobs.lanes import LaneName
-
-# What they ask is kept for as long as it is known how they ended: they may begin anew.
-_REDRIVABLE = (JobState.FAILED, JobState.DEAD)
-_HEARD_WITHIN = timedelta(minutes=5)
-FREE = {"worker": "", "leased_until_ms": None}
-"""The columns of a job that nobody is at."""
-
-
-def _expiry(end: JobEnd, at_ms: int) -> Any:
-    """Return when what belongs to a job goes: of a request that failed, once all who waited for it have heard of it."""
-    if end.state is JobState.SUCCEEDED:
-        return at_ms + jobs.c.result_ttl_ms
-    heard = at_ms + _HEARD_WITHIN // timedelta(milliseconds=1)
-    kept = null() if end.state in _REDRIVABLE else at_ms + jobs.c.result_ttl_ms
-    return case((jobs.c.unlisted.is_(True), heard), else_=kept)
 
 
 async def end_one(
@@ -44,31 +29,10 @@ async def end_one(
     which: tuple[ColumnElement[bool], ...],
     end: JobEnd,
     at: datetime,
-    *,
-    told: Sequence[JobEvent] = (),
-    progress: tuple[int, int] | None = None,
 ) -> Job | None:
-    """End the one job that this is true of, after what is told of it; return it as it stands now, None where there is none."""
-    at_ms = ms_of(at)
-    values: dict[str, Any] = {
-        "state": end.state.value,
-        "ended_ms": at_ms,
-        "result_expires_ms": _expiry(end, at_ms),
-        "last_event": jobs.c.last_event + len(told) + 1,
-        **error_values(end.error),
-        **FREE,
-    }
-    if progress is not None:
-        values["done"], values["total"] = progress
-    ended = await connection.execute(update(jobs).where(*which).values(**values).returning(*jobs.c))
-    row = ended.first()
-    if row is None:
-        return None
-    await add_events(connection, database, [row], (*told, Ended(end.state, end.error)), at_ms)
-    job = job_of(row)
-    for delivery in database.tell(job, at):
-        await add_delivery(connection, delivery)
-    return job
+    """End the one job that this is true of; return it as it stands now, None where there is none."""
+    ended = await connection.run_sync(end_those, database, which, end, at)
+    return ended[0] if ended else None
 
 
 def anew(now: datetime, deadline_ms: Any) -> dict[str, Any]:

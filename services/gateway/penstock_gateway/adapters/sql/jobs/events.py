@@ -14,19 +14,25 @@ from penstock_gateway.adapters.sql.jobs.tables import events
 from penstock_gateway.domain.jobs.events import JobEvent
 
 
-async def add_events(
-    connection: AsyncConnection, database: JobDatabase, of: Sequence[Any], told: Sequence[JobEvent], at_ms: int
-) -> None:
-    """Keep the newest events of jobs, each given as its row after ``last_event`` has counted them."""
-    contents = [event_bytes(event) for event in told]
-    rows = [
+def event_rows(
+    database: JobDatabase, job: Any, last: int, told: Sequence[JobEvent], at_ms: int
+) -> list[dict[str, Any]]:
+    """Return the rows of a job's newest events, of which the last has that number."""
+    seal = database.sealer.seal
+    return [
         {
             "job": job.id,
             "number": number,
             "at_ms": at_ms,
-            "sealed": database.sealer.seal(job.tenant, place_of(job.id, number), content),
+            "sealed": seal(job.tenant, place_of(job.id, number), event_bytes(event)),
         }
-        for job in of
-        for number, content in enumerate(contents, job.last_event - len(told) + 1)
+        for number, event in enumerate(told, last - len(told) + 1)
     ]
+
+
+async def add_events(
+    connection: AsyncConnection, database: JobDatabase, of: Sequence[Any], told: Sequence[JobEvent], at_ms: int
+) -> None:
+    """Keep the newest events of jobs, each given as its row after ``last_event`` has counted them."""
+    rows = [row for job in of for row in event_rows(database, job, job.last_event, told, at_ms)]
     await connection.execute(insert(events), rows)

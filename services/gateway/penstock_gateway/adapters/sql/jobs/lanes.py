@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Select, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,12 +51,12 @@ async def forget_lanes(connection: AsyncConnection, idle_since: datetime, limit:
     return (await connection.execute(delete(lanes).where(which, *idle))).rowcount
 
 
-async def due_lanes(connection: AsyncConnection, now: datetime) -> list[Lane]:
+def due_lanes(connection: Connection, now: datetime) -> list[Lane]:
     """Return the lanes with something that is due, and that nobody has paused: one look into the index for each that there is."""
     of_lane = (_JOB.tenant == lanes.c.tenant, _JOB.priority == lanes.c.priority, _JOB.target == lanes.c.target)
     first = select(func.min(_JOB.due_ms)).where(*of_lane, _JOB.state == JobState.QUEUED.value).scalar_subquery()
     stands = exists().where(pauses.c.tenant.in_(("", lanes.c.tenant)), pauses.c.target.in_(("", lanes.c.target)))
-    rows = (await connection.execute(select(*lanes.c, first.label("due_ms")).where(~stands))).all()
+    rows = connection.execute(select(*lanes.c, first.label("due_ms")).where(~stands)).all()
     now_ms = ms_of(now)
     return [
         Lane(
@@ -69,11 +69,12 @@ async def due_lanes(connection: AsyncConnection, now: datetime) -> list[Lane]:
     ]
 
 
-async def running_jobs(connection: AsyncConnection) -> list[Running]:
+def running_jobs(connection: Connection) -> list[Running]:
     """Return how many jobs run, by tenant and target."""
-    of_queue = _JOB.state == JobState.RUNNING.value, _JOB.unlisted.is_(False)
+    # Whatever runs has a lease. Asked for by that, SQLite looks at what runs alone, and not at every job that there is.
+    of_queue = _JOB.state == JobState.RUNNING.value, _JOB.leased_until_ms >= 0, _JOB.unlisted.is_(False)
     counted = select(_JOB.tenant, _JOB.target, func.count()).where(*of_queue)
-    rows = (await connection.execute(counted.group_by(_JOB.tenant, _JOB.target))).all()
+    rows = connection.execute(counted.group_by(_JOB.tenant, _JOB.target)).all()
     return [Running(*row) for row in rows]
 
 
@@ -82,7 +83,7 @@ def once(first: Select[tuple[str]]) -> Select[tuple[str]]:
     return select(first.cte("first_ones").c.id)
 
 
-async def take(connection: AsyncConnection, lane: LaneName, count: int, values: dict[str, Any]) -> Sequence[Any]:
+def take(connection: Connection, lane: LaneName, count: int, values: dict[str, Any]) -> Sequence[Any]:
     """Begin the first jobs of a lane that are due at ``started_ms`` of ``values``; return their rows as they are now."""
     due = (
         _JOB.tenant == lane.tenant,
@@ -93,9 +94,8 @@ async def take(connection: AsyncConnection, lane: LaneName, count: int, values: 
     )
     first = select(_JOB.id).where(*due).order_by(_JOB.due_ms, _JOB.id).limit(count).with_for_update(skip_locked=True)
     begun = {"state": JobState.RUNNING.value, "epoch": _JOB.epoch + 1, "attempts": _JOB.attempts + 1, **values}
-    taken = (
-        await connection.execute(update(jobs).where(_JOB.id.in_(once(first))).values(**begun).returning(*_JOB))
-    ).all()
+    begin = update(jobs).where(_JOB.id.in_(once(first))).values(**begun).returning(*_JOB)
+    taken = connection.execute(begin).all()
     of_lane = (lanes.c.tenant == lane.tenant, lanes.c.priority == int(lane.priority), lanes.c.target == lane.target)
-    await connection.execute(update(lanes).where(*of_lane).values(served_ms=values["started_ms"]))
+    connection.execute(update(lanes).where(*of_lane).values(served_ms=values["started_ms"]))
     return sorted(taken, key=lambda row: (row.due_ms, row.id))

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import and_, delete, insert, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, delete, select, update
 
 from penstock_common.priority import Priority
 from penstock_common.secrecy import Unreadable
+from penstock_gateway.adapters.sql.gathering import Gathering
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import end_one, requeue
-from penstock_gateway.adapters.sql.jobs.events import add_events
 from penstock_gateway.adapters.sql.jobs.lanes import due_lanes, forget_lanes, once, running_jobs, take
-from penstock_gateway.adapters.sql.jobs.rows import ORDER, RESULT, error_values, job_of, ms_of, place_of
+from penstock_gateway.adapters.sql.jobs.rows import ORDER, error_values, job_of, ms_of, place_of
 from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
+from penstock_gateway.adapters.sql.jobs.writing import Said, any_of, end_those, write_all
 from penstock_gateway.domain.jobs.events import JobEvent, PutBack
 from penstock_gateway.domain.jobs.job import WORKER_LOST, Claimed, Job, JobEnd, JobError, JobState
 from penstock_gateway.domain.jobs.lanes import LaneName, Turns, Waiting
@@ -36,28 +37,30 @@ class SqlJobQueue:
 
     def __init__(self, database: JobDatabase) -> None:
         self._database = database
+        self._said: Gathering[Said, int | None] = Gathering(self._write, lambda said: said.weight)
 
     async def claim(
         self, worker: str, turns: Turns, places: Mapping[Priority, int], now: datetime, until: datetime
     ) -> Sequence[Claimed]:
         """Take those that are due; see the port."""
-        async with self._database.reading() as connection:
-            if not await due_lanes(connection, now):
-                # Nearly always: who finds nothing has not had others wait for the writer.
-                return []
-        taken: list[Any] = []
-        async with self._database.claiming() as connection:
-            waiting = Waiting(await due_lanes(connection, now), await running_jobs(connection), now)
+        if not await self._database.look(partial(_has_turn, places, now)):
+            # Nearly always: who finds nothing has not had others wait for the writer.
+            return []
+        values = {"worker": worker, "leased_until_ms": ms_of(until), "started_ms": ms_of(now)}
+
+        def taken(connection: Connection) -> tuple[Sequence[LaneName], Sequence[Any], dict[str, bytes]]:
+            self._database.claim_alone(connection)
+            waiting = Waiting(due_lanes(connection, now), running_jobs(connection), now)
             allotted = turns.allot(waiting, places)
-            values = {"worker": worker, "leased_until_ms": ms_of(until), "started_ms": ms_of(now)}
-            for lane, count in Counter(allotted).items():
-                taken += await take(connection, lane, count, values)
-            asked = await _orders(connection, [row.id for row in taken])
-            for row in taken:
-                if row.id not in asked:
-                    held = _held(Held(row.id, row.epoch))
-                    await end_one(connection, self._database, held, JobEnd(state=JobState.FAILED, error=_GONE), now)
-        claimed = [one for row in taken if (one := self._opened(row, asked.get(row.id))) is not None]
+            rows = [row for lane, count in Counter(allotted).items() for row in take(connection, lane, count, values)]
+            asked = _orders(connection, [row.id for row in rows])
+            gone = [Held(row.id, row.epoch) for row in rows if row.id not in asked]
+            if gone:
+                end_those(connection, self._database, (any_of(gone),), JobEnd(state=JobState.FAILED, error=_GONE), now)
+            return allotted, rows, asked
+
+        allotted, rows, asked = await self._database.at_once(taken)
+        claimed = [one for row in rows if (one := self._opened(row, asked.get(row.id))) is not None]
         # In the order of their turns, as far as there were as many as the lanes promised.
         turn = {lane: at for at, lane in reversed(list(enumerate(allotted)))}
         return sorted(claimed, key=lambda one: turn[LaneName(one.job.tenant, one.job.priority, one.job.target)])
@@ -76,9 +79,16 @@ class SqlJobQueue:
         """Hold them for longer; see the port."""
         if not held:
             return Beat(frozenset(), frozenset())
-        async with self._database.writing() as connection:
-            longer = update(jobs).where(_any_of(held)).values(leased_until_ms=ms_of(until))
-            rows = (await connection.execute(longer.returning(_JOB.id, _JOB.epoch, _JOB.cancels))).all()
+        longer = update(jobs).where(any_of(held)).values(leased_until_ms=ms_of(until))
+        # In the order of all who write of several, so that no two wait for each other.
+        first = select(_JOB.id).where(any_of(held)).order_by(_JOB.id).with_for_update()
+
+        def heard(connection: Connection) -> Sequence[Any]:
+            if self._database.is_shared:
+                connection.execute(first)
+            return connection.execute(longer.returning(_JOB.id, _JOB.epoch, _JOB.cancels)).all()
+
+        rows = await self._database.at_once(heard)
         still = {Held(row.id, row.epoch) for row in rows}
         return Beat(frozenset(held) - still, frozenset(Held(row.id, row.epoch) for row in rows if row.cancels))
 
@@ -92,20 +102,8 @@ class SqlJobQueue:
         progress: tuple[int, int] | None = None,
     ) -> int | None:
         """Add to what watchers are told; see the port."""
-        values: dict[str, Any] = {"last_event": _JOB.last_event + len(events)}
-        if progress is not None:
-            values["done"], values["total"] = progress
-        which = _held(held) if after is None else (*_held(held), _JOB.last_event == after)
-        async with self._database.writing() as connection:
-            counted = update(jobs).where(*which).values(**values)
-            row = (await connection.execute(counted.returning(_JOB.id, _JOB.tenant, _JOB.last_event))).first()
-            if row is None:
-                if after is None:
-                    return None
-                last = (await connection.execute(select(_JOB.last_event).where(*_held(held)))).scalar()
-                return last if last == after + len(events) else None
-            await add_events(connection, self._database, [row], events, ms_of(now))
-        return row.last_event
+        said = Said(held=held, told=events, now=now, after=after, progress=progress)
+        return await self._said.put(said)
 
     async def commit(
         self,
@@ -117,15 +115,11 @@ class SqlJobQueue:
         progress: tuple[int, int] | None = None,
     ) -> bool:
         """End a job; see the port."""
-        async with self._database.writing() as connection:
-            job = await end_one(connection, self._database, _held(held), end, now, told=told, progress=progress)
-            if job is None:
-                return False
-            if end.result is not None:
-                sealed = self._database.sealer.seal(job.tenant, place_of(job.id, RESULT), end.result)
-                await connection.execute(delete(contents).where(contents.c.job == job.id, contents.c.part == RESULT))
-                await connection.execute(insert(contents).values(job=job.id, part=RESULT, sealed=sealed))
-        return True
+        said = Said(held=held, told=told, now=now, progress=progress, end=end)
+        return await self._said.put(said) is not None
+
+    async def _write(self, said: Sequence[Said]) -> Sequence[int | None]:
+        return await self._database.at_once(lambda connection: write_all(connection, self._database, said))
 
     async def put_back(self, held: Held, again: Requeued, now: datetime, told: Sequence[JobEvent] = ()) -> bool:
         """Have a job wait again; see the port."""
@@ -139,7 +133,8 @@ class SqlJobQueue:
                 return True
             # Who was asked to end does not wait again.
             cancelled = JobEnd(state=JobState.CANCELLED)
-            return await end_one(connection, self._database, which, cancelled, now, told=told) is not None
+            said = Said(held=held, told=told, now=now, end=cancelled)
+            return (await connection.run_sync(write_all, self._database, [said]))[0] is not None
 
     async def reclaim(self, now: datetime, retry_at: datetime, limit: int) -> Sequence[Job]:
         """Take jobs from workers whose leases ran out; see the port."""
@@ -158,7 +153,7 @@ class SqlJobQueue:
             if waiting:
                 values = {"due_ms": ms_of(retry_at), **error_values(_LOST)}
                 told = (PutBack(retry_at, _LOST),)
-                ended += await requeue(connection, self._database, (_any_of(waiting),), values, told, at=now)
+                ended += await requeue(connection, self._database, (any_of(waiting),), values, told, at=now)
         return [job for job in ended if job is not None]
 
     async def expire(self, now: datetime, limit: int) -> Sequence[Job]:
@@ -200,12 +195,12 @@ def _held(held: Held) -> tuple[Any, ...]:
     return _JOB.id == held.id, _JOB.epoch == held.epoch, _JOB.state == JobState.RUNNING.value
 
 
-def _any_of(held: Collection[Held]) -> Any:
-    return and_(tuple_(_JOB.id, _JOB.epoch).in_(list(held)), _JOB.state == JobState.RUNNING.value)
+def _has_turn(places: Mapping[Priority, int], now: datetime, connection: Connection) -> bool:
+    return any(places[lane.name.priority] > 0 for lane in due_lanes(connection, now))
 
 
-async def _orders(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, bytes]:
+def _orders(connection: Connection, ids: Sequence[str]) -> dict[str, bytes]:
     if not ids:
         return {}
     wanted = select(contents.c.job, contents.c.sealed).where(contents.c.part == ORDER, contents.c.job.in_(ids))
-    return {row.job: row.sealed for row in await connection.execute(wanted)}
+    return {row.job: row.sealed for row in connection.execute(wanted)}

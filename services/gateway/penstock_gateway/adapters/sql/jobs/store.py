@@ -25,7 +25,7 @@ from penstock_gateway.adapters.sql.jobs.rows import (
     place_of,
     values_of,
 )
-from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs
+from penstock_gateway.adapters.sql.jobs.tables import contents, events, jobs, lanes
 from penstock_gateway.domain.jobs.events import NumberedEvent
 from penstock_gateway.domain.jobs.job import Accepted, Job, JobEnd, JobKind, JobState, NewJob
 from penstock_gateway.domain.jobs.lanes import LaneName
@@ -38,7 +38,7 @@ _REDRIVEN = (JobState.FAILED.value, JobState.DEAD.value)
 
 
 class SqlJobStore:
-    """Implements ``JobStore``."""
+    """Implements ``JobStore``, and ``JobTargets``."""
 
     def __init__(self, database: JobDatabase) -> None:
         self._database = database
@@ -158,6 +158,14 @@ class SqlJobStore:
         async with self._database.reading() as connection:
             rows = (await connection.execute(counted.group_by(_JOB.priority, _JOB.state))).all()
         return [Depth(Priority(row[0]), JobState(row[1]), row[2], moment_of(row[3])) for row in rows]
+
+    async def targets(self, tenant: str) -> frozenset[str]:
+        """Return what jobs are for; see the port."""
+        query = select(lanes.c.target).distinct()
+        if tenant:
+            query = query.where(lanes.c.tenant == tenant)
+        async with self._database.reading() as connection:
+            return frozenset((await connection.execute(query)).scalars().all())
 
     async def _keep(self, fresh: Sequence[NewJob], most_queued: int) -> None:
         if not fresh:
