@@ -14,6 +14,7 @@ from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
 from penstock_gateway.domain.guardrails.pii.windows import Window, Windows
 from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold
+from penstock_gateway.domain.guardrails.plain import last_seen, place_of
 
 # What has left already and is looked at again, so that a rule sees what stands before.
 _CONTEXT = 300
@@ -51,7 +52,10 @@ class Stage(Protocol):
 
 
 class WidthStage:
-    """Holds back as many characters as the longest finding has, and one more, by which its end is known."""
+    """Holds back as many characters as the longest finding has, and one more, by which its end is known.
+
+    Those that nobody sees are not counted: any number of them may stand in what is found.
+    """
 
     def __init__(self, find: Find, act: Act, width: int) -> None:
         self._find, self._act, self._width = find, act, width + 1
@@ -60,7 +64,7 @@ class WidthStage:
     async def feed(self, piece: str) -> str:
         """Return what may leave."""
         self._held += piece
-        return self._leave(len(self._held) - self._width)
+        return self._leave(place_of(self._held, self._width))
 
     async def end(self) -> str:
         """Return the rest."""
@@ -78,7 +82,8 @@ class WidthStage:
         out = replaced(
             self._held[:cut], [one._replace(start=one.start - offset, end=one.end - offset) for one in found]
         )
-        self._before = _A_LETTER if self._held[cut - 1].isalnum() or self._held[cut - 1] == "_" else _NO_LETTER
+        if last := last_seen(self._held[:cut]):
+            self._before = _A_LETTER if last.isalnum() or last == "_" else _NO_LETTER
         self._held = self._held[cut:]
         return out
 
