@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from penstock_gateway.domain.guardrails.injection.folding import INVISIBLE, LOOKS_LATIN, compatible
@@ -16,9 +17,8 @@ from penstock_gateway.domain.guardrails.injection.folding import INVISIBLE, LOOK
 _MARKS = "\u0300-\u036f\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _MARKED = re.compile(f"[^{_MARKS}]?[{_MARKS}]+")
 _UNSEEN = re.compile(f"{INVISIBLE.pattern}|[{_MARKS}]")
-# Of Western letters, those that read in another way.
-_WESTERN = re.compile("[\u00ad\u00df]")
 _LONGER = {"\u00df": "ss", "\u1e9e": "SS"}
+_MOST_KNOWN = 8192
 
 _Change = Callable[[re.Match[str]], str]
 
@@ -27,7 +27,7 @@ class Plain(NamedTuple):
     """A text as it is read; ``offsets[i]`` is where its character i came from."""
 
     text: str
-    offsets: list[int]
+    offsets: Sequence[int]
 
     def origin(self, start: int, end: int) -> tuple[int, int]:
         """Return where a piece of the text, which is not empty, stands in the text as it was given."""
@@ -35,17 +35,40 @@ class Plain(NamedTuple):
 
 
 def plain(text: str) -> Plain | None:
-    """Return the text made plain; None where it is so already. One of ASCII, or of Western letters, costs a look."""
-    if text.isascii() or (max(text) < "\u0100" and not _WESTERN.search(text)):
+    """Return the text made plain; None where it is so already. One whose characters all are costs a look."""
+    if text.isascii():
         return None
+    strange = [one for one in set(text) if one > "\x7f" and not _is_plain(one)]
+    if not strange:
+        return None
+    read = text
+    if all(one in LOOKS_LATIN for one in map(ord, strange)):
+        return Plain(_in_latin(read, strange), range(len(read)))
     read, offsets = _edited(text, list(range(len(text))), INVISIBLE, lambda _: "")
     read, offsets = _edited(read, offsets, _MARKED, _composed)
     read, offsets, _ = compatible(read, offsets)
     if any(one in read for one in _LONGER):
         offsets = [at for at, one in zip(offsets, read, strict=True) for _ in _LONGER.get(one, one)]
         read = read.translate(str.maketrans(_LONGER))
-    read = read.translate(LOOKS_LATIN)
-    return None if read == text else Plain(read, offsets)
+    return Plain(_in_latin(read, set(read)), offsets)
+
+
+@lru_cache(_MOST_KNOWN)
+def _is_plain(one: str) -> bool:
+    """Return whether a character, which is not of ASCII, reads as it is."""
+    return not (
+        _UNSEEN.match(one)
+        or one in _LONGER
+        or ord(one) in LOOKS_LATIN
+        or (one >= "\u0100" and compatible(one, [0])[0] != one)
+    )
+
+
+def _in_latin(text: str, characters: Iterable[str]) -> str:
+    for one in characters:
+        if (latin := LOOKS_LATIN.get(ord(one))) is not None:
+            text = text.replace(one, chr(latin))
+    return text
 
 
 def made_plain(text: str) -> str:
