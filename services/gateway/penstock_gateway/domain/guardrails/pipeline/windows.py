@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
+from penstock_gateway.domain.guardrails.injection.beginnings import begun
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
 from penstock_gateway.domain.guardrails.pii.windows import Window, Windows
@@ -22,16 +23,11 @@ _CONTEXT = 300
 _A_LETTER, _NO_LETTER = "\u00aa", "\x1f"
 # Characters of a sentence that are held at most.
 MOST_OF_A_SENTENCE = 1024
+_SENTENCE = 1024
 # The longest address that is looked for, and what stands around it.
 _MOST_OF_A_CARRIER = 4400
 _SENTENCE = re.compile(r"(?<=[^\W\d_]{3})[.!?][\"')\]]?\s(?=[^\d\s])|\n(?=\S)|[\u3002\uff01\uff1f](?=[^\d])")
 _BREAK = re.compile(r"\s")
-_BEGINS = re.compile(r"[!\[<]|url\(|u(?:r(?:l)?)?$|^ {0,3}$", re.MULTILINE)
-# A link, an image, a reference, a tag or an address in a style that has begun and may go on.
-_OPEN = re.compile(
-    r"!?\[[^\]\n]{0,200}(?:\](?:\([^)\n]{0,4200}|:[ \t]*\S{0,4000})?)?\Z|!\Z|<\s*\Z|<\s*[a-zA-Z/][^>]{0,4100}\Z"
-    r"|url\([^)]{0,4000}\Z|u(?:r(?:l)?)?\Z| {0,3}\Z"
-)
 
 Find = Callable[[str], Sequence[Found]]
 FindBeside = Callable[[str], Awaitable[Sequence[Found]]]
@@ -98,7 +94,7 @@ class CarrierStage:
     async def feed(self, piece: str) -> str:
         """Return what may leave."""
         self._held += piece
-        return self._leave(_closed(self._held))
+        return self._leave(begun(self._held))
 
     async def end(self) -> str:
         """Return the rest."""
@@ -110,16 +106,6 @@ class CarrierStage:
         if found:
             self._act(found, text)
         return replaced(text, found) if found else text
-
-
-def _closed(text: str) -> int:
-    """Return up to where nothing has begun that may go on; what is longer than any address has no end."""
-    if len(text) <= _MOST_OF_A_CARRIER and _OPEN.match(text):
-        return 0
-    for one in _BEGINS.finditer(text, max(0, len(text) - _MOST_OF_A_CARRIER)):
-        if _OPEN.match(text, one.start()):
-            return one.start()
-    return len(text)
 
 
 class PersonalStage:
