@@ -18,7 +18,7 @@ Change = Callable[[str, Surface], Awaitable[str]]
 """Returns what stands in the place of a text."""
 ChangeCall = Callable[[ToolCall], Awaitable[ToolCall]]
 
-_SURFACES = {
+SURFACES = {
     Role.SYSTEM: Surface.SYSTEM,
     Role.DEVELOPER: Surface.SYSTEM,
     Role.USER: Surface.INPUT,
@@ -42,7 +42,7 @@ async def with_texts(request: GenerationInput, change: Change, change_call: Chan
 
 
 async def _message(message: Message, change: Change, change_call: ChangeCall) -> Message:
-    surface = _SURFACES[message.role]
+    surface = SURFACES[message.role]
     parts = [await _part(part, surface, change) for part in message.parts]
     calls = [await change_call(call) for call in message.tool_calls]
     if all(new is old for new, old in zip((*parts, *calls), (*message.parts, *message.tool_calls), strict=True)):
