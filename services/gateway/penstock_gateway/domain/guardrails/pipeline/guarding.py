@@ -27,14 +27,14 @@ from penstock_gateway.domain.guardrails.pipeline.across import (
 from penstock_gateway.domain.guardrails.pipeline.json_texts import is_whole, replaced, strings_of, with_strings
 from penstock_gateway.domain.guardrails.pipeline.judging import MOST_LOOKED, Beside, Judge, Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Held
-from penstock_gateway.domain.guardrails.pipeline.refusing import refusal
+from penstock_gateway.domain.guardrails.pipeline.refusing import refusal, too_long
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Surface
 from penstock_gateway.domain.guardrails.pipeline.texts import with_texts
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.guardrails.rules.marking import Spotlight
 from penstock_gateway.domain.guardrails.rules.tools import call_text
 from penstock_gateway.domain.life.order import Call, ChatOrder
-from penstock_gateway.domain.reviews.flag import Flag, ReviewDesk, Source
+from penstock_gateway.domain.reviews.flag import MAX_TEXT, Flag, ReviewDesk, Source
 from penstock_gateway.domain.reviews.flag import Found as FlaggedPart
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
 
@@ -181,9 +181,13 @@ class Guarding:
 
         Raises:
             ServiceUnavailable: if it cannot be kept, and the caller waits for it.
+            GuardrailRefused: if it is held and longer than a person is given.
         """
         if self.parts.desk is None:
             return ""
+        if rule.hold and len(text) > MAX_TEXT:
+            # Cut, it would not be what goes out once somebody has allowed it.
+            raise too_long(rule, MAX_TEXT)
         try:
             return await self.parts.desk.flag(self._flag(rule, text, surface, found))
         except ServiceUnavailable as error:
