@@ -27,6 +27,7 @@ FINAL = [
     errors.NothingRelevant("x"),
     errors.ResourceNotFound("x"),
     errors.ContentRefused("x"),
+    errors.GuardrailRefused("x"),
 ]
 AGAIN = [
     errors.UpstreamFailed("x"),

@@ -16,6 +16,7 @@ from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Pipeline, Rails
 from penstock_gateway.domain.guardrails.pipeline.rule import Rule
 from penstock_gateway.domain.reviews.flag import ReviewDesk
+from penstock_gateway.domain.reviews.later import LaterDesk
 from penstock_gateway.settings import Settings
 
 
@@ -59,10 +60,12 @@ async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: Revie
     stack.callback(threads.close)
     pepper = read_key_material(settings.secrets.key_pepper_file, "secrets.key_pepper_file")
     secret = hashlib.sha256(b"penstock guardrails 1\0" + pepper).digest()
+    later = LaterDesk(desk)
+    stack.push_async_callback(later.close)
     parts = GuardParts(
         beside=threads,
         secret=secret,
-        desk=desk,
+        desk=later,
         memo=Memo(),
         by_conversation=section.pseudonyms == "conversation",
         most_held=section.most_held,

@@ -20,7 +20,7 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, ut
 from penstock_gateway.domain.administration.bounds import named_tenant, required_tenant
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Registry
-from penstock_gateway.domain.life.settlement import OK
+from penstock_gateway.domain.life.settlement import OK, outcome_of
 from penstock_gateway.domain.reviews.flag import MAX_TEXT
 from penstock_gateway.domain.reviews.item import Content, Decision, ReviewItem, ReviewState, Ruling, may_be_review
 from penstock_gateway.domain.reviews.observing import NobodyCounts, ReviewObserver
@@ -193,6 +193,9 @@ class Reviews:
             return await self._said_again(reviewer, item, held, ruling)
         if ruling.decision is Decision.EDIT:
             await self._check_edited(item, ruling.edited)
+        # First: nothing is decided that nobody can be asked about. What then is not, has a second entry.
+        deed = _deed(reviewer, "review.decide", item, claim=str(held.claim), decision=ruling.decision.value)
+        await self._audit.note(deed, OK)
         decided = await self._store.decide(
             held._replace(tenant=item.tenant, reviewer=reviewer.name), ruling, self._now()
         )
@@ -200,9 +203,10 @@ class Reviews:
             fresh = await self._item(reviewer, held.tenant, held.id)
             if fresh.state is ReviewState.DECIDED:
                 return await self._said_again(reviewer, fresh, held, ruling)
-            raise _claim_over(item.id)
+            error = _claim_over(item.id)
+            await self._audit.note(deed, outcome_of(error))
+            raise error
         self.observer.decided(decided)
-        await self._note(reviewer, "review.decide", decided, decision=ruling.decision.value)
         return decided
 
     async def release(self, reviewer: Reviewer, held: Held, note: str) -> ReviewItem:
@@ -288,9 +292,13 @@ class Reviews:
         if rule:
             raise InvalidRequest(f"The rule '{rule}' refuses the edited text: change it.", field="edited")
 
-    async def _note(self, reviewer: Reviewer, action: str, item: ReviewItem, **details: str) -> None:
-        what = {"rule": item.rule, "claim": str(item.claim), **details}
-        await self._audit.note(Deed(reviewer.actor, action, item.tenant, item.id, what), OK)
+    async def _note(self, reviewer: Reviewer, action: str, item: ReviewItem) -> None:
+        await self._audit.note(_deed(reviewer, action, item), OK)
+
+
+def _deed(reviewer: Reviewer, action: str, item: ReviewItem, **details: str) -> Deed:
+    what = {"rule": item.rule, "claim": str(item.claim), **details}
+    return Deed(reviewer.actor, action, item.tenant, item.id, what)
 
 
 def check_ruling(ruling: Ruling) -> None:

@@ -1,82 +1,85 @@
 """Images, frames and links that carry data away: found in answers, and defused.
 
 A client that shows markdown or HTML loads an image without asking, so whatever its address says is told to its host. Links need
-a click. What is looked for is an address that says more than where something lies: words, or something encoded.
+a click, or are looked up for a preview. What is looked for is an address that says more than where something lies
+(``addresses``). Where a bracket of a link cannot be seen, it is taken for an image.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Collection, Iterator
-from enum import StrEnum
 from typing import NamedTuple
-from urllib.parse import unquote_plus, urlsplit
 
-from penstock_gateway.domain.guardrails.injection.language import reads_like_language
+from penstock_gateway.domain.guardrails.injection.addresses import BARE, LONGEST_URL, Way, as_fetched, is_allowed, says
 
-# What stands in brackets is at most so long, and so is an address.
-_LONGEST_TEXT, _LONGEST_URL = 200, 4000
-_OPENS_IMAGE = re.compile(r"!\[")
-_OPENS_LINK = re.compile(r"(?<!!)\[")
-_BEFORE_URL = re.compile(r"\s{0,20}<?")
-_ENDS_URL = re.compile(r"[\s)>]")
-_BEHIND_URL = re.compile(r">?[^)\n]{0,100}\)")
-_REFERENCE = re.compile(r"^ {0,3}\[(?P<text>[^\]\n]{1,100})\]:[ \t]+<?(?P<url>[^\s>]{4,4000})>?", re.MULTILINE)
-_TAG = re.compile(
-    r"<\s*(?P<tag>iframe|img|object|embed|script|link|video|audio|source|form|a|meta|base|input|svg|image)\b",
-    re.IGNORECASE,
+# Characters between the brackets of a link; a line of its text may end, and there may be an image in it.
+LONGEST_TEXT = 200
+_INSIDE = r"(?:[^\[\]\n\\]|\\.|\n(?![ \t]*\n))"
+_OPENS = re.compile(
+    rf"(?P<image>!?)\[(?P<text>(?:{_INSIDE}|!?\[{_INSIDE}{{0,{LONGEST_TEXT}}}\](?:\([^()\s]{{0,{LONGEST_URL}}}\))?){{0,{LONGEST_TEXT}}})\]\("
 )
-_CLOSED = re.compile(r"\s{0,20}</\s{0,20}(?:iframe|object|embed|script|video|audio)\s{0,20}>", re.IGNORECASE)
-_LONGEST_TAG = 4000
+_OPENS_PLAIN = re.compile(rf"(?P<image>!?)\[(?P<text>[^\[\]\n\\]{{0,{LONGEST_TEXT}}})\]\(")
+_BRACKET = re.compile(r"\[")
+# What an address in brackets is made of; its parentheses are paired.
+INSIDE_URL = re.compile(rf"[ \t\n]{{0,20}}<(?P<url>[^<>\n]{{4,{LONGEST_URL}}})>?")
+_BEFORE_URL = re.compile(r"[ \t\n]{0,20}")
+_OF_URL = re.compile(r"[^\s()\\]+|\\\S|[()]")
+LEAST_URL = 4
+TITLE = re.compile(r"[ \t\n]{0,20}(?:\"[^\"]{0,1000}\"|'[^']{0,1000}'|\([^()]{0,1000}\)|[^)\n]{0,100})[ \t\n]{0,20}\)")
+_REFERENCE = re.compile(
+    rf"\[(?P<text>[^\]\n]{{1,100}})\]:[ \t]*\n?[ \t]*(?:<(?P<inside>[^<>\n]{{4,{LONGEST_URL}}})>|(?P<url>[^\s<]\S{{3,{LONGEST_URL}}}))",
+    re.MULTILINE,
+)
+# An address that stands for itself, in angle brackets or not: many clients make a link of it, and some look it up.
+_BARE = re.compile(rf"(?P<before>[\"'`<]?)(?P<url>(?:https?://|www\.)[^\s<>]{{4,{LONGEST_URL}}})>?", re.IGNORECASE)
+# By these it is found: an expression alone would try every letter.
+_MARKS = (("://", ("https", "http")), ("www.", ("",)), ("WWW.", ("",)))
+_OPENERS = "\"'`<"
+_QUOTES = ('"', "'", "`")
+_ENDS_BARE = re.compile(r"[)\].,;:!?\"'*_~`]+\Z")
+TAGS = (
+    "iframe", "img", "object", "embed", "script", "link", "video", "audio", "source", "track", "form", "a", "area", "meta", "base",
+    "input", "button", "svg", "image", "use", "body", "table", "td", "th", "frame", "bgsound", "picture",
+)  # fmt: skip
+_TAG = re.compile(rf"<\s{{0,20}}(?P<tag>{'|'.join(TAGS)})\b", re.IGNORECASE)
+CLOSED = re.compile(r"\s{0,20}</\s{0,20}(?:iframe|object|embed|script|video|audio)\s{0,20}>", re.IGNORECASE)
+LONGEST_TAG = 4000
+# What a tag holds; a quote that is never closed is no quote. A tag that never ends, ends with the text.
+_REST = re.compile(r"(?:[^<>\"']|\"[^\"]*\"|'[^']*'|[<\"'])*?(?:>|\Z)")
 _ADDRESS = re.compile(
-    r"(?:src|href|data|srcset|action|poster|xlink:href|content)\s*=\s*[\"']?\s*(?:\d+;\s*url=)?([^\s\"'>]{4,4000})",
+    r"(?P<name>src|href|data|srcset|action|formaction|poster|background|ping|lowsrc|dynsrc|cite|content)\s*=\s*"
+    r"(?:\"\s*(?P<double>[^\"]*)\"|'\s*(?P<single>[^']*)'|[\"']?(?P<bare>[^\s\"'>]+))",
     re.IGNORECASE,
 )
-_STYLE = re.compile(r"url\(\s*[\"']?(?P<url>(?:https?:)?//[^\s)\"']{4,4000})", re.IGNORECASE)
-_PLACE = re.compile(r"\{[^{}\s]{2,60}\}|\[[A-Za-z_ ]{3,40}\]|<[a-z_' ]{3,60}>|\b[A-Z]{3,}(?:_[A-Z]{2,})+\b")
-_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
-_OPAQUE = re.compile(r"(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[a-z])[A-Za-z0-9_-]{24,}")
-_PERSONAL = re.compile(
-    r"(?<![\w.+-])[\w.+-]+@[\w-]{1,63}\.[a-z]{2,}|\b[A-Z]{2}\d{2}[A-Z0-9]{11,30}\b|\b(?:\d[ -]?){13,19}\b|\b\d{3}-\d{2}-\d{4}\b"
-    r"|\bsk-[\w-]{8,}|\beyJ[\w-]{10,}|\"\w+\":",
-)
-_TELLING = re.compile(
-    r"\b(?:user|passw\w*|pass|pwd|pin|token|secret|session|sid|cookie|ssn|iban|card|cvv|dob|passport|salary|conv\w*|history|chat|"
-    r"prompt|context|ctx|key|api_?key|mail|email|diagnos\w*|account|leak|exfil|dump|memo|private|creds?)\b",
-    re.IGNORECASE,
-)
-# What people search or prefill by a link, in the open.
-_HARMLESS_KEYS = frozenset(
+_BLANK = re.compile(r"[\s,]+")
+_REFRESH = re.compile(r"\d+\s*;\s*url\s*=\s*[\"']?", re.IGNORECASE)
+_STYLE = re.compile(r"(?:url\(|@import)\s*(?:&quot;|[\"'])?\s*(?P<url>(?:https?:)?//[^\s)\"';]{4,4000})", re.IGNORECASE)
+_LOADED = frozenset(
     {
-        "q",
-        "query",
-        "search",
-        "s",
-        "subject",
+        "iframe",
+        "img",
+        "object",
+        "embed",
+        "script",
+        "link",
+        "video",
+        "audio",
+        "source",
+        "image",
+        "svg",
+        "input",
+        "track",
+        "use",
         "body",
-        "text",
-        "lang",
-        "v",
-        "version",
-        "page",
-        "format",
-        "region",
-        "utm_source",
+        "table",
+        "td",
+        "th",
+        "frame",
+        "bgsound",
+        "picture",
     }
 )
-_LOADED = frozenset(
-    {"iframe", "img", "object", "embed", "script", "link", "video", "audio", "source", "image", "svg", "input"}
-)
-
-
-class Way(StrEnum):
-    """How an address is fetched."""
-
-    LOADED = "loaded"
-    """By whoever shows the answer, at once."""
-    CLICKED = "clicked"
 
 
 class Carrier(NamedTuple):
@@ -91,120 +94,132 @@ class Carrier(NamedTuple):
     reason: str
 
 
-def carriers(text: str) -> list[Carrier]:
-    """Return the images, frames and links of a text, in order."""
-    if "](" not in text and "<" not in text and "]:" not in text and "url(" not in text:
+_NEEDED = ("](", "<", "]:", "url(", "@import")
+
+
+def carriers(text: str, *, bare: bool = True) -> list[Carrier]:
+    """Return the images, frames and links of a text, in order; with ``bare`` addresses that stand for themselves, too."""
+    has_bare = bare and ("://" in text or "www." in text or "WWW." in text)
+    if not has_bare and not any(one in text for one in _NEEDED):
         return []
-    found = [*_markdown(text), *_html(text)]
+    found = [*_in_brackets(text), *_references(text), *_html(text)]
+    if has_bare:
+        taken = sorted((one.start, one.end) for one in found)
+        found += _bare(text, taken)
     return sorted(found)
 
 
-def _markdown(text: str) -> Iterator[Carrier]:
-    yield from _in_brackets(text)
-    for one in _REFERENCE.finditer(text):
-        yield Carrier(
-            one.start(), one.end(), one["url"], one["text"], Way.CLICKED, "link", _says(one["url"], Way.CLICKED)
-        )
+def _carrier(where: tuple[int, int], url: str, text: str, how: tuple[Way, str]) -> Carrier:
+    return Carrier(*where, url, text, *how, says(url, *how))
 
 
 def _in_brackets(text: str) -> Iterator[Carrier]:
-    """Yield images and links, such as ``[text](address)``, in one way through the text."""
-    last = {Way.LOADED: 0, Way.CLICKED: 0}
-    ends, at = 0, text.find("](")
+    """Yield images and links, such as ``[text](address)``, by what opens them, or by ``](`` where nothing near does."""
+    opened: dict[int, re.Match[str]] = {}
+    if "](" in text:
+        for one in _BRACKET.finditer(text):
+            start = one.start() - (text[one.start() - 1 : one.start()] == "!")
+            if match := _OPENS_PLAIN.match(text, start) or _OPENS.match(text, start):
+                opened.setdefault(match.end() - 2, match)
+    at = text.find("](")
     while at >= 0:
-        url = _BEFORE_URL.match(text, at + 2)
-        start = url.end() if url else at + 2
-        if ends < start:
-            ends = stop.start() if (stop := _ENDS_URL.search(text, start)) else len(text)
-        behind = _BEHIND_URL.match(text, ends) if 4 <= ends - start <= _LONGEST_URL else None
-        for opens, way, tag in ((_OPENS_IMAGE, Way.LOADED, "image"), (_OPENS_LINK, Way.CLICKED, "link")):
-            if behind and (opened := _opened(text, opens, at, last[way])):
-                said = text[start:ends]
-                yield Carrier(opened.start(), behind.end(), said, text[opened.end() : at], way, tag, _says(said, way))
-                last[way] = behind.end()
-        at = text.find("](", at + 2)
+        url, end = url_at(text, at + 2)
+        if len(url) < LEAST_URL:
+            at = text.find("](", at + 2)
+            continue
+        opens = opened.get(at)
+        start, said = (at, "") if opens is None else (opens.start(), opens["text"])
+        title = TITLE.match(text, end)
+        how = (Way.CLICKED, "link") if opens is not None and not opens["image"] else (Way.LOADED, "image")
+        yield _carrier((start, title.end() if title else end), as_fetched(url, is_markdown=True), said, how)
+        # Within an address nothing begins.
+        at = text.find("](", end)
 
 
-def _opened(text: str, opens: re.Pattern[str], at: int, earliest: int) -> re.Match[str] | None:
-    """Return the bracket that opens what ``at`` closes: the first one behind the last that was closed, of this line."""
-    earliest = max(earliest, at - _LONGEST_TEXT - 1, text.rfind("]", 0, at) + 1 if at else 0)
-    return opens.search(text, max(earliest, text.rfind("\n", earliest, at) + 1), at)
+def url_at(text: str, at: int) -> tuple[str, int]:
+    """Return the address behind ``](``, as it is written, and where it ends."""
+    if one := INSIDE_URL.match(text, at):
+        return one["url"], one.end()
+    before = _BEFORE_URL.match(text, at)
+    start = end = at if before is None else before.end()
+    depth = 0
+    for one in _OF_URL.finditer(text, start, start + LONGEST_URL):
+        depth += (one[0] == "(") - (one[0] == ")")
+        if one.start() != end or depth < 0:
+            break
+        end = one.end()
+    return text[start:end], end
 
 
-def _tags(text: str) -> Iterator[tuple[str, str, int, int]]:
-    """Yield the tags that may have an address: name, what follows it, from where to where."""
+def _references(text: str) -> Iterator[Carrier]:
+    """Yield what references say; an image may be behind them, wherever it stands."""
+    for one in _REFERENCE.finditer(text) if "]:" in text else ():
+        url = as_fetched(one["inside"] or one["url"], is_markdown=True)
+        yield _carrier(one.span(), url, one["text"], (Way.LOADED, "link"))
+
+
+def _bare(text: str, taken: list[tuple[int, int]]) -> Iterator[Carrier]:
+    """Yield addresses that stand for themselves, outside of what was found."""
+    at = 0
+    for one in _bare_matches(text):
+        while at < len(taken) and taken[at][1] <= one.start():
+            at += 1
+        if at < len(taken) and taken[at][0] < one.end():
+            continue
+        said = one["url"]
+        if one["before"] == "<" and one[0][-1] == ">":
+            where = one.span()
+        else:
+            said = said.partition(one["before"])[0] if one["before"] in _QUOTES else _ENDS_BARE.sub("", said)
+            where = (one.start("url"), one.start("url") + len(said))
+        url = as_fetched(said)
+        yield _carrier(where, url if "://" in url else f"//{url}", "", (Way.CLICKED, BARE))
+
+
+def _bare_matches(text: str) -> Iterator[re.Match[str]]:
+    starts: set[int] = set()
+    for mark, schemes in _MARKS:
+        at = text.find(mark)
+        while at >= 0:
+            scheme = next((one for one in schemes if text[max(0, at - len(one)) : at].lower() == one), None)
+            if scheme is not None:
+                start = at - len(scheme)
+                starts.add(start - (start > 0 and text[start - 1] in _OPENERS))
+            at = text.find(mark, at + len(mark))
+    end = 0
+    for start in sorted(starts):
+        if start >= end and (one := _BARE.match(text, start)):
+            yield one
+            end = one.end()
+
+
+def _tags(text: str) -> Iterator[tuple[str, int, int, str]]:
+    """Yield the tags that may have an address: name, where it stands, where what it holds begins, and that."""
     place = 0
     while one := _TAG.search(text, place):
-        end = text.find(">", one.end())
-        if end < 0:
-            return
-        if end - one.end() > _LONGEST_TAG:
-            place = one.end()
-            continue
-        closed = _CLOSED.match(text, end + 1)
-        place = closed.end() if closed else end + 1
-        yield one["tag"].lower(), text[one.end() : end], one.start(), place
+        rest = _REST.match(text, one.end(), one.end() + LONGEST_TAG)
+        place = one.end() if rest is None else rest.end()
+        yield one["tag"].lower(), one.start(), one.end(), text[one.end() : place]
 
 
 def _html(text: str) -> Iterator[Carrier]:
-    for tag, rest, start, end in _tags(text):
+    for tag, start, begins, rest in _tags(text) if "<" in text else ():
         way = Way.LOADED if tag in _LOADED else Way.CLICKED
+        end = begins + len(rest)
+        closed = CLOSED.match(text, end)
         for address in _ADDRESS.finditer(rest):
-            if "//" in address[1] or address[1].startswith("data:"):
-                yield Carrier(start, end, address[1], "", way, tag, _says(address[1], way, tag))
-                break
-    for one in _STYLE.finditer(text):
-        yield Carrier(one.start(), one.end(), one["url"], "", Way.LOADED, "style", _says(one["url"], Way.LOADED))
+            # A tag without an end takes no more with it than its address.
+            last = begins + address.end() if rest[-1:] != ">" else closed.end() if closed else end
+            for said in _addresses(address):
+                if "//" in said or said.startswith("data:"):
+                    yield _carrier((start, last), said, "", (way, tag))
+    for one in _STYLE.finditer(text) if "//" in text else ():
+        yield _carrier(one.span(), as_fetched(one["url"]), "", (Way.LOADED, "style"))
 
 
-def _says(url: str, way: Way, tag: str = "") -> str:
-    """Return what an address says beside where something lies; empty for nothing."""
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-    except ValueError:
-        return "an address that cannot be read"
-    if parts.scheme not in {"", "http", "https", "ftp"}:
-        return ""
-    values = [(key, unquote_plus(value)) for key, _, value in (item.partition("=") for item in parts.query.split("&"))]
-    if _PLACE.search(f"{parts.path}?{parts.query}"):
-        return "a place in the address that is to be filled with data"
-    if any(_PERSONAL.search(value) for _, value in values):
-        return "personal data or a key in the address"
-    for key, value in [*values, *(("", piece) for piece in f"{parts.path}/{parts.fragment}".split("/"))]:
-        if reason := _of_value(key, value, way):
-            return reason
-    if tag in {"iframe", "script", "object", "embed"} and (parts.query or parts.fragment):
-        return f"a hidden {tag} with a message in its address"
-    if way is Way.LOADED and any(_TELLING.fullmatch(key) for key, value in values if value):
-        return "what it loads is told who asked and what"
-    return ""
-
-
-def _of_value(key: str, value: str, way: Way) -> str:
-    for one in _ENCODED.finditer(value):
-        said = _decoded(one[0])
-        if said:
-            return "something encoded in the address"
-    words = value.split()
-    is_open = key.lower() in _HARMLESS_KEYS
-    if len(words) >= 3 and (way is Way.LOADED or not is_open) and reads_like_language(value):
-        return "sentences in the address"
-    if way is Way.CLICKED and len(words) >= 3 and _TELLING.search(value):
-        return "sentences in the address"
-    if way is Way.LOADED and len(words) >= 2:
-        return "words in the address of what is loaded at once"
-    if way is Way.LOADED and key and _OPAQUE.fullmatch(value):
-        return "something unreadable in the address of what is loaded at once"
-    return ""
-
-
-def _decoded(piece: str) -> str:
-    plain = piece.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        said = base64.b64decode(plain + "=" * (-len(plain) % 4)).decode()
-    except (binascii.Error, ValueError):
-        return ""
-    return said if said.isprintable() and sum(map(str.isalpha, said)) + said.count(" ") > 0.6 * len(said) else ""
+def _addresses(one: re.Match[str]) -> list[str]:
+    said = as_fetched(_REFRESH.sub("", one["double"] or one["single"] or one["bare"] or ""))
+    return _BLANK.split(said) if one["name"].lower() == "srcset" else [said]
 
 
 def defused(text: str, allowed_hosts: Collection[str] = (), *, only_telling: bool = True) -> tuple[str, list[Carrier]]:
@@ -217,7 +232,7 @@ def defused(text: str, allowed_hosts: Collection[str] = (), *, only_telling: boo
     taken: list[Carrier] = []
     at = 0
     for carrier in carriers(text):
-        if carrier.start < at or _is_allowed(carrier.url, allowed_hosts) or (only_telling and not carrier.reason):
+        if carrier.start < at or is_allowed(carrier.url, allowed_hosts) or (only_telling and not carrier.reason):
             continue
         kept += [text[at : carrier.start], _in_its_place(carrier)]
         at = carrier.end
@@ -231,14 +246,3 @@ def _in_its_place(carrier: Carrier) -> str:
     if carrier.text.strip():
         return f"{carrier.text.strip()} [{what} removed]"
     return f"[{what} removed]"
-
-
-def _is_allowed(url: str, allowed_hosts: Collection[str]) -> bool:
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-        host = (parts.hostname or "").lower()
-    except ValueError:
-        return False
-    if parts.scheme not in {"", "http", "https"}:
-        return False
-    return any(host == allowed.lower() or host.endswith("." + allowed.lower()) for allowed in allowed_hosts)

@@ -12,7 +12,7 @@ import unicodedata
 from typing import NamedTuple
 
 # Zero-width space, joiners, word joiner, BOM, soft hyphen, direction marks and the like.
-_INVISIBLE = re.compile(
+INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff"
     "\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
 )
@@ -22,7 +22,7 @@ _TAG_BASE = 0xE0000
 _JOINERS = "\u200c\u200d"
 _JOINED = re.compile("[\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\ufb50-\ufdff\ufe70-\ufefe]")
 _PICTURE = re.compile("[\u2190-\u2bff\u3030\u303d\U0001f000-\U0001faff]")
-_LOOKS_LATIN = str.maketrans(
+LOOKS_LATIN = str.maketrans(
     "авекмнорстухіјѕԁԛԝһҽӏгьАВЕКМНОРСТУХІЈЅԌԚԜҺαβεικνορτυχγωηΑΒΕΖΗΙΚΜΝΟΡΤΥΧɡɩɑıƖꓲꓮꓐᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ",
     "abekmhopctyxijsdqwhelrbABEKMHOPCTYXIJSGQWHabeikvoptuxywnABEZHIKMNOPTYXgiaiIIABabcdefghijklmnopqrstuvwyz",
 )
@@ -59,7 +59,7 @@ def folded(text: str) -> Folded:
         return Folded(text)
     hidden = tuple((one.start(), one.end(), _spelled(one[0])) for one in _TAGS.finditer(text))
     shown, offsets, invisible = _visible(text, {start: (end, said) for start, end, said in hidden})
-    plain, offsets, disguised = _compatible(shown, offsets)
+    plain, offsets, disguised = compatible(shown, offsets)
     plain, looks = _latin(plain)
     return Folded(plain, offsets, hidden, invisible, disguised + looks)
 
@@ -73,7 +73,7 @@ def _visible(text: str, hidden: dict[int, tuple[int, str]]) -> tuple[str, list[i
     kept: list[str] = []
     offsets: list[int] = []
     taken = at = 0
-    for one in _INVISIBLE.finditer(text):
+    for one in INVISIBLE.finditer(text):
         if one.start() < at:
             continue
         kept.append(text[at : one.start()])
@@ -102,7 +102,7 @@ def _belongs(text: str, at: int) -> bool:
     return bool(_JOINED.match(before) or _PICTURE.match(before) or _PICTURE.match(after))
 
 
-def _compatible(text: str, offsets: list[int]) -> tuple[str, list[int], int]:
+def compatible(text: str, offsets: list[int]) -> tuple[str, list[int], int]:
     """Return the text in NFKC, letter by letter, so that offsets hold; and how many letters changed their look."""
     if unicodedata.is_normalized("NFKC", text):
         return text, offsets, 0
@@ -136,7 +136,7 @@ def _latin(text: str) -> tuple[str, int]:
         said = word[0]
         if not _FOREIGN.search(said):
             return said
-        turned = said.translate(_LOOKS_LATIN)
+        turned = said.translate(LOOKS_LATIN)
         if turned.isascii() and (is_latin or _LATIN.search(said)) and len(turned) == len(said):
             count += sum(old != new for old, new in zip(said, turned, strict=True))
             return turned

@@ -208,14 +208,14 @@ def _of_marks(text: str, surface: Surface) -> Iterator[Match]:
     if ("<" in text or "(" in text) and (one := _UNSEEN.search(text)):
         yield Match("unseen-text", Kind.HIDDEN_TEXT, one.start(), one.end(), "text that a person does not see")
     if surface in _READ:
-        for carrier in carriers(text):
+        for carrier in carriers(text, bare=False):
             if "to be filled" in carrier.reason:
                 yield Match("address-to-fill", Kind.EXFILTRATION, carrier.start, carrier.end, carrier.reason)
                 break
 
 
 def _of_answers(text: str) -> Iterator[Match]:
-    for carrier in carriers(text):
+    for carrier in carriers(text, bare=False):
         if carrier.reason:
             yield Match("telling-address", Kind.EXFILTRATION, carrier.start, carrier.end, carrier.reason)
             break

@@ -24,6 +24,7 @@ from penstock_common.llm.types import (
 from penstock_gateway.domain.guardrails.pipeline.calls import Calls
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
 from penstock_gateway.domain.guardrails.pipeline.lane import REASONING, Lane, Verdicts
+from penstock_gateway.domain.guardrails.pipeline.quotations import Quotations, quoted
 from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.ports import AnswerStream
@@ -41,6 +42,7 @@ class GuardedAnswer:
         self._observers = [rule for rule in rules if not rule.enforces]
         self._lanes: dict[tuple[int, str], Lane] = {}
         self._last: dict[int, str] = {}
+        self._quotations = Quotations(guarding, self._verdicts)
         self._calls = Calls(guarding, self._verdicts)
         self._held: list[Batch] | None = [] if self._whole else None
 
@@ -104,6 +106,8 @@ class GuardedAnswer:
         lane = self._lane(event.choice, name)
         if lane.is_open_to_all:
             lane.note(event.text)
+            if event.citations_json:
+                event = msgspec.structs.replace(event, citations_json=await self._quotations.seen(event.citations_json))
             out.append(event)
             return
         if event.text:
@@ -111,7 +115,8 @@ class GuardedAnswer:
         if event.citations_json:
             # It refers to the text before it.
             self._say(lane, await lane.end(), out)
-            out.append(TextDelta(text="", choice=event.choice, citations_json=event.citations_json))
+            cited = await self._quotations.seen(event.citations_json)
+            out.append(TextDelta(text="", choice=event.choice, citations_json=cited))
 
     async def _reasoning(self, event: ReasoningDelta, out: list[GenerationEvent]) -> None:
         await self._end(event.choice, REASONING, out)
@@ -171,4 +176,7 @@ def _texts_of(events: Sequence[GenerationEvent]) -> list[tuple[str, str]]:
         if isinstance(event, TextDelta | ReasoningDelta) and event.text:
             name = REASONING if isinstance(event, ReasoningDelta) else "text"
             texts.setdefault((event.choice, name), []).append(event.text)
-    return [(name, "".join(pieces)) for (_, name), pieces in texts.items()]
+    said = [(name, "".join(pieces)) for (_, name), pieces in texts.items()]
+    # As with reasoning, its length and language are not those of the answer.
+    cited = [quoted(event.citations_json) for event in events if isinstance(event, TextDelta) and event.citations_json]
+    return [*said, *((REASONING, text) for text in cited if text)]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import GenerationEvent, ToolCallDelta
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
-from penstock_gateway.domain.guardrails.pipeline.json_texts import escaped, is_whole, replaced, strings_of, with_strings
-from penstock_gateway.domain.guardrails.pipeline.lane import Hit, Verdicts
-from penstock_gateway.domain.guardrails.pipeline.rule import Action, Rule, Surface
+from penstock_gateway.domain.guardrails.pipeline.json_texts import Spelling, escaped, with_originals
+from penstock_gateway.domain.guardrails.pipeline.lane import Verdicts
+from penstock_gateway.domain.guardrails.pipeline.looks import Looks
+from penstock_gateway.domain.guardrails.pipeline.rule import Rule, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import RestoringStage
 from penstock_gateway.domain.guardrails.rules.tools import call_text
 
@@ -21,9 +22,10 @@ class Calls:
 
     def __init__(self, guarding: Guarding, verdicts: Verdicts) -> None:
         self._guarding, self._verdicts = guarding, verdicts
+        self._looks = Looks(guarding, verdicts, Surface.TOOL_CALL)
         self._rules: Sequence[Rule] = guarding.held.output.get(Surface.TOOL_CALL, ())
         self._held: dict[tuple[int, int], list[ToolCallDelta]] = {}
-        self._restoring: dict[tuple[int, int], RestoringStage] = {}
+        self._restoring: dict[tuple[int, int], _Restoring] = {}
 
     async def feed(self, event: ToolCallDelta, out: list[GenerationEvent]) -> None:
         """Take a piece of a call in."""
@@ -52,46 +54,35 @@ class Calls:
     async def _restore(self, key: tuple[int, int], event: ToolCallDelta, out: list[GenerationEvent]) -> None:
         stage = self._restoring.get(key)
         if stage is None:
-            stage = self._restoring[key] = RestoringStage(self._originals(is_json=not event.is_custom))
+            stage = self._restoring[key] = _Restoring(self._guarding.pseudonyms.originals, is_json=not event.is_custom)
         text = await stage.feed(event.arguments_json_fragment)
         if text or event.id or event.name or event.extra_json:
             out.append(msgspec.structs.replace(event, arguments_json_fragment=text))
-
-    def _originals(self, *, is_json: bool) -> dict[str, str]:
-        originals = self._guarding.pseudonyms.originals
-        return {name: escaped(one) for name, one in originals.items()} if is_json else originals
 
     async def _judged(self, call: ToolCallDelta) -> ToolCallDelta:
         arguments = call.arguments_json_fragment
         for rule in self._rules:
             if rule.kind == "tools":
-                await self._look(rule, call_text(call.name, arguments))
+                await self._looks.look(rule, call_text(call.name, arguments))
             elif call.is_custom:
-                arguments = await self._look(rule, arguments)
+                arguments = await self._looks.look(rule, arguments)
             else:
-                arguments = await self._in_strings(rule, arguments)
-        for name, original in self._originals(is_json=not call.is_custom).items():
-            arguments = arguments.replace(name, original)
+                arguments = await self._looks.in_strings(rule, arguments)
+        names = self._guarding.pseudonyms
+        arguments = names.restored(arguments) if call.is_custom else with_originals(arguments, names.originals)
         return msgspec.structs.replace(call, arguments_json_fragment=arguments)
 
-    async def _in_strings(self, rule: Rule, document: str) -> str:
-        strings = strings_of(document)
-        changed = [(start, end, await self._look(rule, text)) for start, end, text in strings]
-        kept = [new for new, (_, _, old) in zip(changed, strings, strict=True) if new[2] != old]
-        left = with_strings(document, kept) if kept else document
-        return left if is_whole(left) else await self._look(rule, left)
 
-    async def _look(self, rule: Rule, text: str) -> str:
-        """Return the text as a rule lets it pass."""
-        if not rule.enforces:
-            await self._verdicts.observe(rule, text, Surface.TOOL_CALL)
-            return text
-        judge = self._guarding.judge
-        found = self._verdicts.foreign(await judge.found_quietly(rule, text, Surface.TOOL_CALL), text)
-        if found:
-            self._guarding.tally.note(rule, Surface.TOOL_CALL, found)
-        if found and rule.action is Action.REDACT:
-            return replaced(text, found)
-        if found:
-            raise await self._verdicts.ended(Hit(rule, found, text), Surface.TOOL_CALL)
-        return text
+class _Restoring:
+    """Puts originals in the place of their pseudonyms in the pieces of a call, however its JSON spells these."""
+
+    def __init__(self, originals: Mapping[str, str], *, is_json: bool) -> None:
+        self._spelling = Spelling() if is_json else None
+        self._stage = RestoringStage({name: escaped(one) for name, one in originals.items()} if is_json else originals)
+
+    async def feed(self, piece: str) -> str:
+        return await self._stage.feed(piece if self._spelling is None else self._spelling.feed(piece))
+
+    async def end(self) -> str:
+        rest = "" if self._spelling is None else await self._stage.feed(self._spelling.end())
+        return rest + await self._stage.end()

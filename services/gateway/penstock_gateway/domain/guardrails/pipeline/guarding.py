@@ -15,17 +15,26 @@ from penstock_gateway.domain.guardrails.injection.encapsulation import encapsula
 from penstock_gateway.domain.guardrails.injection.finding import Surface as Seen
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.pseudonyms import Pseudonyms, key_of
+from penstock_gateway.domain.guardrails.pipeline.across import (
+    Run,
+    found_across,
+    looks_across,
+    replaced_by,
+    runs_of,
+    with_marks,
+    with_run,
+)
 from penstock_gateway.domain.guardrails.pipeline.json_texts import is_whole, replaced, strings_of, with_strings
 from penstock_gateway.domain.guardrails.pipeline.judging import MOST_LOOKED, Beside, Judge, Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Held
-from penstock_gateway.domain.guardrails.pipeline.refusing import refusal
+from penstock_gateway.domain.guardrails.pipeline.refusing import refusal, too_long
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Surface
 from penstock_gateway.domain.guardrails.pipeline.texts import with_texts
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.guardrails.rules.marking import Spotlight
 from penstock_gateway.domain.guardrails.rules.tools import call_text
 from penstock_gateway.domain.life.order import Call, ChatOrder
-from penstock_gateway.domain.reviews.flag import Flag, ReviewDesk, Source
+from penstock_gateway.domain.reviews.flag import MAX_TEXT, Flag, ReviewDesk, Source
 from penstock_gateway.domain.reviews.flag import Found as FlaggedPart
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
 
@@ -66,7 +75,7 @@ class Guarding:
         """
         if self.held.pseudonymises:
             self.pseudonyms = Pseudonyms(key_of(self._tenants_secret(), self._conversation(request)))
-        return await with_texts(request, self.entered, self._call)
+        return await self._across(await with_texts(request, self.entered, self._call))
 
     async def entered(self, text: str, surface: Surface) -> str:
         """Return what stands in the place of a text that goes in. Raises as ``entering`` does."""
@@ -77,6 +86,33 @@ class Guarding:
         if surface in (Surface.TOOL_RESULT, Surface.DOCUMENT):
             self._contexts.append(text)
         return text
+
+    async def _across(self, request: GenerationInput) -> GenerationInput:
+        """Return the input with nothing in it that only stands in several of its texts together; raises as ``entering``."""
+        for first in runs_of(request.messages):
+            run = first
+            for rule in self.held.input.get(run.surface, ()):
+                between, found = (
+                    await found_across(rule, run, self.judge.found_again) if looks_across(rule) else ("", [])
+                )
+                if found:
+                    self.tally.note(rule, run.surface, found)
+                    run = await self._acted_across(rule, run, between, found)
+            if run is not first:
+                request = with_run(request, run)
+        return request
+
+    async def _acted_across(self, rule: Rule, run: Run, between: str, found: Sequence[Found]) -> Run:
+        text, _ = run.joined(between)
+        if rule.action is Action.PSEUDONYMISE and rule.enforces:
+            found = [
+                one._replace(mark=self.pseudonyms.pseudonym(Kind(one.kind), text[one.start : one.end])) for one in found
+            ]
+            return with_marks(run, between, found)
+        if rule.action is Action.REDACT and rule.enforces:
+            return with_marks(run, between, found)
+        acted = await self._acted(rule, text, run.surface, found)
+        return run if acted == text else replaced_by(run, acted)
 
     @property
     def context(self) -> str:
@@ -145,9 +181,13 @@ class Guarding:
 
         Raises:
             ServiceUnavailable: if it cannot be kept, and the caller waits for it.
+            GuardrailRefused: if it is held and longer than a person is given.
         """
         if self.parts.desk is None:
             return ""
+        if rule.hold and len(text) > MAX_TEXT:
+            # Cut, it would not be what goes out once somebody has allowed it.
+            raise too_long(rule, MAX_TEXT)
         try:
             return await self.parts.desk.flag(self._flag(rule, text, surface, found))
         except ServiceUnavailable as error:

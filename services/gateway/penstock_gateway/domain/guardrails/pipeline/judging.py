@@ -94,12 +94,9 @@ class Judge:
             GuardrailUnavailable: if it failed, or was late, and must not.
             GuardrailRefused: if the text is too long for it, and it must look.
         """
-        began, key = time.perf_counter(), self._memo.key_of(rule, text, surface)
-        found = self._memo.get(key)
+        began = time.perf_counter()
         try:
-            if found is None:
-                found = await self._look(rule, text, surface)
-                self._memo.keep(key, found)
+            found = await self._remembered(rule, text, surface)
         except Exception as error:  # noqa: BLE001 - whatever a rule fails by, its setting says what follows
             self._failed(rule, surface, error, time.perf_counter() - began)
             return ()
@@ -126,6 +123,22 @@ class Judge:
         except Exception as error:  # noqa: BLE001 - as above
             self._failed(rule, surface, error, time.perf_counter() - began)
             return ()
+
+    async def found_again(self, rule: Rule, text: str, surface: Surface) -> Sequence[Found]:
+        """Return what ``found`` does, of what was looked at in another way before, without counting what it finds."""
+        try:
+            return await self._remembered(rule, text, surface)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(rule, surface, error, 0.0)
+            return ()
+
+    async def _remembered(self, rule: Rule, text: str, surface: Surface) -> Sequence[Found]:
+        key = self._memo.key_of(rule, text, surface)
+        found = self._memo.get(key)
+        if found is None:
+            found = await self._look(rule, text, surface)
+            self._memo.keep(key, found)
+        return found
 
     async def _look(self, rule: Rule, text: str, surface: Surface) -> Sequence[Found]:
         look = rule.look

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from penstock_common.errors import GuardrailRefused
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
-from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, end_of_answer
+from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused, end_of_answer
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import Act, RestoringStage, Stage, stage_of
 from penstock_gateway.domain.guardrails.rules.grounded import answer_text
@@ -72,7 +73,10 @@ class Verdicts:
         rule, item = hit.rule, ""
         if rule.action is Action.REVIEW:
             text, found = self._as_given(hit)
-            item = await self._guarding.flag(rule, text, surface, found)
+            try:
+                item = await self._guarding.flag(rule, text, surface, found)
+            except GuardrailRefused:
+                return AnswerRefused(TOO_LONG, rule=rule.name)
         return end_of_answer(rule, item)
 
     def _as_given(self, hit: Hit) -> tuple[str, Sequence[Found]]:

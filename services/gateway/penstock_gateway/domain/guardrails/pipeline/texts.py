@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from penstock_common.llm.types import ContentPart, File, GenerationInput, Message, Reasoning, Role, Text, ToolCall
+from penstock_gateway.domain.guardrails.pipeline.json_texts import values_of, with_strings
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 
 Change = Callable[[str, Surface], Awaitable[str]]
 """Returns what stands in the place of a text."""
 ChangeCall = Callable[[ToolCall], Awaitable[ToolCall]]
 
-_SURFACES = {
+SURFACES = {
     Role.SYSTEM: Surface.SYSTEM,
     Role.DEVELOPER: Surface.SYSTEM,
     Role.USER: Surface.INPUT,
@@ -25,6 +26,11 @@ _SURFACES = {
     Role.TOOL: Surface.TOOL_RESULT,
 }
 _PLAIN = frozenset({"text/plain", "text/markdown", "text/csv", "text/html", "text/xml", "application/json"})
+
+
+def is_quoted(member: str) -> bool:
+    """Return whether a citation's member says something, and is no mark that a provider takes back."""
+    return member != "type" and not member.startswith("encrypted") and not member.endswith(("_id", "index"))
 
 
 async def with_texts(request: GenerationInput, change: Change, change_call: ChangeCall) -> GenerationInput:
@@ -36,7 +42,7 @@ async def with_texts(request: GenerationInput, change: Change, change_call: Chan
 
 
 async def _message(message: Message, change: Change, change_call: ChangeCall) -> Message:
-    surface = _SURFACES[message.role]
+    surface = SURFACES[message.role]
     parts = [await _part(part, surface, change) for part in message.parts]
     calls = [await change_call(call) for call in message.tool_calls]
     if all(new is old for new, old in zip((*parts, *calls), (*message.parts, *message.tool_calls), strict=True)):
@@ -47,6 +53,8 @@ async def _message(message: Message, change: Change, change_call: ChangeCall) ->
 async def _part(part: ContentPart, surface: Surface, change: Change) -> ContentPart:
     if isinstance(part, File):
         return await _file(part, surface, change)
+    if isinstance(part, Text) and part.citations_json:
+        part = await _cited(part, surface, change)
     if not isinstance(part, Text | Reasoning) or not part.text:
         return part
     if isinstance(part, Reasoning) and (part.signature or part.hidden):
@@ -54,6 +62,14 @@ async def _part(part: ContentPart, surface: Surface, change: Change) -> ContentP
     text = await change(part.text, surface)
     # No provider takes an empty text.
     return part if text == part.text else msgspec.structs.replace(part, text=text or " ")
+
+
+async def _cited(part: Text, surface: Surface, change: Change) -> Text:
+    """Return a text whose quotations are as they may be seen."""
+    strings = values_of(part.citations_json, is_quoted)
+    changed = [(start, end, await change(text, surface)) for start, end, text in strings]
+    kept = [new for new, (_, _, old) in zip(changed, strings, strict=True) if new[2] != old]
+    return msgspec.structs.replace(part, citations_json=with_strings(part.citations_json, kept)) if kept else part
 
 
 async def _file(file: File, surface: Surface, change: Change) -> File:

@@ -9,11 +9,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
+from penstock_gateway.domain.guardrails.injection.beginnings import begun
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
 from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
 from penstock_gateway.domain.guardrails.pii.windows import Window, Windows
 from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold
+from penstock_gateway.domain.guardrails.plain import last_seen, place_of
 
 # What has left already and is looked at again, so that a rule sees what stands before.
 _CONTEXT = 300
@@ -21,16 +23,11 @@ _CONTEXT = 300
 _A_LETTER, _NO_LETTER = "\u00aa", "\x1f"
 # Characters of a sentence that are held at most.
 MOST_OF_A_SENTENCE = 1024
+_SENTENCE = 1024
 # The longest address that is looked for, and what stands around it.
 _MOST_OF_A_CARRIER = 4400
 _SENTENCE = re.compile(r"(?<=[^\W\d_]{3})[.!?][\"')\]]?\s(?=[^\d\s])|\n(?=\S)|[\u3002\uff01\uff1f](?=[^\d])")
 _BREAK = re.compile(r"\s")
-_BEGINS = re.compile(r"[!\[<]|url\(|u(?:r(?:l)?)?$|^ {0,3}$", re.MULTILINE)
-# A link, an image, a reference, a tag or an address in a style that has begun and may go on.
-_OPEN = re.compile(
-    r"!?\[[^\]\n]{0,200}(?:\](?:\([^)\n]{0,4200}|:[ \t]*\S{0,4000})?)?\Z|!\Z|<\s*\Z|<\s*[a-zA-Z/][^>]{0,4100}\Z"
-    r"|url\([^)]{0,4000}\Z|u(?:r(?:l)?)?\Z| {0,3}\Z"
-)
 
 Find = Callable[[str], Sequence[Found]]
 FindBeside = Callable[[str], Awaitable[Sequence[Found]]]
@@ -51,7 +48,10 @@ class Stage(Protocol):
 
 
 class WidthStage:
-    """Holds back as many characters as the longest finding has, and one more, by which its end is known."""
+    """Holds back as many characters as the longest finding has, and one more, by which its end is known.
+
+    Those that nobody sees are not counted: any number of them may stand in what is found.
+    """
 
     def __init__(self, find: Find, act: Act, width: int) -> None:
         self._find, self._act, self._width = find, act, width + 1
@@ -60,7 +60,7 @@ class WidthStage:
     async def feed(self, piece: str) -> str:
         """Return what may leave."""
         self._held += piece
-        return self._leave(len(self._held) - self._width)
+        return self._leave(place_of(self._held, self._width))
 
     async def end(self) -> str:
         """Return the rest."""
@@ -78,7 +78,8 @@ class WidthStage:
         out = replaced(
             self._held[:cut], [one._replace(start=one.start - offset, end=one.end - offset) for one in found]
         )
-        self._before = _A_LETTER if self._held[cut - 1].isalnum() or self._held[cut - 1] == "_" else _NO_LETTER
+        if last := last_seen(self._held[:cut]):
+            self._before = _A_LETTER if last.isalnum() or last == "_" else _NO_LETTER
         self._held = self._held[cut:]
         return out
 
@@ -93,7 +94,7 @@ class CarrierStage:
     async def feed(self, piece: str) -> str:
         """Return what may leave."""
         self._held += piece
-        return self._leave(_closed(self._held))
+        return self._leave(begun(self._held))
 
     async def end(self) -> str:
         """Return the rest."""
@@ -105,16 +106,6 @@ class CarrierStage:
         if found:
             self._act(found, text)
         return replaced(text, found) if found else text
-
-
-def _closed(text: str) -> int:
-    """Return up to where nothing has begun that may go on; what is longer than any address has no end."""
-    if len(text) <= _MOST_OF_A_CARRIER and _OPEN.match(text):
-        return 0
-    for one in _BEGINS.finditer(text, max(0, len(text) - _MOST_OF_A_CARRIER)):
-        if _OPEN.match(text, one.start()):
-            return one.start()
-    return len(text)
 
 
 class PersonalStage:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from penstock_gateway.domain.guardrails.injection.exfiltration import Carrier, Way, defused
+from penstock_gateway.domain.guardrails.injection.addresses import Way
+from penstock_gateway.domain.guardrails.injection.exfiltration import Carrier, defused
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold, LocalLook, Surface
 
 
