@@ -15,11 +15,26 @@ OPERATION_NAME = "gen_ai.operation.name"
 PROVIDER_NAME = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_TOP_K = "gen_ai.request.top_k"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences"
+OUTPUT_TYPE = "gen_ai.output.type"
+DATA_SOURCE_ID = "gen_ai.data_source.id"
 RESPONSE_ID = "gen_ai.response.id"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_CREATION_INPUT_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
+REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 
@@ -39,6 +54,18 @@ OVERHEAD_MS = "penstock.overhead_ms"
 
 CHAT = "chat"
 EMBEDDINGS = "embeddings"
+RETRIEVAL = "retrieval"
+JSON_OUTPUT = "json"
+OWN_PROVIDER = "penstock"
+"""Who answers where no provider was asked, as from the cache."""
+PROVIDERS = {
+    "azure_openai": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "triton": "nvidia.triton",
+    "vertex": "gcp.vertex_ai",
+}
+"""The conventions' words for providers, by the configuration's; the others are the same, or ours to choose."""
 
 # Metrics, as Prometheus spells them.
 METRIC_RPC_DURATION = "rpc_server_call_duration_seconds"

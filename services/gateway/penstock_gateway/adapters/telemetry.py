@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -20,11 +19,10 @@ from penstock_common.telemetry.gaps import LONGEST_SILENCE, Gap, longest_gap
 from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
-from penstock_common.telemetry.steps import AttributeValue, Step
+from penstock_gateway.adapters.request_spans import span_of
 from penstock_gateway.domain.guardrails.pipeline.told import FAILED, Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
-from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, LedgerRow, outcome_of
 from penstock_gateway.domain.status.traffic import TrafficWindow
 
@@ -106,6 +104,13 @@ class Metrics:
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
             if row.unit_prices.is_unknown:
                 self.unpriced.add((row.upstream, row.model))
+
+    def exemplify(self, row: LedgerRow, model: str, trace_id: str) -> None:
+        """Name the trace of a request that ``observe`` has counted, where its values are shown."""
+        self.duration.exemplify((model, row.outcome), row.duration_ms / 1e3, trace_id)
+        self.overhead.exemplify((row.surface,), row.overhead_ms / 1e3, trace_id)
+        if row.time_to_first_token_ms is not None:
+            self.first_token.exemplify((model,), row.time_to_first_token_ms / 1e3, trace_id)
 
 
 def _gaps(registry: CollectorRegistry) -> Histograms:
@@ -290,57 +295,13 @@ class TelemetryObserver:
         self._metrics.requests.add((surface, "", outcome_of(error)))
 
     def _emit(self, exchange: EndedExchange, gap: Gap | None) -> None:
-        call, order, row = exchange.call, exchange.call.order, exchange.row
-        operation = row.operation
-        if isinstance(order, ChatOrder | EmbeddingOrder):
-            operation = semconv.CHAT if isinstance(order, ChatOrder) else semconv.EMBEDDINGS
-        failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
-        root = Step(
-            name=f"{operation} {order.input.model}",
-            start_ns=call.started_ns,
-            end_ns=exchange.ended_ns,
-            error=failed,
-            children=exchange.steps,
-        )
-        attributes = {
-            semconv.OPERATION_NAME: operation,
-            semconv.REQUEST_MODEL: order.input.model,
-            semconv.RESPONSE_MODEL: row.model,
-            semconv.RESPONSE_ID: order.generation_id,
-            semconv.RESPONSE_FINISH_REASONS: [row.finish_reason],
-            semconv.INPUT_TOKENS: row.usage.input_tokens,
-            semconv.OUTPUT_TOKENS: row.usage.output_tokens,
-            semconv.REQUEST_ID: order.request_id,
-            semconv.TENANT: row.tenant,
-            semconv.SURFACE: row.surface,
-            semconv.UPSTREAM: row.upstream,
-            semconv.CACHE: row.cache_status,
-            semconv.OVERHEAD_MS: row.overhead_ms,
-        }
-        attributes |= _rarely(exchange, gap)
-        if self._capture_content and isinstance(order, ChatOrder):
-            attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
-        self._spans.emit(call.trace, root, attributes)
+        root, attributes = span_of(exchange, gap, capture_content=self._capture_content)
+        self._spans.emit(exchange.call.trace, root, attributes)
+        self._metrics.exemplify(exchange.row, exchange.public_model, exchange.call.trace.trace_id_hex)
+        if gap is not None:
+            labels = (exchange.public_model, gap.came_from.value)
+            self._metrics.gaps.exemplify(labels, gap.seconds, exchange.call.trace.trace_id_hex)
 
 
 def _is_fault(error: BaseException) -> bool:
     return isinstance(error, _FAULTS) or not isinstance(error, PenstockError)
-
-
-def _rarely(exchange: EndedExchange, gap: Gap | None) -> dict[str, AttributeValue]:
-    """Return the attributes that few requests have."""
-    row, attributes = exchange.row, dict[str, AttributeValue]()
-    if not row.unit_prices.is_unknown:
-        attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
-    if row.degraded:
-        attributes[semconv.DEGRADED] = row.degraded
-    if gap is not None:
-        attributes |= {
-            semconv.LONGEST_GAP_MS: round(gap.seconds * 1e3, 1),
-            semconv.LONGEST_GAP_FROM: gap.came_from.value,
-        }
-    if row.prompt_version:
-        attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
-    if row.part.experiment:
-        attributes |= {semconv.EXPERIMENT: row.part.experiment, semconv.VARIANT: row.part.variant}
-    return attributes
