@@ -78,6 +78,7 @@ METRIC_LEDGER_WAITING = "penstock_ledger_rows_waiting"
 METRIC_LEDGER_DRIFT = "penstock_ledger_drift_nano_usd"
 METRIC_TOKENS = "penstock_tokens_total"
 METRIC_COST = "penstock_cost_usd_total"
+METRIC_SPEND = "penstock_spend_usd_total"
 METRIC_UNPRICED = "penstock_answers_without_a_price_total"
 METRIC_UNPRICED_ANSWERS = "penstock_unpriced_answers_total"
 METRIC_RECOVERIES = "penstock_recovered_breaks_total"
@@ -166,6 +167,7 @@ METRIC_ROUTING_COST = "penstock_routing_usd_total"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
 METRIC_STRUCTURED_ANSWERS = "penstock_structured_answers_total"
 METRIC_LONGEST_GAP = "penstock_longest_gap_seconds"
+METRIC_TIME_PER_OUTPUT_TOKEN = "gen_ai_server_time_per_output_token_seconds"  # noqa: S105 - a token of text
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 
 # Bucket boundaries that the conventions advise, in seconds, and 2 and 8, which are objectives.
@@ -175,5 +177,6 @@ REQUEST_DURATION_BUCKETS = (
 TIME_TO_FIRST_TOKEN_BUCKETS = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 8.0, 10.0,
 )  # fmt: skip
+TIME_PER_OUTPUT_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 LONGEST_GAP_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)

@@ -20,6 +20,7 @@ from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
 from penstock_gateway.adapters.request_spans import span_of
+from penstock_gateway.adapters.spend_metrics import SpendMetrics
 from penstock_gateway.domain.guardrails.pipeline.told import FAILED, Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
@@ -80,6 +81,14 @@ class Metrics:
         )
         gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
         gauge.set_function(in_flight)
+        self.spend = SpendMetrics(registry)
+        self.token_time = Histograms(
+            registry,
+            semconv.METRIC_TIME_PER_OUTPUT_TOKEN,
+            "Seconds that each token after the first took, of streamed answers that came whole from a model.",
+            ("model",),
+            semconv.TIME_PER_OUTPUT_TOKEN_BUCKETS,
+        )
 
     def observe(self, row: LedgerRow, model: str) -> None:
         """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""
@@ -102,6 +111,11 @@ class Metrics:
             self.tokens.add((row.upstream, row.model, "input"), row.usage.input_tokens)
             self.tokens.add((row.upstream, row.model, "output"), row.usage.output_tokens)
             self.cost.add((row.upstream, row.model), row.cost_nano_usd / _NANO)
+            if row.cost_nano_usd:
+                self.spend.add((row.tenant, row.feature), row.cost_nano_usd / _NANO)
+            tokens, first_ms = row.usage.output_tokens, row.time_to_first_token_ms
+            if first_ms is not None and tokens > 1 and row.outcome == OK and row.duration_ms > first_ms:
+                self.token_time.observe((model,), (row.duration_ms - first_ms) / (tokens - 1) / 1e3)
             if row.unit_prices.is_unknown:
                 self.unpriced.add((row.upstream, row.model))
 
@@ -283,9 +297,9 @@ class TelemetryObserver:
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:
-            _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)
+            _warn("request_failed", exchange, reason=str(error))
         if row.degraded:
-            _log.warning("request_degraded", step=row.degraded, model=row.requested_model, outcome=row.outcome)
+            _warn("request_degraded", exchange, step=row.degraded)
         is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS or (gap is not None and gap.seconds > _LONG_GAP_SECONDS)
         if self._spans.is_on and (exchange.call.trace.sampled or is_fault or is_slow or row.degraded):
             self._emit(exchange, gap)
@@ -301,6 +315,13 @@ class TelemetryObserver:
         if gap is not None:
             labels = (exchange.public_model, gap.came_from.value)
             self._metrics.gaps.exemplify(labels, gap.seconds, exchange.call.trace.trace_id_hex)
+
+
+def _warn(event: str, exchange: EndedExchange, **more: str) -> None:
+    """Log with the request's ids: by now nobody's request is being served here any more."""
+    row, trace_id = exchange.row, exchange.call.trace.trace_id_hex
+    ids = {"request_id": row.request_id, "trace_id": trace_id}
+    _log.warning(event, outcome=row.outcome, model=row.requested_model, **ids, **more)
 
 
 def _is_fault(error: BaseException) -> bool:
