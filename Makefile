@@ -120,6 +120,10 @@ chaos: setup-dev ## Twenty thousand requests while everything fails, an outage, 
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
 	$(TOOLS) python clients/run.py $(ARGS)
 
+.PHONY: dashboards
+dashboards: setup-dev ## Put every query of the dashboards to a Prometheus that scraped a stack under load; ARGS such as --publish
+	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m dashboards $(ARGS)
+
 .PHONY: tail-rules
 tail-rules: setup-dev ## Build the OpenTelemetry Collector and see which traces it keeps by deploy/otel/collector.yaml
 	PENSTOCK_TAIL_RULES=1 $(BIN)/pytest -q tests/deploy/test_collector.py $(ARGS)

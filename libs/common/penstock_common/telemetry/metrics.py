@@ -90,9 +90,12 @@ class Histograms(Collector):
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count a value under the labels' values; a bound belongs to the bucket below it."""
-        histogram = self._histograms.get(labels)
-        if histogram is None:
-            histogram = self._histograms[labels] = _Histogram(len(self._bounds) + 1)
+        histograms = self._histograms
+        if labels in histograms:
+            # One call less than get(), at each observation.
+            histogram = histograms[labels]
+        else:
+            histogram = histograms[labels] = _Histogram(len(self._bounds) + 1)
         histogram.counts[bisect_left(self._bounds, value)] += 1
         histogram.total += value
 

@@ -16,7 +16,9 @@ class SpendMetrics(Counters):
     """Counts dollars billed. Once there are so many pairs, features that are new are ``other``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        told = "Dollars billed, by who asked and the feature that it was for; beyond 200 of both the feature is 'other'."
+        told = (
+            "Dollars billed, by who asked and the feature that it was for; beyond 200 of both the feature is 'other'."
+        )
         super().__init__(registry, semconv.METRIC_SPEND, told, ("tenant", "feature"))
 
     def add(self, labels: Labels, amount: float = 1) -> None:

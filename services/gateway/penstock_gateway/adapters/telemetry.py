@@ -81,14 +81,7 @@ class Metrics:
         )
         gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
         gauge.set_function(in_flight)
-        self.spend = SpendMetrics(registry)
-        self.token_time = Histograms(
-            registry,
-            semconv.METRIC_TIME_PER_OUTPUT_TOKEN,
-            "Seconds that each token after the first took, of streamed answers that came whole from a model.",
-            ("model",),
-            semconv.TIME_PER_OUTPUT_TOKEN_BUCKETS,
-        )
+        self.spend, self.token_time = SpendMetrics(registry), _token_time(registry)
 
     def observe(self, row: LedgerRow, model: str) -> None:
         """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""
@@ -130,6 +123,12 @@ class Metrics:
 def _gaps(registry: CollectorRegistry) -> Histograms:
     told = "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery."
     return Histograms(registry, semconv.METRIC_LONGEST_GAP, told, ("model", "came_from"), semconv.LONGEST_GAP_BUCKETS)
+
+
+def _token_time(registry: CollectorRegistry) -> Histograms:
+    name, buckets = semconv.METRIC_TIME_PER_OUTPUT_TOKEN, semconv.TIME_PER_OUTPUT_TOKEN_BUCKETS
+    told = "Seconds that each token after the first took, of streamed answers that came whole from a model."
+    return Histograms(registry, name, told, ("model",), buckets)
 
 
 class _Saved:
