@@ -70,6 +70,9 @@ parity: setup-dev ## Compare the embedding model to sentence-transformers, with 
 .PHONY: bench
 bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that commit; ARGS such as --quick
 	$(TOOLS) python bench/overhead.py $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+.PHONY: bench-capacity
+bench-capacity: setup-dev ## Measure CPU and memory of each role, for penstock estimate --capacity; ARGS such as --publish, --confirm
+	$(TOOLS) python bench/capacity.py $(ARGS)
 .PHONY: bench-peers
 bench-peers: setup-dev ## Measure the suite beside other gateways, installed in .bench/; ARGS such as --publish
 	$(TOOLS) python bench/beside_peers.py $(ARGS)

@@ -287,7 +287,10 @@ def test_each_audience_has_a_dashboard_without_panels_upon_each_other():
     for file in DASHBOARDS:
         text = file.read_text()
         dashboard = json.loads(text)
-        assert text in {json.dumps(dashboard, indent=1) + "\n", json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n"}
+        assert text in {
+            json.dumps(dashboard, indent=1) + "\n",
+            json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n",
+        }
         panels = dashboard["panels"]
         told[dashboard["title"]] = dashboard["uid"]
         assert len({panel["id"] for panel in panels}) == len(panels)

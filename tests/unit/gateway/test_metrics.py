@@ -86,7 +86,9 @@ class Instruments:
         )  # fmt: skip
         gauge = Gauge("penstock_requests_in_flight", "Requests inside this process.", registry=registry)
         gauge.set_function(lambda: 3)
-        told = "Dollars billed, by who asked and the feature that it was for; beyond 200 of both the feature is 'other'."
+        told = (
+            "Dollars billed, by who asked and the feature that it was for; beyond 200 of both the feature is 'other'."
+        )
         self.spend = counter("penstock_spend_usd_total", told, "tenant", "feature")
         self.token_time = histogram(
             "gen_ai_server_time_per_output_token_seconds",

@@ -55,9 +55,8 @@ class Metrics:
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
         self.saved, self.gaps = _Saved(registry), _gaps(registry)
         self.routing, self.retrieval, self.guardrails = _Routing(registry), _Retrieval(registry), _Guardrails(registry)
-        self.degraded = Counters(
-            registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
-        )
+        told = "Answers that stood in for a model's own."
+        self.degraded = Counters(registry, semconv.METRIC_DEGRADED, told, ("model", "step"))
         self.duration = Histograms(
             registry,
             semconv.METRIC_REQUEST_DURATION,
@@ -79,8 +78,8 @@ class Metrics:
             ("surface",),
             semconv.OVERHEAD_BUCKETS,
         )
-        gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
-        gauge.set_function(in_flight)
+        told = "Requests inside this process."
+        Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, told, registry=registry).set_function(in_flight)
         self.spend, self.token_time = SpendMetrics(registry), _token_time(registry)
 
     def observe(self, row: LedgerRow, model: str) -> None:
