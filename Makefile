@@ -70,6 +70,9 @@ parity: setup-dev ## Compare the embedding model to sentence-transformers, with 
 .PHONY: bench
 bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that commit; ARGS such as --quick
 	$(TOOLS) python bench/overhead.py $(if $(AGAINST),--against "$(AGAINST)") $(ARGS)
+.PHONY: bench-capacity
+bench-capacity: setup-dev ## Measure CPU and memory of each role, for penstock estimate --capacity; ARGS such as --publish, --confirm
+	$(TOOLS) python bench/capacity.py $(ARGS)
 .PHONY: bench-peers
 bench-peers: setup-dev ## Measure the suite beside other gateways, installed in .bench/; ARGS such as --publish
 	$(TOOLS) python bench/beside_peers.py $(ARGS)
@@ -122,6 +125,14 @@ chaos: setup-dev ## Twenty thousand requests while everything fails, an outage, 
 .PHONY: clients
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
 	$(TOOLS) python clients/run.py $(ARGS)
+
+.PHONY: dashboards
+dashboards: setup-dev ## Put every query of the dashboards to a Prometheus that scraped a stack under load; ARGS such as --publish
+	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m dashboards $(ARGS)
+
+.PHONY: tail-rules
+tail-rules: setup-dev ## Build the OpenTelemetry Collector and see which traces it keeps by deploy/otel/collector.yaml
+	PENSTOCK_TAIL_RULES=1 $(BIN)/pytest -q tests/deploy/test_collector.py $(ARGS)
 
 .PHONY: bills
 bills: setup-dev ## Settle ten thousand mixed requests, and compare each ledger row to what its provider bills

@@ -25,6 +25,7 @@ from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.sections import RoomSettings
 from penstock_embedding.adapters.telemetry import BatchMetrics, UpstreamMetrics
 from penstock_gateway.adapters.budget_metrics import BudgetMetrics
+from penstock_gateway.adapters.feedback_metrics import FeedbackMetrics
 from penstock_gateway.adapters.job_metrics import DepthCollector, JobMetrics
 from penstock_gateway.adapters.kept_metrics import BatchEndMetrics, IdempotencyMetrics
 from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefusals, LimitsCollector
@@ -60,7 +61,7 @@ DEMO_MODEL = DEPLOY / "triton" / "repository" / "penstock-demo" / "1" / "model.p
 ADDED_LABELS = {"job", "instance", "role", "le"}
 _WORDS = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LANGUAGE = {
-    "sum", "max", "rate", "increase", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
+    "sum", "max", "avg", "rate", "increase", "by", "histogram_quantile", "count", "absent", "or", "and", "unless", "on", "label_values",
     "__rate_interval", "model", "tenant", "vector", "sum_over_time", "avg_over_time",
 }  # fmt: skip
 
@@ -78,6 +79,7 @@ def _of_services() -> dict[str, set[str]]:
     IdempotencyMetrics(registry)
     BatchEndMetrics(registry)
     ReviewMetrics(registry)
+    FeedbackMetrics(registry)
     registry.register(BatchMetrics())
     found: dict[str, set[str]] = {}
     for collector in (
@@ -163,12 +165,21 @@ class Clock:
 @pytest.fixture(scope="module")
 def known() -> dict[str, set[str]]:
     """The labels of every series that exists, by name."""
-    of_triton = {"nv_inference_request_success", "nv_inference_request_failure"}
+    of_triton = {
+        "nv_inference_request_success",
+        "nv_inference_request_failure",
+        "nv_inference_queue_duration_us",
+        "nv_inference_compute_infer_duration_us",
+    }
+    of_gpus = {"nv_gpu_utilization", "nv_gpu_memory_used_bytes", "nv_gpu_memory_total_bytes"}
+    of_vllm = {"vllm:num_requests_waiting", "vllm:num_requests_running", "vllm:kv_cache_usage_perc"}
     of_model = set(re.findall(r'"(penstock_[a-z_]+_total)"', DEMO_MODEL.read_text()))
     assert of_model
     return {
         **_of_services(),
         **{name: {"model", "version"} for name in of_model | of_triton},
+        **{name: {"gpu_uuid"} for name in of_gpus},
+        **{name: {"model", "version"} for name in of_vllm},
         # Described by what a look has found.
         "penstock_ledger_drift_nano_usd": {"scope"},
         "up": set(),
@@ -272,6 +283,33 @@ def test_all_that_is_counted_of_reviews_can_be_seen(known):
     assert {name for name in measured if name not in shown} == set()
 
 
+def test_each_audience_has_a_dashboard_without_panels_upon_each_other():
+    told = {}
+    for file in DASHBOARDS:
+        text = file.read_text()
+        dashboard = json.loads(text)
+        assert text in {
+            json.dumps(dashboard, indent=1) + "\n",
+            json.dumps(dashboard, indent=1, ensure_ascii=False) + "\n",
+        }
+        panels = dashboard["panels"]
+        told[dashboard["title"]] = dashboard["uid"]
+        assert len({panel["id"] for panel in panels}) == len(panels)
+        taken = [
+            (x, y)
+            for place in (panel["gridPos"] for panel in panels)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        ]
+        assert len(taken) == len(set(taken)), file.name
+        assert max(x for x, _ in taken) < 24
+    assert told == {
+        "Penstock: operator": "penstock",
+        "Penstock: finance": "penstock-money",
+        "Penstock: model owner": "penstock-models",
+    }
+
+
 def test_states_that_rules_name_are_states():
     found = {
         state
@@ -308,7 +346,7 @@ def test_grafana_finds_its_data_and_its_dashboard():
     used = {target["datasource"]["uid"] for panel in _panels() for target in panel.get("targets", [])}
     assert used == {"prometheus"}
     dashboards = [json.loads(dashboard.read_text()) for dashboard in DASHBOARDS]
-    assert {dashboard["uid"] for dashboard in dashboards} == {"penstock", "penstock-money"}
+    assert {dashboard["uid"] for dashboard in dashboards} == {"penstock", "penstock-money", "penstock-models"}
     for dashboard in dashboards:
         identities = [panel["id"] for panel in dashboard["panels"]]
         assert len(set(identities)) == len(identities)

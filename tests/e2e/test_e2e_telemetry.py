@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
 
@@ -127,6 +128,35 @@ async def test_what_failed_is_in_the_trace(stack, broken, collector, wait):
     assert len(attempts) == len(asked) >= 2
     assert all(span.attributes.get("error.type") for span in attempts)
     assert len({span.trace_id for span in spans}) == 1
+
+
+async def test_one_request_is_found_in_a_metric_the_log_and_a_trace_by_one_id(
+    stack, broken, collector, metrics_port, wait
+):
+    for server in broken:
+        server.enqueue(*[Failure(500)] * 30)
+    answer = await stack.ask(f"found {uuid.uuid4()}", model="hopeless")
+    assert answer.status == 502
+    request_id = answer.header["x-request-id"]
+    spans = await trace_of(collector, wait, request_id)
+    trace_id = spans[0].trace_id
+    openmetrics = {"Accept": "application/openmetrics-text; version=1.0.0"}
+    async with stack.session.get(f"http://127.0.0.1:{metrics_port}/metrics", headers=openmetrics) as response:
+        lines = (await response.text()).splitlines()
+    explained = [line for line in lines if f'# {{trace_id="{trace_id}"}}' in line]
+    assert {line.partition("{")[0] for line in explained} == {
+        "gen_ai_server_request_duration_seconds_bucket",
+        "penstock_overhead_seconds_bucket",
+    }
+    assert any('model="hopeless"' in line and 'outcome="upstream_failed"' in line for line in explained)
+
+    def logged():
+        files = [stack.state.parent / "stderr", *stack.state.rglob("*.log")]
+        told = [line for file in files for line in file.read_text().splitlines() if request_id in line]
+        return [json.loads(line) for line in told if "request_failed" in line]
+
+    (line,) = await wait(logged)
+    assert (line["request_id"], line["trace_id"]) == (request_id, trace_id)
 
 
 async def test_the_metrics_name_requests_tokens_cost_cache_latency_and_overhead(stack, first, metrics_port):

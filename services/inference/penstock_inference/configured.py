@@ -38,6 +38,7 @@ def _model(upstream: UpstreamSettings, settings: ModelSettings) -> Model:
         whole_answers=upstream.asks_whole(settings),
         facts=_facts(settings.facts, capabilities),
         search_unit_nano_usd=_search_unit_nano_usd(settings),
+        provider=upstream.provider,
     )
 
 

@@ -70,7 +70,13 @@ async def test_a_refusal_is_a_status_with_its_details_and_the_steps(caller, upst
     assert outcome.error.upstream == "openai"
     (step,) = outcome.steps
     assert step.name == "attempt"
-    assert step.attributes == {"upstream": "openai", "model": "m", "outcome": "refused", "fault": "request"}
+    assert step.attributes == {
+        "upstream": "openai",
+        "model": "m",
+        "provider": "openai_compatible",
+        "outcome": "refused",
+        "fault": "request",
+    }
     assert step.error == "refused"
     assert step.end_ns >= step.start_ns
 

@@ -105,6 +105,59 @@ async def test_root_says_what_the_conventions_and_the_ledger_say(spans_after):
     assert "gen_ai.input.messages" not in said
 
 
+# OpenTelemetry's conventions for generative AI, v1.41.0: what a client's span of inference, of embeddings or of retrieval may say.
+OF_THE_CONVENTIONS = {
+    "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.conversation.id", "gen_ai.output.type", "gen_ai.data_source.id",
+    *(
+        f"gen_ai.request.{name}"
+        for name in (
+            "model", "choice.count", "seed", "stream", "top_k", "max_tokens", "temperature", "top_p", "frequency_penalty",
+            "presence_penalty", "stop_sequences", "encoding_formats",
+        )
+    ),
+    *(f"gen_ai.response.{name}" for name in ("id", "model", "finish_reasons", "time_to_first_chunk")),
+    *(
+        f"gen_ai.usage.{name}"
+        for name in (
+            "input_tokens", "output_tokens", "cache_read.input_tokens", "cache_creation.input_tokens",
+            "reasoning.output_tokens",
+        )
+    ),
+    "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
+    "gen_ai.embeddings.dimension.count",
+}  # fmt: skip
+SAMPLING = {
+    "max_tokens": 50, "temperature": 0.5, "top_p": 0.25, "seed": 7, "frequency_penalty": 0.125, "presence_penalty": -0.5,
+}  # fmt: skip
+
+
+async def test_names_are_those_of_the_conventions_and_say_what_was_asked_and_answered(spans_after, upstream):
+    usage = {
+        "prompt_tokens": 70, "completion_tokens": 40, "total_tokens": 110,
+        "prompt_tokens_details": {"cached_tokens": 30}, "completion_tokens_details": {"reasoning_tokens": 9},
+    }  # fmt: skip
+    upstream.enqueue(Answer(tokens=["a", "b"], usage=usage))
+    spans = await spans_after(headers=TRACEPARENT, stream=True, stop=["END"], **SAMPLING)
+    names = {item.key for span in spans for item in span.attributes if item.key.startswith("gen_ai.")}
+    assert names <= OF_THE_CONVENTIONS
+    (root,) = [span for span in spans if span.parent_span_id.hex() == PARENT_ID]
+    said = attributes(root)
+    for name, value in SAMPLING.items():
+        assert said[f"gen_ai.request.{name}"] == value
+    assert [each.string_value for each in said["gen_ai.request.stop_sequences"].values] == ["END"]
+    assert [each.string_value for each in said["gen_ai.response.finish_reasons"].values] == ["stop"]
+    assert said["gen_ai.request.stream"] is True
+    assert said["gen_ai.usage.cache_read.input_tokens"] == 30
+    assert said["gen_ai.usage.reasoning.output_tokens"] == 9
+    assert 0 < said["gen_ai.response.time_to_first_chunk"] < 60
+    assert "gen_ai.usage.cache_creation.input_tokens" not in said
+    (attempt,) = [span for span in spans if span.name == "attempt"]
+    assert attempt.kind == attempt.SPAN_KIND_CLIENT
+    asked = attributes(attempt)
+    assert (asked["gen_ai.operation.name"], asked["gen_ai.request.model"]) == ("chat", "m1")
+    assert asked["gen_ai.provider.name"] == said["gen_ai.provider.name"] == "openai_compatible"
+
+
 async def test_failed_attempts_are_spans_beside_the_one_that_answered(spans_after, upstream):
     upstream.enqueue(*[Failure(503)] * 2)
     spans = await spans_after(headers=TRACEPARENT, model="safe")

@@ -24,6 +24,7 @@ from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.life.settlement import LedgerRow
 from penstock_gateway.settings import Settings
 from penstock_suite.adapters.admin_client import administration_over, method_of
+from penstock_suite.domain.estimate.capacity import carried
 from penstock_suite.domain.estimate.costs import Sizes, UnitCosts
 from penstock_suite.domain.failure import NotThere
 from penstock_suite.surfaces.cli.estimate import Known
@@ -245,6 +246,29 @@ def test_a_load_takes_whole_machines_for_its_busiest_hour(estimate):
     assert gpus - 1e-9 <= items["GPUs"] < gpus + 1
     vcpus = 100 * peak * 0.01 / 0.6
     assert vcpus - 1e-9 <= items["vCPUs"] < vcpus + 1
+
+
+def test_ten_times_the_scripted_load_takes_ten_times_the_pods_gpus_and_dollars(estimate):
+    def asked(rps):
+        arguments = (*OCTOBER_ARGUMENTS, "--rps", rps, "--own", "own", "--capacity")
+        return json.loads(estimate(*arguments).stdout)
+
+    once, tenfold = asked("4000"), asked("40000")
+    pods, more = ({each["role"]: each for each in told["capacity"]["roles"]} for told in (once, tenfold))
+    assert set(pods) == {"edge", "gateway", "router", "cache", "inference"}
+    for role, now in pods.items():
+        then = more[role]
+        assert 2 <= now["pods"]["p10"] <= now["pods"]["value"] <= now["pods"]["p90"]
+        assert then["pods"]["p10"] <= then["pods"]["value"] <= then["pods"]["p90"]
+        # Whole pods are never more than one too many.
+        assert 10 * (now["pods"]["value"] - 1) <= then["pods"]["value"] <= 10 * now["pods"]["value"]
+        assert then["memory_mb"]["value"] == pytest.approx(then["pods"]["value"] * carried().memory_mb[role])
+    items, later = ({each["name"]: each for each in told["estimate"]["items"]} for told in (once, tenfold))
+    assert 9 * items["GPUs"]["amount"]["value"] <= later["GPUs"]["amount"]["value"] + 10
+    close(later["models"]["usd"]["value"], 10 * items["models"]["usd"]["value"])
+    shown = estimate(*OCTOBER_ARGUMENTS[:-2], "--rps", "400", "--capacity").stdout
+    assert "gateway" in shown
+    assert "requests a second in the busiest hour" in shown
 
 
 def test_what_would_be_otherwise_is_what_the_script_says_too(estimate):

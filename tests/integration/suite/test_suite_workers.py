@@ -16,7 +16,10 @@ from threading import Thread
 import pytest
 import redis
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
+from penstock_common.telemetry.metrics import Counters, Histograms
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
 from penstock_suite.domain.state_folder import StateFolder
 
@@ -227,6 +230,29 @@ def test_metrics_of_a_worker_that_does_not_answer_are_left_out():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         free = taken.getsockname()[1]
     assert list(WorkerMetrics({"worker-0": f"127.0.0.1:{free}"}).collect()) == []
+
+
+def test_metrics_of_a_worker_keep_the_traces_that_explain_them():
+    registry = CollectorRegistry()
+    waits = Histograms(registry, "penstock_waits_seconds", "Waits.", ("model",), (0.1, 1.0))
+    waits.observe(("m",), 0.5)
+    waits.exemplify(("m",), 0.5, "a" * 32)
+    Counters(registry, "penstock_things_total", "Things.", ("kind",)).add(("x",), 2)
+    server, thread = start_http_server(0, "127.0.0.1", registry)
+    try:
+        shown = CollectorRegistry()
+        shown.register(WorkerMetrics({"worker-0": f"127.0.0.1:{server.server_port}"}))
+        told = generate_openmetrics(shown).decode()
+        plain = generate_latest(shown).decode()
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    bucket = 'penstock_waits_seconds_bucket{le="1.0",model="m",worker="worker-0"} 1.0'
+    assert f'{bucket} # {{trace_id="{"a" * 32}"}} 0.5 ' in told
+    assert bucket in plain
+    for text in (told, plain):
+        assert 'penstock_things_total{kind="x",worker="worker-0"} 2.0' in text
 
 
 @pytest.mark.parametrize("workers", [1, 2])

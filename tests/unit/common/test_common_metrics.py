@@ -75,3 +75,19 @@ def test_name_that_is_taken_is_refused():
     Counters(registry, *COUNTED)
     with pytest.raises(ValueError, match="Duplicated"):
         Counters(registry, *COUNTED)
+
+
+def test_a_bucket_shows_the_last_trace_of_its_values_in_openmetrics_alone():
+    registry = CollectorRegistry()
+    waits = Histograms(registry, *MEASURED, (0.1, 1.0))
+    for seconds, trace in ((0.05, "a" * 32), (0.5, "b" * 32), (0.6, "c" * 32), (0.7, "")):
+        waits.observe(("m",), seconds)
+        if trace:
+            waits.exemplify(("m",), seconds, trace)
+    waits.exemplify(("never observed",), 0.5, "d" * 32)
+    told = generate_openmetrics(registry).decode()
+    shown = dict(re.findall(r'le="([^"]+)",model="m"\} \S+ # \{trace_id="(\w+)"\} (?:\S+) \S+', told))
+    assert shown == {"0.1": "a" * 32, "1.0": "c" * 32}
+    assert "} 0.6 " in told
+    assert "trace_id" not in generate_latest(registry).decode()
+    assert "never" not in told

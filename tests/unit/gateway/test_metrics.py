@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from penstock_common.llm.types import UnitPrices, Usage
 from penstock_common.telemetry import semconv
+from penstock_gateway.adapters.spend_metrics import MOST_FEATURES, SpendMetrics
 from penstock_gateway.adapters.telemetry import Metrics
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.settlement import LedgerRow
@@ -85,6 +86,15 @@ class Instruments:
         )  # fmt: skip
         gauge = Gauge("penstock_requests_in_flight", "Requests inside this process.", registry=registry)
         gauge.set_function(lambda: 3)
+        told = (
+            "Dollars billed, by who asked and the feature that it was for; beyond 200 of both the feature is 'other'."
+        )
+        self.spend = counter("penstock_spend_usd_total", told, "tenant", "feature")
+        self.token_time = histogram(
+            "gen_ai_server_time_per_output_token_seconds",
+            "Seconds that each token after the first took, of streamed answers that came whole from a model.",
+            (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5), "model",
+        )  # fmt: skip
 
     def observe(self, row, model):
         self.requests.labels(row.surface, model, row.outcome).inc()
@@ -105,6 +115,10 @@ class Instruments:
             self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
             self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
             self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / 1e9)
+            self.spend.labels(row.tenant, row.feature).inc(row.cost_nano_usd / 1e9)
+            if row.outcome == "ok" and row.duration_ms > row.time_to_first_token_ms:
+                each = (row.duration_ms - row.time_to_first_token_ms) / (row.usage.output_tokens - 1)
+                self.token_time.labels(model).observe(each / 1e3)
             if row.unit_prices.is_unknown:
                 self.unpriced.labels(row.upstream, row.model).inc()
 
@@ -135,6 +149,23 @@ def test_scrape_after_the_same_requests_is_what_it_always_was():
     texts = [re.sub(rb"(_created\{.*\}) .*", rb"\1", generate_latest(registry)) for registry in (ours, before)]
     assert texts[0] == texts[1]
     assert texts[0].count(b"_created{") > 20
+
+
+def test_dollars_are_told_by_tenant_and_feature_of_which_there_are_only_so_many():
+    registry = CollectorRegistry()
+    spend = SpendMetrics(registry)
+    for number in range(MOST_FEATURES + 5):
+        spend.add(("shop", f"f{number}"), 0.5)
+    for labels in (("shop", "f0"), ("new", ""), ("new", "of a late tenant")):
+        spend.add(labels, 0.25)
+
+    def dollars(tenant, feature):
+        return registry.get_sample_value("penstock_spend_usd_total", {"tenant": tenant, "feature": feature})
+
+    assert (dollars("shop", "f0"), dollars("shop", f"f{MOST_FEATURES - 1}")) == (0.75, 0.5)
+    assert (dollars("shop", f"f{MOST_FEATURES}"), dollars("shop", "other")) == (None, 2.5)
+    # A tenant is an operator's word, and is always told.
+    assert (dollars("new", ""), dollars("new", "other")) == (0.25, 0.25)
 
 
 def test_answers_of_the_best_model_are_estimated_where_they_are_answers_and_their_cost_is_known():

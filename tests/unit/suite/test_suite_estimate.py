@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from penstock_suite.domain.estimate.capacity import LEAST_PODS, Case, Table, capacity, carried
 from penstock_suite.domain.estimate.costs import CPU_OF_A_HIT, CPU_OF_A_MISS, Cpu, Sizes, UnitCosts, cpu_of_bench
 from penstock_suite.domain.estimate.observed import Day, Observed, assumed
 from penstock_suite.domain.estimate.projection import DRAWS, Load, Machines, estimate
@@ -162,3 +163,55 @@ def test_times_are_those_of_the_zone():
     for text in ("2026-00", "0000-01", "9999-12", "2026-1"):
         with pytest.raises(ValueError, match="a month such as"):
             month_of(text, berlin)
+
+
+TABLE = Table(
+    machine="m", python="3.11", commit="c", measured_at="2026-12-01", interpreter_ms=30.0, load_average=0.0,
+    cases={
+        "unary": Case(busy={"gateway": 0.002, "redis": 0.001}, alone={"gateway": 0.003, "redis": 0.001}),
+        "stream": Case(busy={"gateway": 0.004, "router": 0.001, "redis": 0.001}, alone={"gateway": 0.008, "router": 0.001}),
+        "hit": Case(busy={"gateway": 0.001}, alone={"gateway": 0.002}),
+        "embedding": Case(busy={"embedding": 1.0}, alone={"embedding": 1.0}),
+    },
+    memory_mb={"gateway": 100.0, "router": 50.0},
+)  # fmt: skip
+
+
+def test_pods_follow_from_the_busiest_hour_the_hits_and_the_cpu_of_each_role():
+    seen = observed(day(hits=5_000), peak=2.0)
+    found = capacity(seen, Load(requests_per_day=86_400_000), Sizes(cpu_utilisation=0.5), TABLE)
+    # 1,000 a second, twice as many in the busiest hour, half of them hits, and a core is to be half busy.
+    assert (found.per_second, found.hit_rate) == (2000, 0.5)
+    gateway, router = found.roles
+    assert (gateway.role, router.role) == ("gateway", "router")
+    assert (gateway.pods.p10, gateway.pods.value, gateway.pods.p90) == (6, 10, 20)
+    assert (gateway.memory_mb.p10, gateway.memory_mb.value, gateway.memory_mb.p90) == (600, 1000, 2000)
+    # Where whole answers have none of a role, it has as many as one may go from.
+    assert (router.pods.p10, router.pods.value, router.pods.p90) == (2, 2, 2)
+
+
+def test_hits_that_differ_by_day_widen_the_range():
+    days = [day(hits=9_000 if at % 2 else 1_000) for at in range(20)]
+    load = Load(requests_per_day=864_000_000)
+    even = capacity(observed(*[day(hits=5_000) for _ in range(20)]), load, Sizes(), TABLE).roles[0].pods
+    mixed = capacity(observed(*days), load, Sizes(), TABLE).roles[0].pods
+    assert even.value == mixed.value
+    assert mixed.p10 < even.p10 < even.value < even.p90 < mixed.p90
+
+
+def test_a_small_load_has_the_least_pods_and_none_is_nothing():
+    found = capacity(observed(day()), Load(requests_per_day=10), Sizes(), TABLE)
+    assert {each.pods.p90 for each in found.roles} == {LEAST_PODS}
+    with pytest.raises(ValueError, match="no request"):
+        capacity(observed(day(requests=0)), Load(requests_per_day=1), Sizes(), TABLE)
+
+
+def test_the_table_that_is_carried_was_measured_of_every_role():
+    table = carried()
+    assert set(table.cases) == {"unary", "stream", "hit", "embedding"}
+    assert {"edge", "gateway", "router", "cache", "inference"} <= set(table.cases["stream"].busy)
+    assert table.cases["embedding"].busy["embedding"] > 0
+    for case in table.cases.values():
+        assert sum(case.busy.values()) < sum(case.alone.values())
+    assert sum(table.cases["hit"].busy.values()) < sum(table.cases["stream"].busy.values())
+    assert set(table.cases["stream"].busy) <= set(table.memory_mb)

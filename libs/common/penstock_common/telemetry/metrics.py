@@ -18,12 +18,15 @@ from typing import TypeAlias
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Exemplar
 from prometheus_client.utils import INF, floatToGoString
 
 Labels: TypeAlias = tuple[str, ...]
 """The values of a family's labels, in its order. They must be bounded: each combination stays for good."""
 
 _COUNTER_SUFFIX = "_total"
+EXEMPLAR_TRACE = "trace_id"
+"""What the trace is called in an exemplar, which is where Grafana looks for it (deploy/grafana/provisioning)."""
 
 
 class Count:
@@ -72,14 +75,15 @@ class Counters(Collector):
 
 
 class _Histogram:
-    """How often a value fell between two bounds, and the sum of all."""
+    """How often a value fell between two bounds, the sum of all, and of each bucket the last value that has a trace."""
 
-    __slots__ = ("counts", "created", "total")
+    __slots__ = ("counts", "created", "exemplars", "total")
 
     def __init__(self, buckets: int) -> None:
         self.counts = [0] * buckets
         self.total = 0.0
         self.created = time.time()
+        self.exemplars: dict[int, Exemplar] = {}
 
 
 class Histograms(Collector):
@@ -98,11 +102,24 @@ class Histograms(Collector):
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count a value under the labels' values; a bound belongs to the bucket below it."""
-        histogram = self._histograms.get(labels)
-        if histogram is None:
-            histogram = self._histograms[labels] = _Histogram(len(self._bounds) + 1)
+        histograms = self._histograms
+        if labels in histograms:
+            # One call less than get(), at each observation.
+            histogram = histograms[labels]
+        else:
+            histogram = histograms[labels] = _Histogram(len(self._bounds) + 1)
         histogram.counts[bisect_left(self._bounds, value)] += 1
         histogram.total += value
+
+    def exemplify(self, labels: Labels, value: float, trace_id: str) -> None:
+        """Name the trace, in hexadecimal, that an observed value is of; the last one of a bucket is shown, in OpenMetrics.
+
+        Apart from ``observe``, so that a request without a trace pays nothing. A value that was not observed is left out.
+        """
+        histogram = self._histograms.get(labels)
+        if histogram is not None:
+            exemplar = Exemplar({EXEMPLAR_TRACE: trace_id}, value, time.time())
+            histogram.exemplars[bisect_left(self._bounds, value)] = exemplar
 
     def describe(self) -> Iterable[Metric]:
         """Return the family without its histograms."""
@@ -115,8 +132,9 @@ class Histograms(Collector):
         for values, histogram in self._histograms.copy().items():
             labels = dict(zip(self._labelnames, values, strict=True))
             totals = list(accumulate(histogram.counts.copy()))
-            for bound, count in zip(bounds, totals, strict=True):
-                family.add_sample(f"{self._name}_bucket", {**labels, "le": bound}, count)
+            exemplars = histogram.exemplars.copy()
+            for at, (bound, count) in enumerate(zip(bounds, totals, strict=True)):
+                family.add_sample(f"{self._name}_bucket", {**labels, "le": bound}, count, None, exemplars.get(at))
             family.add_sample(f"{self._name}_count", labels, totals[-1])
             family.add_sample(f"{self._name}_sum", labels, histogram.total)
             _add_created(family, labels, histogram.created)

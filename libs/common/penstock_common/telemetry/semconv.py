@@ -15,11 +15,26 @@ OPERATION_NAME = "gen_ai.operation.name"
 PROVIDER_NAME = "gen_ai.provider.name"
 REQUEST_MODEL = "gen_ai.request.model"
 REQUEST_STREAM = "gen_ai.request.stream"
+REQUEST_CHOICE_COUNT = "gen_ai.request.choice.count"
+REQUEST_SEED = "gen_ai.request.seed"
+REQUEST_TOP_K = "gen_ai.request.top_k"
+REQUEST_TOP_P = "gen_ai.request.top_p"
+REQUEST_TEMPERATURE = "gen_ai.request.temperature"
+REQUEST_MAX_TOKENS = "gen_ai.request.max_tokens"
+REQUEST_FREQUENCY_PENALTY = "gen_ai.request.frequency_penalty"
+REQUEST_PRESENCE_PENALTY = "gen_ai.request.presence_penalty"
+REQUEST_STOP_SEQUENCES = "gen_ai.request.stop_sequences"
+OUTPUT_TYPE = "gen_ai.output.type"
+DATA_SOURCE_ID = "gen_ai.data_source.id"
 RESPONSE_ID = "gen_ai.response.id"
 RESPONSE_MODEL = "gen_ai.response.model"
 RESPONSE_FINISH_REASONS = "gen_ai.response.finish_reasons"
+RESPONSE_TIME_TO_FIRST_CHUNK = "gen_ai.response.time_to_first_chunk"
 INPUT_TOKENS = "gen_ai.usage.input_tokens"
 OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+CACHE_READ_INPUT_TOKENS = "gen_ai.usage.cache_read.input_tokens"
+CACHE_CREATION_INPUT_TOKENS = "gen_ai.usage.cache_creation.input_tokens"
+REASONING_OUTPUT_TOKENS = "gen_ai.usage.reasoning.output_tokens"
 INPUT_MESSAGES = "gen_ai.input.messages"
 OUTPUT_MESSAGES = "gen_ai.output.messages"
 
@@ -39,6 +54,18 @@ OVERHEAD_MS = "penstock.overhead_ms"
 
 CHAT = "chat"
 EMBEDDINGS = "embeddings"
+RETRIEVAL = "retrieval"
+JSON_OUTPUT = "json"
+OWN_PROVIDER = "penstock"
+"""Who answers where no provider was asked, as from the cache."""
+PROVIDERS = {
+    "azure_openai": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "triton": "nvidia.triton",
+    "vertex": "gcp.vertex_ai",
+}
+"""The conventions' words for providers, by the configuration's; the others are the same, or ours to choose."""
 
 # Metrics, as Prometheus spells them.
 METRIC_RPC_DURATION = "rpc_server_call_duration_seconds"
@@ -51,6 +78,7 @@ METRIC_LEDGER_WAITING = "penstock_ledger_rows_waiting"
 METRIC_LEDGER_DRIFT = "penstock_ledger_drift_nano_usd"
 METRIC_TOKENS = "penstock_tokens_total"
 METRIC_COST = "penstock_cost_usd_total"
+METRIC_SPEND = "penstock_spend_usd_total"
 METRIC_UNPRICED = "penstock_answers_without_a_price_total"
 METRIC_UNPRICED_ANSWERS = "penstock_unpriced_answers_total"
 METRIC_RECOVERIES = "penstock_recovered_breaks_total"
@@ -139,6 +167,7 @@ METRIC_ROUTING_COST = "penstock_routing_usd_total"
 METRIC_REQUEST_DURATION = "gen_ai_server_request_duration_seconds"
 METRIC_STRUCTURED_ANSWERS = "penstock_structured_answers_total"
 METRIC_LONGEST_GAP = "penstock_longest_gap_seconds"
+METRIC_TIME_PER_OUTPUT_TOKEN = "gen_ai_server_time_per_output_token_seconds"  # noqa: S105 - a token of text
 METRIC_TIME_TO_FIRST_TOKEN = "gen_ai_server_time_to_first_token_seconds"  # noqa: S105 - a token of text
 
 # Bucket boundaries that the conventions advise, in seconds, and 2 and 8, which are objectives.
@@ -148,5 +177,6 @@ REQUEST_DURATION_BUCKETS = (
 TIME_TO_FIRST_TOKEN_BUCKETS = (
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 2.5, 5.0, 7.5, 8.0, 10.0,
 )  # fmt: skip
+TIME_PER_OUTPUT_TOKEN_BUCKETS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
 LONGEST_GAP_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 OVERHEAD_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 from penstock_common.telemetry import semconv
-from penstock_common.telemetry.steps import Step
+from penstock_common.telemetry.steps import ATTEMPT, Step
 from penstock_common.telemetry.trace_context import TraceContext
 
 _FLUSH_SECONDS = 3.0
@@ -47,7 +47,8 @@ class SpanEmitter:
     def _emit_children(self, step: Step, parent: SpanContext) -> None:
         for child in step.children:
             context = SpanContext(parent.trace_id, self._ids.getrandbits(64) or 1, False, _SAMPLED)
-            self._end(child, context, parent, child.attributes, SpanKind.INTERNAL)
+            kind = SpanKind.CLIENT if child.name == ATTEMPT else SpanKind.INTERNAL
+            self._end(child, context, parent, child.attributes, kind)
             self._emit_children(child, context)
 
     def _end(

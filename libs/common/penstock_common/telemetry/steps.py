@@ -15,6 +15,8 @@ from typing import Any
 import msgspec
 
 STEPS_KEY = "penstock-steps-bin"
+ATTEMPT = "attempt"
+"""What a step is called in which an upstream is asked."""
 
 AttributeValue = str | int | float | bool
 _NOTHING: dict[str, AttributeValue] = {}

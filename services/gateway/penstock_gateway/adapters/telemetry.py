@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,14 +16,14 @@ from penstock_common.errors import InternalError, NoHealthyUpstream, PenstockErr
 from penstock_common.llm.types import UnitPrices, cost_nano_usd
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.gaps import LONGEST_SILENCE, Gap, longest_gap
-from penstock_common.telemetry.metrics import Counters, Histograms
+from penstock_common.telemetry.metrics import Count, Counters, Histograms
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
 from penstock_common.telemetry.spans import Spans, open_spans
-from penstock_common.telemetry.steps import AttributeValue, Step
+from penstock_gateway.adapters.request_spans import span_of
+from penstock_gateway.adapters.spend_metrics import SpendMetrics
 from penstock_gateway.domain.guardrails.pipeline.told import FAILED, Told
 from penstock_gateway.domain.knowledge_use.signals import RetrievalSignals
 from penstock_gateway.domain.life.exchange import EndedExchange
-from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, LedgerRow, outcome_of
 from penstock_gateway.domain.status.traffic import TrafficWindow
 
@@ -55,24 +54,18 @@ class Metrics:
             ("upstream", "model"),
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
+        self.spend = SpendMetrics(registry)
+        self.first_token, self.token_time = _first_token(registry), _token_time(registry)
         self.saved, self.gaps = _Saved(registry), _gaps(registry)
         self.routing, self.retrieval, self.guardrails = _Routing(registry), _Retrieval(registry), _Guardrails(registry)
-        self.degraded = Counters(
-            registry, semconv.METRIC_DEGRADED, "Answers that stood in for a model's own.", ("model", "step")
-        )
+        told = "Answers that stood in for a model's own."
+        self.degraded = Counters(registry, semconv.METRIC_DEGRADED, told, ("model", "step"))
         self.duration = Histograms(
             registry,
             semconv.METRIC_REQUEST_DURATION,
             "Seconds from arrival to settlement.",
             ("model", "outcome"),
             semconv.REQUEST_DURATION_BUCKETS,
-        )
-        self.first_token = Histograms(
-            registry,
-            semconv.METRIC_TIME_TO_FIRST_TOKEN,
-            "Seconds from arrival to the first token.",
-            ("model",),
-            semconv.TIME_TO_FIRST_TOKEN_BUCKETS,
         )
         self.overhead = Histograms(
             registry,
@@ -82,8 +75,8 @@ class Metrics:
             semconv.OVERHEAD_BUCKETS,
         )
         self._known: dict[tuple[str, ...], _Counts] = {}
-        gauge = Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, "Requests inside this process.", registry=registry)
-        gauge.set_function(in_flight)
+        told = "Requests inside this process."
+        Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, told, registry=registry).set_function(in_flight)
 
     def observe(self, row: LedgerRow, model: str) -> None:
         """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""
@@ -97,12 +90,7 @@ class Metrics:
         if counts.cache is not None:
             counts.cache.value += 1
         if counts.billed is not None:
-            input_tokens, output_tokens, cost = counts.billed
-            input_tokens.value += row.usage.input_tokens
-            output_tokens.value += row.usage.output_tokens
-            cost.value += row.cost_nano_usd / _NANO
-            if row.unit_prices.is_unknown:
-                self.unpriced.add((row.upstream, row.model))
+            self._bill(counts.billed, row, model)
         self.duration.observe((model, row.outcome), row.duration_ms / 1e3)
         self.overhead.observe((row.surface,), row.overhead_ms / 1e3)
         if row.time_to_first_token_ms is not None:
@@ -114,6 +102,26 @@ class Metrics:
             self.saved.context.add((model,), row.compressed_tokens)
         if row.degraded:
             self.degraded.add((model, row.degraded))
+
+    def _bill(self, billed: tuple[Count, Count, Count], row: LedgerRow, model: str) -> None:
+        input_tokens, output_tokens, cost = billed
+        input_tokens.value += row.usage.input_tokens
+        output_tokens.value += row.usage.output_tokens
+        cost.value += row.cost_nano_usd / _NANO
+        if row.cost_nano_usd:
+            self.spend.add((row.tenant, row.feature), row.cost_nano_usd / _NANO)
+        tokens, first_ms = row.usage.output_tokens, row.time_to_first_token_ms
+        if first_ms is not None and tokens > 1 and row.outcome == OK and row.duration_ms > first_ms:
+            self.token_time.observe((model,), (row.duration_ms - first_ms) / (tokens - 1) / 1e3)
+        if row.unit_prices.is_unknown:
+            self.unpriced.add((row.upstream, row.model))
+
+    def exemplify(self, row: LedgerRow, model: str, trace_id: str) -> None:
+        """Name the trace of a request that ``observe`` has counted, where its values are shown."""
+        self.duration.exemplify((model, row.outcome), row.duration_ms / 1e3, trace_id)
+        self.overhead.exemplify((row.surface,), row.overhead_ms / 1e3, trace_id)
+        if row.time_to_first_token_ms is not None:
+            self.first_token.exemplify((model,), row.time_to_first_token_ms / 1e3, trace_id)
 
 
 class _Counts:
@@ -135,6 +143,17 @@ class _Counts:
 def _gaps(registry: CollectorRegistry) -> Histograms:
     told = "The longest silence within a streamed answer, and where it came from: upstream, reader or recovery."
     return Histograms(registry, semconv.METRIC_LONGEST_GAP, told, ("model", "came_from"), semconv.LONGEST_GAP_BUCKETS)
+
+
+def _first_token(registry: CollectorRegistry) -> Histograms:
+    name, buckets = semconv.METRIC_TIME_TO_FIRST_TOKEN, semconv.TIME_TO_FIRST_TOKEN_BUCKETS
+    return Histograms(registry, name, "Seconds from arrival to the first token.", ("model",), buckets)
+
+
+def _token_time(registry: CollectorRegistry) -> Histograms:
+    name, buckets = semconv.METRIC_TIME_PER_OUTPUT_TOKEN, semconv.TIME_PER_OUTPUT_TOKEN_BUCKETS
+    told = "Seconds that each token after the first took, of streamed answers that came whole from a model."
+    return Histograms(registry, name, told, ("model",), buckets)
 
 
 class _Saved:
@@ -302,9 +321,9 @@ class TelemetryObserver:
         is_fault = error is not None and row.outcome != CANCELLED and _is_fault(error)
         self._traffic.note(row, exchange.steps, is_fault=is_fault)
         if is_fault:
-            _log.warning("request_failed", outcome=row.outcome, reason=str(error), model=row.requested_model)
+            _warn("request_failed", exchange, reason=str(error))
         if row.degraded:
-            _log.warning("request_degraded", step=row.degraded, model=row.requested_model, outcome=row.outcome)
+            _warn("request_degraded", exchange, step=row.degraded)
         is_slow = row.overhead_ms > _SLOW_OVERHEAD_MS or (gap is not None and gap.seconds > _LONG_GAP_SECONDS)
         if self._spans.is_on and (exchange.call.trace.sampled or is_fault or is_slow or row.degraded):
             self._emit(exchange, gap)
@@ -314,57 +333,20 @@ class TelemetryObserver:
         self._metrics.requests.add((surface, "", outcome_of(error)))
 
     def _emit(self, exchange: EndedExchange, gap: Gap | None) -> None:
-        call, order, row = exchange.call, exchange.call.order, exchange.row
-        operation = row.operation
-        if isinstance(order, ChatOrder | EmbeddingOrder):
-            operation = semconv.CHAT if isinstance(order, ChatOrder) else semconv.EMBEDDINGS
-        failed = "" if row.outcome in (OK, CANCELLED) else row.outcome
-        root = Step(
-            name=f"{operation} {order.input.model}",
-            start_ns=call.started_ns,
-            end_ns=exchange.ended_ns,
-            error=failed,
-            children=exchange.steps,
-        )
-        attributes = {
-            semconv.OPERATION_NAME: operation,
-            semconv.REQUEST_MODEL: order.input.model,
-            semconv.RESPONSE_MODEL: row.model,
-            semconv.RESPONSE_ID: order.generation_id,
-            semconv.RESPONSE_FINISH_REASONS: [row.finish_reason],
-            semconv.INPUT_TOKENS: row.usage.input_tokens,
-            semconv.OUTPUT_TOKENS: row.usage.output_tokens,
-            semconv.REQUEST_ID: order.request_id,
-            semconv.TENANT: row.tenant,
-            semconv.SURFACE: row.surface,
-            semconv.UPSTREAM: row.upstream,
-            semconv.CACHE: row.cache_status,
-            semconv.OVERHEAD_MS: row.overhead_ms,
-        }
-        attributes |= _rarely(exchange, gap)
-        if self._capture_content and isinstance(order, ChatOrder):
-            attributes[semconv.INPUT_MESSAGES] = msgspec.json.encode(order.input.messages).decode()
-        self._spans.emit(call.trace, root, attributes)
+        root, attributes = span_of(exchange, gap, capture_content=self._capture_content)
+        self._spans.emit(exchange.call.trace, root, attributes)
+        self._metrics.exemplify(exchange.row, exchange.public_model, exchange.call.trace.trace_id_hex)
+        if gap is not None:
+            labels = (exchange.public_model, gap.came_from.value)
+            self._metrics.gaps.exemplify(labels, gap.seconds, exchange.call.trace.trace_id_hex)
+
+
+def _warn(event: str, exchange: EndedExchange, **more: str) -> None:
+    """Log with the request's ids: by now nobody's request is being served here any more."""
+    row, trace_id = exchange.row, exchange.call.trace.trace_id_hex
+    ids = {"request_id": row.request_id, "trace_id": trace_id}
+    _log.warning(event, outcome=row.outcome, model=row.requested_model, **ids, **more)
 
 
 def _is_fault(error: BaseException) -> bool:
     return isinstance(error, _FAULTS) or not isinstance(error, PenstockError)
-
-
-def _rarely(exchange: EndedExchange, gap: Gap | None) -> dict[str, AttributeValue]:
-    """Return the attributes that few requests have."""
-    row, attributes = exchange.row, dict[str, AttributeValue]()
-    if not row.unit_prices.is_unknown:
-        attributes[semconv.COST_NANO_USD] = row.cost_nano_usd
-    if row.degraded:
-        attributes[semconv.DEGRADED] = row.degraded
-    if gap is not None:
-        attributes |= {
-            semconv.LONGEST_GAP_MS: round(gap.seconds * 1e3, 1),
-            semconv.LONGEST_GAP_FROM: gap.came_from.value,
-        }
-    if row.prompt_version:
-        attributes[semconv.PROMPT] = f"{row.prompt}@{row.prompt_version}"
-    if row.part.experiment:
-        attributes |= {semconv.EXPERIMENT: row.part.experiment, semconv.VARIANT: row.part.variant}
-    return attributes

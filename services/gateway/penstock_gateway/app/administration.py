@@ -114,7 +114,6 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         def actor_of(_context: object) -> Actor:
             return actor
 
-        viewer_of = _viewer(actor)
         jobs = job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         pauses = pauses_over(engine, jobs, keyring.directory, none)
         yield CommandLineServicers(
@@ -126,8 +125,8 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
-            JobDeskServicer(desk_over(settings, engine, jobs), pauses, viewer_of),
-            batches_over(engine, jobs, viewer_of),
+            JobDeskServicer(desk_over(settings, engine, jobs), pauses, _viewer(actor)),
+            batches_over(engine, jobs, _viewer(actor)),
             budgets.webhooks.servicer(actor_of),
             reviews.servicer(lambda _call: Reviewer(actor, sees_tenant=True, decides=True, decides_escalated=True)),
         )

@@ -309,7 +309,7 @@ class Batches:
             candidate.model, asked, seconds.connect, watchdog.headers_received, watchdog.whole_expected, whole,
             recovery is not None and recovery.way is RecoveryWay.CONTINUED, succession.unsupported, model.facts,
         )  # fmt: skip
-        step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
+        step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model, provider=model.provider)
         if whole:
             step.attributes["whole"] = True
         if succession.availability is not None and (passed_over := succession.passed_over):

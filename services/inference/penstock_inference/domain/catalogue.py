@@ -147,6 +147,8 @@ class Model:
     price_steps: Mapping[str, tuple[PriceStep, ...]] = field(default_factory=dict[str, tuple[PriceStep, ...]])
     search_unit_nano_usd: int = 0
     """What a search unit costs, where the upstream bills those."""
+    provider: str = ""
+    """The word of the configuration for who the upstream is, such as ``openai_compatible``; traces say it."""
 
     def is_asked_whole(self, *, others_left: bool) -> bool:
         """Return whether it is asked for an answer in one piece where the caller does not stream."""

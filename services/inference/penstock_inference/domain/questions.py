@@ -156,7 +156,7 @@ class Asking:
     def _recorded(self, turn: Turn, model: Model) -> Generator[Step]:
         """Record one attempt, whatever ends it, and let its place learn by it."""
         candidate = model.candidate
-        step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model)
+        step = self._steps.begin("attempt", upstream=candidate.upstream, model=candidate.model, provider=model.provider)
         step.attributes["outcome"] = "cancelled"
         error = "cancelled"
         try:

@@ -8,11 +8,13 @@ from typing import Any
 from urllib.error import URLError
 
 from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 LABEL = "worker"
 _TIMEOUT_SECONDS = 2.0
+# The form that has exemplars.
+_ASKED = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
 class WorkerMetrics(Collector):
@@ -43,7 +45,8 @@ class WorkerMetrics(Collector):
 
 def _families(address: str) -> list[Metric]:
     try:
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=_TIMEOUT_SECONDS) as page:
+        asked = urllib.request.Request(f"http://{address}/metrics", headers=_ASKED)
+        with urllib.request.urlopen(asked, timeout=_TIMEOUT_SECONDS) as page:  # noqa: S310 - as above
             return list(text_string_to_metric_families(page.read().decode()))
     except (URLError, OSError, ValueError):
         return []

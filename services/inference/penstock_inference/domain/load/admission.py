@@ -47,6 +47,7 @@ def _tokens_of(gate: Gate, model: Model, value: GenerationInput) -> int:
 
 def record_shed(model: Model, steps: Steps) -> None:
     """Record that a model was not asked, because its upstream's limits did not let the request in."""
-    step = steps.begin("attempt", upstream=model.candidate.upstream, model=model.candidate.model)
+    candidate = model.candidate
+    step = steps.begin("attempt", upstream=candidate.upstream, model=candidate.model, provider=model.provider)
     step.attributes.update(outcome=SATURATED.outcome, asked=False, fault="request")
     end(step)

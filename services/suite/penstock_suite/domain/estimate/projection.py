@@ -93,7 +93,7 @@ def estimate(observed: Observed, load: Load, machines: Machines) -> Estimate:
     if not total.requests:
         raise ValueError("the ledger has no request of that time: say another with --from, or what to --assume")
     lines = _lines(total, observed.peak, load, machines)
-    drawn = [_lines(day, observed.peak, load, machines) for day in _draws(observed.days)]
+    drawn = [_lines(day, observed.peak, load, machines) for day in draws_of(observed.days)]
     warnings = _warnings(observed, total)
     least = WIDENED if _is_thin(observed, total) else 0.0
     items = tuple(
@@ -145,7 +145,7 @@ def _whole(machines: float) -> float:
     return float(math.ceil(round(machines, 9)))
 
 
-def _draws(days: Sequence[Day]) -> list[Day]:
+def draws_of(days: Sequence[Day]) -> list[Day]:
     """Return the sums of days drawn with replacement; those without a request say nothing."""
     if len(days) < 2:  # noqa: PLR2004 - of one there is one mix
         return list(days)

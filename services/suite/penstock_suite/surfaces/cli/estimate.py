@@ -21,9 +21,10 @@ from penstock_suite.surfaces.cli.usage import Format, PlotOption, ZoneOption, ch
 
 if TYPE_CHECKING:
     from penstock_suite.domain.estimate.backtest import Backtest
+    from penstock_suite.domain.estimate.capacity import Capacity
     from penstock_suite.domain.estimate.costs import Cpu, Sizes, UnitCosts
     from penstock_suite.domain.estimate.observed import Observed
-    from penstock_suite.domain.estimate.projection import Estimate, Figure, Machines
+    from penstock_suite.domain.estimate.projection import Estimate, Figure, Load, Machines
     from penstock_suite.domain.estimate.what_if import WhatIf
 
 
@@ -41,6 +42,7 @@ _HELP = """Project what a load would cost: models, vCPUs, whole GPUs, Redis, sto
 It is made of what the ledger knows of the requests of --from to --to, or, with --assume, of nothing but what you say.
 """
 _TITLES = ("what", "amount", "unit", "$", "p10", "p90")
+_POD_TITLES = ("role", "pods", "p10", "p90", "MB", "MB p10", "MB p90")
 _ASSUMED = ("tokens_in", "tokens_out", "hit_rate", "price", "seconds", "peak")
 _USUAL_PEAK = 3.0
 
@@ -98,6 +100,9 @@ def estimate(opened: OpenAdministration, known: Known) -> typer.Typer:
         backtest: Annotated[
             str, typer.Option(metavar="MONTH", help="Project this month from the one before, and compare.")
         ] = "",
+        capacity: Annotated[
+            bool, typer.Option("--capacity", help="Also say the pods of each role and their memory.")
+        ] = False,
         form: Annotated[str, typer.Option("--format", metavar="table|json", help="How it is written.")] = "table",
         plot: PlotOption = None,
     ) -> None:
@@ -116,7 +121,8 @@ def estimate(opened: OpenAdministration, known: Known) -> typer.Typer:
                 lambda: _machines(known.machines_of(ask.selection), (unit_cost or (), size or ()), cpu, bench)
             )
             found = _sayable(lambda: _estimate(observed, wanted, (per_day, rps, days), machines))
-            _show(found, wanted, chosen)
+            pods = _capacity(_as_it_would_be(wanted, observed), found.load, machines) if capacity else None
+            _show(found, wanted, chosen, pods)
             if plot is not None:
                 _draw(found, plot)
 
@@ -268,9 +274,21 @@ def _backtest(reading: _Reading, month: str) -> Backtest:
     return backtest(month, reading.observed(*before), reading.observed(*came))
 
 
-def _show(found: Estimate, wanted: WhatIf, chosen: Format) -> None:
+def _as_it_would_be(wanted: WhatIf, observed: Observed) -> Observed:
+    from penstock_suite.domain.estimate.what_if import applied
+
+    return applied(wanted, observed)
+
+
+def _capacity(observed: Observed, load: Load, machines: Machines) -> Capacity:
+    from penstock_suite.domain.estimate.capacity import capacity, carried
+
+    return capacity(observed, load, machines.sizes, carried())
+
+
+def _show(found: Estimate, wanted: WhatIf, chosen: Format, pods: Capacity | None) -> None:
     if chosen is Format.JSON:
-        print_json({"estimate": found, "what_if": wanted})
+        print_json({"estimate": found, "what_if": wanted, **({"capacity": pods} if pods is not None else {})})
         return
     out = console()
     source = "what is assumed" if found.is_assumed else f"{found.sample:,} requests of {found.sample_days:,} days"
@@ -294,8 +312,27 @@ def _show(found: Estimate, wanted: WhatIf, chosen: Format) -> None:
         ("  of it models", "", "", *_dollars(found.model_per_million_usd)),
     ]
     print_table(_TITLES, rows, to_the_right={"amount", "$", "p10", "p90"})
+    if pods is not None:
+        _show_pods(pods)
     for warning in found.warnings:
         note(f"{warning[0].upper()}{warning[1:]}.")
+
+
+def _show_pods(found: Capacity) -> None:
+    table = found.table
+    console().print(
+        f"{found.per_second:,.1f} requests a second in the busiest hour, by what {table.commit} took on "
+        f"{escape(table.machine)} ({table.measured_at[:10]}):"
+    )
+    rows = [
+        (each.role, *(f"{value:,.0f}" for value in (*_three(each.pods), *_three(each.memory_mb))))
+        for each in found.roles
+    ]
+    print_table(_POD_TITLES, rows, to_the_right=frozenset(_POD_TITLES[1:]))
+
+
+def _three(figure: Figure) -> tuple[float, float, float]:
+    return figure.value, figure.p10, figure.p90
 
 
 def _dollars(figure: Figure) -> tuple[str, str, str]:

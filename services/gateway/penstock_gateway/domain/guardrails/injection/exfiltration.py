@@ -210,16 +210,15 @@ def _html(text: str) -> Iterator[Carrier]:
         for address in _ADDRESS.finditer(rest):
             # A tag without an end takes no more with it than its address.
             last = begins + address.end() if rest[-1:] != ">" else closed.end() if closed else end
-            for said in _addresses(address):
-                if "//" in said or said.startswith("data:"):
-                    yield _carrier((start, last), said, "", (way, tag))
+            yield from (_carrier((start, last), said, "", (way, tag)) for said in _addresses(address))
     for one in _STYLE.finditer(text) if "//" in text else ():
         yield _carrier(one.span(), as_fetched(one["url"]), "", (Way.LOADED, "style"))
 
 
 def _addresses(one: re.Match[str]) -> list[str]:
     said = as_fetched(_REFRESH.sub("", one["double"] or one["single"] or one["bare"] or ""))
-    return _BLANK.split(said) if one["name"].lower() == "srcset" else [said]
+    all_of_them = _BLANK.split(said) if one["name"].lower() == "srcset" else [said]
+    return [address for address in all_of_them if "//" in address or address.startswith("data:")]
 
 
 def defused(text: str, allowed_hosts: Collection[str] = (), *, only_telling: bool = True) -> tuple[str, list[Carrier]]:

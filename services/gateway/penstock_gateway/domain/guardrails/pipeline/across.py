@@ -75,13 +75,16 @@ async def found_across(rule: Rule, run: Run, look: Look) -> tuple[str, list[Foun
         text, starts = run.joined(between)
         found: list[Found] = []
         for start, end in _windows(starts[1:], len(text)):
-            for one in await look(rule, text[start:end], run.surface):
-                moved = one._replace(start=one.start + start, end=one.end + start)
-                if any(moved.start < border - len(between) and border < moved.end for border in starts[1:]):
-                    found.append(moved)
+            looked = await look(rule, text[start:end], run.surface)
+            moved = (one._replace(start=one.start + start, end=one.end + start) for one in looked)
+            found += [one for one in moved if _is_across(one, starts[1:], len(between))]
         if found and (found := await _of_none(rule, run, starts, found, look)):
             return between, found
     return "", []
+
+
+def _is_across(one: Found, borders: Sequence[int], between: int) -> bool:
+    return any(one.start < border - between and border < one.end for border in borders)
 
 
 async def _of_none(rule: Rule, run: Run, starts: list[int], found: list[Found], look: Look) -> list[Found]:

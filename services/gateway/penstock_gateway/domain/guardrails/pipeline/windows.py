@@ -23,7 +23,6 @@ _CONTEXT = 300
 _A_LETTER, _NO_LETTER = "\u00aa", "\x1f"
 # Characters of a sentence that are held at most.
 MOST_OF_A_SENTENCE = 1024
-_SENTENCE = 1024
 # The longest address that is looked for, and what stands around it.
 _MOST_OF_A_CARRIER = 4400
 _SENTENCE = re.compile(r"(?<=[^\W\d_]{3})[.!?][\"')\]]?\s(?=[^\d\s])|\n(?=\S)|[\u3002\uff01\uff1f](?=[^\d])")
