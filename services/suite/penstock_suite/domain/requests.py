@@ -186,6 +186,19 @@ class PiiEvaluationRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswersEvaluationRequest:
+    """Judge the answers of the target's model by the cases of a file, and by a model where ``judge`` names one."""
+
+    target: ChatTarget
+    dataset: Path
+    judge: str = ""
+    against: Path | None = None
+    config: Path | None = None
+    concurrency: int = 4
+    timeout_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalEvaluationRequest:
     """Judge search modes by documents and questions, with each of the models and each of the splitters (none: the defaults)."""
 
