@@ -120,7 +120,10 @@ async def test_who_may_not_is_told_so(run):
         ({"id": "a", "input": "?", "schema": {"type": 1}}, "cannot be checked"),
     ],
 )
-async def test_a_set_that_cannot_be_used_asks_nobody(run, upstream, case, told):
+async def test_a_set_that_cannot_be_used_asks_nobody(tmp_path, case, told):
+    dataset, config = tmp_path / "set.jsonl", tmp_path / "rules.yaml"
+    dataset.write_text(json.dumps(case))
+    config.write_text("guardrails: {}")
+    nobody = ChatTarget(grpc_address="127.0.0.1:1", key="k", model="fast")
     with pytest.raises(Misconfigured, match=told):
-        await run(cases=[case])
-    assert not upstream.requests
+        await evaluate_answers(AnswersEvaluationRequest(nobody, dataset, config=config), lambda _done, _of: None)

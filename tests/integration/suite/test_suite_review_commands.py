@@ -21,6 +21,7 @@ from penstock_gateway.domain.reviews.telling import telling
 from penstock_gateway.domain.reviews.terms import ReviewTerms
 from penstock_gateway.settings import Settings
 from penstock_suite.adapters.admin_client import administration_over, method_of
+from penstock_suite.domain.answers_set import read_cases
 from penstock_suite.surfaces.cli.reviews import reviews as review_commands
 from penstock_suite.surfaces.cli.webhooks import webhooks as webhook_commands
 
@@ -165,3 +166,17 @@ def test_one_decides_on_nothing_of_ones_own_and_waits_for_others(command):
 def test_what_is_no_word_is_told_before_anything_is_asked(command, arguments, said):
     told = command(*arguments, exit_code=2)
     assert said in " ".join(told.output.replace("│", " ").split())
+
+
+def test_an_answer_that_was_handed_over_becomes_a_case_of_an_evaluation(command, settings):
+    command("list")
+    allowed = flagged(settings, "At six.", context="When do you close?", found=())
+    blocked = flagged(settings, "Never.", context="When do you open?", found=())
+    edited = flagged(settings, "At 7.", context="And on Sundays?", found=())
+    for review, *how in ((allowed, "allow"), (blocked, "block"), (edited, "edit", "--text", "At nine.")):
+        command("claim", review)
+        command("decide", review, *how, "--claim", 1)
+    cases = read_cases(command("export", *DEMO, "--format", "answers").stdout.encode())
+    assert {(one.input, one.reference) for one in cases} == {
+        ("When do you close?", "At six."), ("And on Sundays?", "At nine."),
+    }  # fmt: skip

@@ -148,6 +148,15 @@ class GuardCheckRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardTrialRequest:
+    """Tell what the rules of a file would have done with the lines of another; ``names`` are those that are tried, none: all."""
+
+    rules: Path
+    traffic: Path
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RouterTrainingRequest:
     """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
 
