@@ -18,7 +18,7 @@ RuleKind = Literal[
     "pii", "secrets", "injection", "exfiltration", "words", "pattern", "length", "language", "tools", "topics",
     "grounding", "moderation", "spotlight",
 ]  # fmt: skip
-ActionName = Literal["report", "review", "pseudonymise", "redact", "replace", "refuse"]
+ActionName = Literal["report", "review", "pseudonymise", "redact", "replace", "retry", "refuse"]
 SurfaceName = Literal["system", "input", "tool_result", "document", "output", "tool_call"]
 PiiType = Literal[
     "email", "phone", "credit_card", "iban", "ssn_us", "ip_address", "passport", "date_of_birth", "person", "address",
@@ -45,18 +45,18 @@ DEFAULT_SURFACES: dict[str, frozenset[Surface]] = {
 }
 # What each kind may do, its usual action first.
 ACTIONS: dict[str, tuple[ActionName, ...]] = {
-    "pii": ("redact", "report", "review", "pseudonymise", "replace", "refuse"),
-    "secrets": ("redact", "report", "review", "pseudonymise", "replace", "refuse"),
-    "injection": ("refuse", "report", "review", "replace"),
-    "exfiltration": ("redact", "report", "review", "replace", "refuse"),
-    "words": ("refuse", "report", "review", "redact", "replace"),
-    "pattern": ("refuse", "report", "review", "redact", "replace"),
-    "length": ("refuse", "report", "review", "replace"),
-    "language": ("refuse", "report", "review", "replace"),
+    "pii": ("redact", "report", "review", "pseudonymise", "replace", "refuse", "retry"),
+    "secrets": ("redact", "report", "review", "pseudonymise", "replace", "refuse", "retry"),
+    "injection": ("refuse", "report", "review", "replace", "retry"),
+    "exfiltration": ("redact", "report", "review", "replace", "refuse", "retry"),
+    "words": ("refuse", "report", "review", "redact", "replace", "retry"),
+    "pattern": ("refuse", "report", "review", "redact", "replace", "retry"),
+    "length": ("refuse", "report", "review", "replace", "retry"),
+    "language": ("refuse", "report", "review", "replace", "retry"),
     "tools": ("refuse", "report", "review"),
     "topics": ("refuse", "report", "review", "replace"),
-    "grounding": ("report", "review", "replace", "refuse"),
-    "moderation": ("refuse", "report", "review", "replace"),
+    "grounding": ("report", "review", "replace", "refuse", "retry"),
+    "moderation": ("refuse", "report", "review", "replace", "retry"),
     "spotlight": (),
 }
 # Settings that belong to kinds.
@@ -116,6 +116,8 @@ class RuleSettings(Section):
     """What replaces, or what the caller of a refused request is told."""
     hold: bool = False
     """With `review`: whether the caller waits until a person has looked."""
+    ask: Annotated[str, Field(max_length=2000)] = ""
+    """With `retry`: what the model is told of its answer. Unset: which rule it breaks."""
     types: list[PiiType] = []
     """Of personal data. None: all."""
     names: bool = False
@@ -176,6 +178,8 @@ class RuleSettings(Section):
             yield ("text",), "a rule that replaces needs the 'text' that it puts in the place of what it found"
         if self.hold and self.action != "review":
             yield ("hold",), "only a rule whose action is 'review' can hold"
+        if self.ask and self.action != "retry":
+            yield ("ask",), "only a rule whose action is 'retry' asks the model for another answer"
         if self.url and not self.url.startswith(("http://", "https://")):
             yield ("url",), "a URL that begins with http:// or https:// is expected"
         yield from self._patterns_at_odds()
@@ -217,6 +221,8 @@ class GuardrailSettings(Section):
     """For rules that take milliseconds; as many more are for texts of over 65,536 characters alone."""
     waiting: Annotated[int, Field(gt=0)] = 64
     """Looks that wait for a thread; a further one fails."""
+    retries: Annotated[int, Field(ge=0, le=5)] = 1
+    """How often an answer is asked for again that a rule with the action `retry` finds something in; 0: it is refused."""
     most_held: Annotated[int, Field(ge=256, le=16_777_216)] = 1_048_576
     """Characters of an answer that is looked at as a whole; a longer one is refused."""
     most_looked: Annotated[int, Field(ge=65_536, le=33_554_432)] = 4_000_000
@@ -251,6 +257,8 @@ def _names_at_odds(
             )
         elif side == "output" and rule.kind == "spotlight":
             yield where, f"the rule '{name}' spotlights, which is for input"
+        elif side == "input" and rule.acts is Action.RETRY:
+            yield where, f"the rule '{name}' has answers asked for again: name it under 'output'"
         elif side == "input" and rule.kind == "grounding":
             yield where, f"the rule '{name}' judges answers: name it under 'output'"
 

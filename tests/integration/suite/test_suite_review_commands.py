@@ -21,6 +21,7 @@ from penstock_gateway.domain.reviews.telling import telling
 from penstock_gateway.domain.reviews.terms import ReviewTerms
 from penstock_gateway.settings import Settings
 from penstock_suite.adapters.admin_client import administration_over, method_of
+from penstock_suite.domain.answers_set import read_cases
 from penstock_suite.surfaces.cli.reviews import reviews as review_commands
 from penstock_suite.surfaces.cli.webhooks import webhooks as webhook_commands
 
@@ -68,9 +69,15 @@ def flagged(settings, text=MAIL, **more):
     async def flag():
         async with open_database(settings.sql) as engine:
             store = SqlReviews(ReviewDatabase(engine, b"p" * 32, telling(lambda _tenant, _event: ())))
-            wanted = {"rule": "pii", "found": (Found("email", 9, 24),), "surface": Surface.OUTPUT, **more}
+            wanted = {
+                "source": Source.RULE,
+                "rule": "pii",
+                "found": (Found("email", 9, 24),),
+                "surface": Surface.OUTPUT,
+                **more,
+            }
             desk = FlagDesk(store, ReviewTerms())
-            return await desk.flag(Flag(tenant="demo", key_id="k1", source=Source.RULE, text=text, **wanted))
+            return await desk.flag(Flag(tenant="demo", key_id="k1", text=text, **wanted))
 
     return asyncio.run(flag())
 
@@ -165,3 +172,17 @@ def test_one_decides_on_nothing_of_ones_own_and_waits_for_others(command):
 def test_what_is_no_word_is_told_before_anything_is_asked(command, arguments, said):
     told = command(*arguments, exit_code=2)
     assert said in " ".join(told.output.replace("│", " ").split())
+
+
+def test_an_answer_that_was_handed_over_becomes_a_case_of_an_evaluation(command, settings):
+    command("list")
+    allowed = flagged(settings, "At six.", context="When do you close?", found=(), source=Source.CALLER)
+    blocked = flagged(settings, "Never.", context="When do you open?", found=(), source=Source.CALLER)
+    edited = flagged(settings, "At 7.", context="And on Sundays?", found=(), source=Source.CALLER)
+    for review, *how in ((allowed, "allow"), (blocked, "block"), (edited, "edit", "--text", "At nine.")):
+        command("claim", review)
+        command("decide", review, *how, "--claim", 1)
+    cases = read_cases(command("export", *DEMO, "--format", "answers").stdout.encode())
+    assert {(one.input, one.reference) for one in cases} == {
+        ("When do you close?", "At six."), ("And on Sundays?", "At nine."),
+    }  # fmt: skip

@@ -58,6 +58,7 @@ def rule_of(name: str, settings: RuleSettings, asked: Asked = NOBODY) -> Rule:
         shadow=settings.shadow,
         text=settings.text,
         hold=settings.hold,
+        ask=settings.ask,
     )
 
 

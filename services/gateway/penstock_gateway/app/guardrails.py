@@ -70,5 +70,6 @@ async def open_guardrails(stack: AsyncExitStack, settings: Settings, desk: Revie
         by_conversation=section.pseudonyms == "conversation",
         most_held=section.most_held,
         most_looked=section.most_looked,
+        retries=section.retries,
     )
     return Guardrails(Rails(), parts, await stack.enter_async_context(HttpClient()))

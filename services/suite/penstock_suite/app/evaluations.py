@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock_suite.surfaces.cli.evaluate import evaluate
+from penstock_suite.surfaces.cli.evaluate_answers import add_answers
 from penstock_suite.surfaces.cli.evaluate_compression import add_compression
 from penstock_suite.surfaces.cli.evaluate_grounding import add_grounding
 from penstock_suite.surfaces.cli.evaluate_injection import add_injection
@@ -16,13 +17,16 @@ from penstock_suite.surfaces.cli.output import run
 if TYPE_CHECKING:
     import typer
 
+    from penstock_suite.app.answers_evaluation import Progress as AnswersProgress
     from penstock_suite.app.retrieval_evaluation import Progress
+    from penstock_suite.domain.answers_evaluation import AnswersEvaluation
     from penstock_suite.domain.cache_evaluation import Evaluation
     from penstock_suite.domain.compression_evaluation import CompressionEvaluation
     from penstock_suite.domain.grounding_evaluation import GroundingEvaluation
     from penstock_suite.domain.injection_evaluation import InjectionEvaluation
     from penstock_suite.domain.pii_evaluation import PiiEvaluation
     from penstock_suite.domain.requests import (
+        AnswersEvaluationRequest,
         CompressionEvaluationRequest,
         EvaluationRequest,
         GroundingEvaluationRequest,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
         PiiEvaluationRequest,
         RetrievalEvaluationRequest,
         RoutingEvaluationRequest,
+        Selection,
     )
     from penstock_suite.domain.retrieval_evaluation import RetrievalEvaluation
     from penstock_suite.domain.routing_evaluation import RoutingEvaluation
@@ -44,7 +49,20 @@ def evaluations() -> typer.Typer:
     add_injection(cli, _evaluate_injection)
     add_grounding(cli, _evaluate_grounding)
     add_pii(cli, _evaluate_pii)
+    add_answers(cli, _evaluate_answers, _target_of)
     return cli
+
+
+def _target_of(selection: Selection, address: str, key: str) -> tuple[str, str]:
+    from penstock_suite.app.running_stack import chat_target
+
+    return chat_target(selection, address, key)
+
+
+def _evaluate_answers(request: AnswersEvaluationRequest, progress: AnswersProgress) -> AnswersEvaluation:
+    from penstock_suite.app.answers_evaluation import evaluate_answers
+
+    return run(evaluate_answers(request, progress))
 
 
 def _evaluate_injection(request: InjectionEvaluationRequest) -> InjectionEvaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from pathlib import Path
 
 from penstock_gateway.adapters.guardrails.pii import detector
 from penstock_gateway.domain.guardrails.pii.detector import Detector
@@ -23,15 +24,24 @@ def evaluate_pii(request: PiiEvaluationRequest) -> PiiEvaluation:
     Raises:
         Misconfigured: if the dataset cannot be read, or a line of it is no text with its entities.
     """
-    try:
-        content = request.dataset.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"{request.dataset} cannot be read: {error.strerror}") from None
-    texts = read_texts(unpacked(content) if content.startswith(_PACKED) else content)
+    texts = read_texts(read_dataset(request.dataset))
     found = detector() if request.with_names else Detector()
     return evaluation(
         [_seen(found, text) for text in texts], {"dataset": request.dataset.name, "names": request.with_names}
     )
+
+
+def read_dataset(path: Path) -> bytes:
+    """Return what a file holds, packed by gzip or not.
+
+    Raises:
+        Misconfigured: if it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be read: {error.strerror}") from None
+    return unpacked(content) if content.startswith(_PACKED) else content
 
 
 def unpacked(content: bytes) -> bytes:

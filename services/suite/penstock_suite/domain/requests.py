@@ -148,6 +148,15 @@ class GuardCheckRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardTrialRequest:
+    """Tell what the rules of a file would have done with the lines of another; ``names`` are those that are tried, none: all."""
+
+    rules: Path
+    traffic: Path
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RouterTrainingRequest:
     """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
 
@@ -183,6 +192,19 @@ class PiiEvaluationRequest:
 
     dataset: Path
     with_names: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersEvaluationRequest:
+    """Judge the answers of the target's model by the cases of a file, and by a model where ``judge`` names one."""
+
+    target: ChatTarget
+    dataset: Path
+    judge: str = ""
+    against: Path | None = None
+    config: Path | None = None
+    concurrency: int = 4
+    timeout_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)

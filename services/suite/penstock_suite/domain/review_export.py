@@ -50,6 +50,15 @@ def _grounding(review: ReviewRow, content: ReviewContentRow) -> dict[str, Any] |
     }
 
 
+def _answers(review: ReviewRow, content: ReviewContentRow) -> dict[str, Any] | None:
+    """Return a case of `penstock eval answers`; what a caller hands over stands beside what was asked, and nothing else does."""
+    is_right = review.decision in ("allow", "edit")
+    if review.source != "caller" or review.surface != "output" or not content.context or not is_right:
+        return None
+    reference = content.edited if review.decision == "edit" else content.text
+    return {"id": review.id, "input": content.context, "reference": reference}
+
+
 def _all(review: ReviewRow, content: ReviewContentRow) -> dict[str, Any]:
     return {
         "id": review.id,
@@ -72,6 +81,7 @@ _MAKERS: dict[str, Callable[[ReviewRow, ReviewContentRow], dict[str, Any] | None
     "injection": _injection,
     "pii": _pii,
     "grounding": _grounding,
+    "answers": _answers,
 }
 FORMATS = tuple(_MAKERS)
 """``all`` says everything; the others are those of the datasets, and leave out what they cannot hold."""

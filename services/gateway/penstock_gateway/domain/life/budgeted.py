@@ -29,7 +29,7 @@ from penstock_gateway.domain.limits.admission import Demand, Standing, Verdict
 from penstock_gateway.domain.limits.limit import Measure
 from penstock_gateway.domain.limits.meter import OutOfMoney
 from penstock_gateway.domain.limits.needs import Asked, dearest
-from penstock_gateway.domain.structured.checked import Checked
+from penstock_gateway.domain.structured.checked import Checked, Held, WantedOtherwise
 from penstock_gateway.domain.structured.terms import Told
 
 
@@ -50,7 +50,8 @@ class BudgetedChat(Exchange[ChatOrder]):
         self.is_metered = False
         """Whether a hard limit of dollars binds it."""
         self.checked: Checked | None = None
-        """What holds the answer to its schema; None where nothing does."""
+        """What holds the answer to its schema, or to rules that have it asked for again; None where nothing does."""
+        self._retries: WantedOtherwise | None = None
         self._spending: Spending | None = None
         self._refused: Refused | None = None
         self._spend_shadowed: list[Standing] = []  # of money, by what was demanded at first
@@ -135,8 +136,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         if self._is_estimated:
             self._note_prices(plan)
         if self._spending is None:
-            generation = Generation(generator, request, ladder)
-            return generation if effective.response_format is None else self._held_to_schema(generation, effective)
+            return self._maybe_checked(Generation(generator, request, ladder), effective)
         self._note_spent()
         try:
             asked = await self._spending.afford(request, effective.model)
@@ -147,22 +147,34 @@ class BudgetedChat(Exchange[ChatOrder]):
                 raise
             self.degraded = Degradation.BUDGET
             return Degraded(Generation(generator, instead.request, ladder, instead.meter), Degradation.BUDGET, 0)
-        generation = Generation(generator, asked.request, ladder, asked.meter)
-        return generation if effective.response_format is None else self._held_to_schema(generation, effective)
+        return self._maybe_checked(Generation(generator, asked.request, ladder, asked.meter), effective)
 
-    def _held_to_schema(self, generation: Generation, effective: GenerationInput) -> AnswerSource:
-        """Return the source of an answer that is checked against its schema, where the model's answers are."""
+    def _maybe_checked(self, generation: Generation, effective: GenerationInput) -> AnswerSource:
+        """Return the source of an answer that its schema, or rules, may have asked for again, where there are any."""
+        if (effective.response_format is None and self._retries is None) or (effective.sampling.choices or 1) > 1:
+            return generation
+        held = None if effective.response_format is None else self._held_to_schema(effective)
+        if held is None and self._retries is None:
+            return generation
+        self.checked = Checked(generation, held, self._retries)
+        return self.checked
+
+    def _held_to_schema(self, effective: GenerationInput) -> Held | None:
+        """Return what the answer's schema holds it to; None where the model's answers are not checked."""
         structured, wanted, model = self._parts.structured, effective.response_format, self.call.order.input.model
         terms = None if structured is None else structured.by_name.get(model)
-        if structured is None or terms is None or wanted is None or (effective.sampling.choices or 1) > 1:
-            return generation
+        if structured is None or terms is None or wanted is None:
+            return None
         schema = structured.make(wanted)
         if schema is None:
             structured.note(model, Told.UNCHECKED)
-            return generation
+            return None
         schema_json = wanted.schema_json if isinstance(wanted, JsonSchema) else ""
-        self.checked = Checked(generation, schema, schema_json, terms, lambda told: structured.note(model, told))
-        return self.checked
+
+        def note(told: Told) -> None:
+            structured.note(model, told)
+
+        return Held(schema, schema_json, terms, note)
 
     async def _instead(self, effective: GenerationInput, spending: Spending) -> Afforded | None:
         """Return what the model is asked that the configuration names for this; None where there is none that can be paid."""

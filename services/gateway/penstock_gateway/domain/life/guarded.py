@@ -22,6 +22,7 @@ from penstock_common.llm.types import (
 from penstock_gateway.domain.guardrails.pipeline.answer import GuardedAnswer
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
+from penstock_gateway.domain.guardrails.pipeline.retrying import retries_of
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.budgeted import BudgetedChat
 from penstock_gateway.domain.life.effective import InputStep
@@ -70,6 +71,7 @@ class GuardedChat(BudgetedChat):
         if held is None or parts.guarding is None:
             return self._input_steps
         self.guarding = Guarding(held, self.call, parts.guarding)
+        self._retries = retries_of(self.guarding)
         return (*self._input_steps, GuardStep(self.guarding))
 
     def _guard_of_hits(self) -> GuardHits | None:

@@ -1,4 +1,4 @@
-"""A source whose answer the schema accepts: held until it is whole, and asked for again, within bounds, where it is not valid.
+"""A source whose answer its schema and its rules accept: held until it is whole, and asked for again, within bounds, where not.
 
 All that was asked is in the answer's usage and cost, each attempt in its steps.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -46,14 +46,34 @@ _LOST = Problem(is_json=False, told="it is no JSON of the kind that was asked fo
 _LONG = 32_768
 
 
-class Checked:
-    """The answer of ``generation``, checked; ``told`` says what became of it, once it has been given."""
+class WantedOtherwise(Protocol):
+    """Rules that have an answer asked for again."""
 
-    def __init__(
-        self, generation: Generation, schema: Schema, schema_json: str, terms: Terms, note: Callable[[Told], None]
-    ) -> None:
-        self.generation, self.schema, self.schema_json, self.terms = generation, schema, schema_json, terms
-        self.note = note
+    retries: int
+    """How often, at most."""
+
+    async def problem(self, events: Sequence[GenerationEvent]) -> Problem | None:
+        """Return what is wrong with a whole answer, ``rule`` set; None: nothing, or no rule could look."""
+        ...
+
+
+class Held(NamedTuple):
+    """What an answer is held to: a schema, as it was asked for, and how often it is asked for again; ``note`` hears the outcome."""
+
+    schema: Schema
+    schema_json: str
+    terms: Terms
+    note: Callable[[Told], None]
+
+
+class Checked:
+    """The answer of ``generation``, checked by a schema, by rules or by both.
+
+    ``told`` says what became of it by its schema, once it has been given.
+    """
+
+    def __init__(self, generation: Generation, held: Held | None, rules: WantedOtherwise | None = None) -> None:
+        self.generation, self.held, self.rules = generation, held, rules
         self.plan: Plan | None = generation.plan
         self.saved: Saved | None = None
         self.told: Told | None = None
@@ -63,6 +83,12 @@ class Checked:
         """What became of it, as headers say it: ``repaired; again=1``; empty as long as nobody knows."""
         again = f"; again={self.repairs}" if self.repairs else ""
         return f"{self.told.value}{again}" if self.told is not None else ""
+
+    def may_ask_again(self, problem: Problem) -> bool:
+        """Return whether the answer is asked for once more: all reasons together have the attempts of one."""
+        if problem.rule:
+            return self.rules is not None and self.repairs < self.rules.retries
+        return self.held is not None and self.repairs < self.held.terms.repairs
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer, in one batch."""
@@ -106,7 +132,7 @@ class _CheckedAnswer:
         if self._is_over:
             raise StopAsyncIteration
         tried = await self._try()
-        while tried.problem is not None and self._source.repairs < self._source.terms.repairs:
+        while tried.problem is not None and self._source.may_ask_again(tried.problem):
             self._reject(tried)
             self._ask_again(tried)
             before = len(self._steps)
@@ -133,39 +159,44 @@ class _CheckedAnswer:
         """Read one answer, to its end or to where it cannot become valid any more."""
         stream = self._stream = self._asking.open(self._steps)
         events: list[GenerationEvent] = []
-        text, seen, look = "", 0, float(_FIRST_LOOK)
+        held, text, seen, look = self._source.held, "", 0, float(_FIRST_LOOK)
         async for batch in stream:
             events += batch
             text += "".join([event.text for event in batch if type(event) is TextDelta])
             seen = len(text)
-            if seen >= look and not isinstance(batch[-1], Finished):
+            if held is not None and seen >= look and not isinstance(batch[-1], Finished):
                 look = seen * _GROWTH
-                if self._source.schema.is_lost(text) and not any(type(event) is ToolCallDelta for event in events):
+                if held.schema.is_lost(text) and not any(type(event) is ToolCallDelta for event in events):
                     await stream.aclose()
                     return _Tried(events, Told.INVALID, _LOST)
         await stream.aclose()
         return await self._judged(events)
 
     async def _judged(self, events: list[GenerationEvent]) -> _Tried:
-        finished = events[-1]
+        finished, rules = events[-1], self._source.rules
         assert isinstance(finished, Finished), "the answer has ended"
+        held = self._source.held
+        tried = _Tried(events, Told.OTHER) if held is None else await self._by_schema(held.schema, events, finished)
+        if rules is None or tried.problem is not None or self._source.repairs >= rules.retries:
+            # The last answer passes the rules, or is refused, where all answers do.
+            return tried
+        problem = None if finished.reason is FinishReason.CONTENT_FILTER else await rules.problem(events)
+        return tried if problem is None else tried._replace(problem=problem)
+
+    async def _by_schema(self, schema: Schema, events: list[GenerationEvent], finished: Finished) -> _Tried:
         if finished.reason is not FinishReason.STOP or any(_is_something_else(event) for event in events):
             return _Tried(events, Told.CUT if finished.reason in _CUT else Told.OTHER)
         text = "".join([event.text for event in events if type(event) is TextDelta])
         try:
-            problem = await self._problem(text)
+            problem = await _problem(schema, text)
             if problem is None:
                 return _Tried(events, as_told=Told.VALID)
             bare = bared(text)
-            if bare is not text and await self._problem(bare) is None:
+            if bare is not text and await _problem(schema, bare) is None:
                 return _Tried(events, as_told=Told.MENDED, text=bare)
         except TooMuch:
             return _Tried(events, as_told=Told.UNCHECKED)
         return _Tried(events, as_told=Told.INVALID, problem=problem)
-
-    async def _problem(self, text: str) -> Problem | None:
-        check = self._source.schema.problem
-        return check(text) if len(text) < _LONG else await asyncio.to_thread(check, text)
 
     def _reject(self, tried: _Tried) -> None:
         """Note what an answer has cost that the caller is not given, in its attempt's step too: the bill is in there."""
@@ -198,17 +229,23 @@ class _CheckedAnswer:
         source.repairs += 1
         text = "".join([event.text for event in tried.events if type(event) is TextDelta])
         said = (Message(Role.ASSISTANT, (Text(text),)),) if text else ()
-        asked = Message(Role.USER, (Text(asked_again(problem, source.schema_json)),))
+        schema_json = "" if source.held is None else source.held.schema_json
+        asked = Message(Role.USER, (Text(asked_again(problem, schema_json)),))
         turn = source.repairs - 1
         self._asking = source.generation.asking_otherwise((*said, asked), turn)
 
     def _given(self, tried: _Tried) -> Batch:
         source = self._source
         is_repaired = source.repairs and tried.as_told in (Told.VALID, Told.MENDED)
-        source.told = Told.REPAIRED if is_repaired else tried.as_told
-        source.note(source.told)
+        if source.held is not None:
+            source.told = Told.REPAIRED if is_repaired else tried.as_told
+            source.held.note(source.told)
         events = tried.events if tried.text is None else _with_text(tried.events, tried.text)
         return tuple([_with_more(event, self._rejected) for event in events] if self._rejected else events)
+
+
+async def _problem(schema: Schema, text: str) -> Problem | None:
+    return schema.problem(text) if len(text) < _LONG else await asyncio.to_thread(schema.problem, text)
 
 
 def _step_of(events: Sequence[GenerationEvent]) -> Step:

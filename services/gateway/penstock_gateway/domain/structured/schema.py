@@ -17,10 +17,14 @@ class Problem(NamedTuple):
     """Whether it is JSON, which the schema does not accept."""
     told: str
     """The first fault, for the model; it quotes the text, so nobody else is shown it."""
+    rule: str = ""
+    """The guardrail that wants another answer; empty: the schema does."""
 
     @property
     def kind(self) -> str:
         """A word for metrics and traces."""
+        if self.rule:
+            return f"guardrail:{self.rule}"
         return "schema" if self.is_json else "not_json"
 
 

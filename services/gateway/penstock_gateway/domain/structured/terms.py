@@ -47,6 +47,8 @@ class StructuredOutput:
 
 def asked_again(problem: Problem, schema_json: str) -> str:
     """Return what the model is told of an answer that is not valid."""
+    if problem.rule:
+        return f"That answer cannot be given: {problem.told}\nAnswer the same request again, with that put right."
     schema = f"\nThe schema:\n{schema_json}" if 0 < len(schema_json) <= _LONGEST_SCHEMA else ""
     return (
         f"That answer cannot be used: {problem.told}\nAnswer the same request again. Reply with JSON that the schema "

@@ -71,7 +71,7 @@ class GuardedAnswer:
             if length > self._guarding.parts.most_held:
                 raise AnswerRefused(TOO_LONG, rule=self._whole[0].name)
         self._held = None
-        for name, text in _texts_of(events):
+        for name, text in texts_of(events):
             for rule in self._whole:
                 if name != REASONING or rule.reads_reasoning:
                     await self._verdicts.judge(rule, text, Surface.OUTPUT)
@@ -169,7 +169,7 @@ class GuardedAnswer:
         self._lanes, self._last = {}, {}
 
 
-def _texts_of(events: Sequence[GenerationEvent]) -> list[tuple[str, str]]:
+def texts_of(events: Sequence[GenerationEvent]) -> list[tuple[str, str]]:
     """Return what each choice says, and what it has reasoned, by the names of lanes."""
     texts: dict[tuple[int, str], list[str]] = {}
     for event in events:

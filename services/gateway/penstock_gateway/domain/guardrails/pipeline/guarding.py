@@ -54,6 +54,8 @@ class GuardParts(NamedTuple):
     by_conversation: bool = False
     most_held: int = 1_048_576
     most_looked: int = MOST_LOOKED
+    retries: int = 1
+    """How often an answer is asked for again that a rule with this action finds something in."""
 
 
 class Guarding:

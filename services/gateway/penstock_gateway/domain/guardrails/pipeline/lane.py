@@ -58,9 +58,13 @@ class Verdicts:
             AnswerRefused: if it ends the answer.
             GuardrailUnavailable: if it must look, and cannot.
         """
-        found = self.foreign(await self._guarding.judge.found(rule, self._as_seen(rule, text), surface), text)
+        found = await self.found(rule, text, surface)
         if found:
             raise await self.ended(Hit(rule, found, text), surface)
+
+    async def found(self, rule: Rule, text: str, surface: Surface) -> Sequence[Found]:
+        """Return what a rule finds in a whole text of the answer's. Raises as ``Judge.found`` does."""
+        return self.foreign(await self._guarding.judge.found(rule, self._as_seen(rule, text), surface), text)
 
     async def observe(self, rule: Rule, text: str, surface: Surface) -> None:
         """Have a rule look at a whole text that it changes nothing of."""

@@ -9,7 +9,7 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Action, Surface
 from penstock_gateway.domain.guardrails.pipeline.told import Tally
 from penstock_gateway.domain.reviews.item import ReviewItem
 
-_CHANGE = frozenset({Action.REFUSE, Action.REPLACE, Action.REDACT})
+_CHANGE = frozenset({Action.REFUSE, Action.RETRY, Action.REPLACE, Action.REDACT})
 
 
 class RulesOfNow:

@@ -43,6 +43,8 @@ class Action(StrEnum):
     REDACT = "redact"
     REPLACE = "replace"
     """The whole text, or what is left of an answer, is the rule's text instead."""
+    RETRY = "retry"
+    """The answer is asked for again, as long as nothing of it was sent; else it is refused."""
     REFUSE = "refuse"
 
 
@@ -132,11 +134,13 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     shadow: bool = False
     text: str = ""
     hold: bool = False
+    ask: str = ""
+    """What the model is told of an answer that it has to give again."""
 
     @property
     def refuses(self) -> bool:
         """Whether a finding ends the request or the answer."""
-        return self.action is Action.REFUSE or (self.action is Action.REVIEW and self.hold)
+        return self.action in (Action.RETRY, Action.REFUSE) or (self.action is Action.REVIEW and self.hold)
 
     @property
     def needs_all(self) -> bool:
