@@ -45,6 +45,7 @@ from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_router.adapters.metrics import RouterMetrics
 from penstock_router.domain.forks import Fork
 from penstock_router.domain.sight import DriftRules, Sight
+from penstock_suite.adapters.loop_lag import LoopLag
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
@@ -85,6 +86,7 @@ def _of_services() -> dict[str, set[str]]:
         UpstreamMetrics(())._registry,
         AttemptTelemetry()._registry,
         RevisionMetrics("")._registry,
+        LoopLag()._registry,
         HealthMetrics(Health())._registry,
         LookMeter()._registry,
     ):
@@ -269,6 +271,12 @@ def test_all_that_is_counted_of_reviews_can_be_seen(known):
     measured = {name for name in known if name.startswith("penstock_review") and not name.endswith(("_sum", "_count"))}
     assert len(measured) == 5
     assert {name for name in measured if name not in shown} == set()
+
+
+def test_how_late_event_loops_are_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    assert known["penstock_event_loop_lag_seconds_bucket"] == set()
+    assert "penstock_event_loop_lag_seconds_bucket" in shown
 
 
 def test_states_that_rules_name_are_states():
