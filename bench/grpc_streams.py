@@ -96,3 +96,4 @@ async def perform(job: GrpcJob) -> Tally:
 if __name__ == "__main__":
     outcome = uvloop.run(perform(msgspec.json.decode(sys.stdin.buffer.readline(), type=GrpcJob)))
     sys.stdout.buffer.write(msgspec.json.encode(outcome) + b"\n")
+    sys.stdout.buffer.flush()

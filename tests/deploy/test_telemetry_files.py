@@ -135,7 +135,8 @@ def _made_when_asked_for() -> dict[str, set[str]]:
         StandingCollector(reviews),
     )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
-    return {sample.name: set(sample.labels) for sample in samples}
+    # Of a loop that runs.
+    return {**{sample.name: set(sample.labels) for sample in samples}, "penstock_event_loop_tasks": set()}
 
 
 class Uncounted:
@@ -277,6 +278,7 @@ def test_how_late_event_loops_are_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
     assert known["penstock_event_loop_lag_seconds_bucket"] == set()
     assert "penstock_event_loop_lag_seconds_bucket" in shown
+    assert "penstock_event_loop_tasks" in shown
 
 
 def test_states_that_rules_name_are_states():

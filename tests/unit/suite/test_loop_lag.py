@@ -7,7 +7,7 @@ from penstock_suite.adapters.loop_lag import INTERVAL_SECONDS, LoopLag, watched_
 
 
 def counted(lag, suffix, **labels):
-    (family,) = lag.collect()
+    family, _ = lag.collect()
     return sum(
         sample.value
         for sample in family.samples
@@ -47,3 +47,19 @@ async def test_the_running_loop_is_watched_until_the_end():
     seen = counted(lag, "count")
     await asyncio.sleep(2 * INTERVAL_SECONDS)
     assert counted(lag, "count") == seen
+
+
+async def test_tasks_are_those_that_have_not_ended():
+    def tasks(lag):
+        _, family = lag.collect()
+        return [sample.value for sample in family.samples]
+
+    with watched_loop() as lag:
+        (before,) = tasks(lag)
+        waits = [asyncio.create_task(asyncio.sleep(3600)) for _ in range(3)]
+        assert await asyncio.to_thread(tasks, lag) == [before + 3]
+        for task in waits:
+            task.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert tasks(lag) == [before]
+    assert tasks(lag) == []

@@ -1,4 +1,4 @@
-"""How late a process's event loop is, as Prometheus sees it."""
+"""How late a process's event loop is, and how much it has to do, as Prometheus sees it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from penstock_common.telemetry.metrics import Histograms
@@ -38,11 +38,12 @@ class LoopLag(Collector):
             [],
             _BOUNDS,
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @contextmanager
     def watching(self) -> Generator[None]:
         """Look at the running loop while the context is open."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         # Not the loop's clock: uvloop's stands between two of its turns.
         due = self._now() + INTERVAL_SECONDS
 
@@ -58,6 +59,7 @@ class LoopLag(Collector):
             yield
         finally:
             timer.cancel()
+            self._loop = None
 
     def note(self, late_seconds: float) -> None:
         """Count a look that was so late, and those that were due meanwhile."""
@@ -68,8 +70,12 @@ class LoopLag(Collector):
                 self._seconds.observe((), late_seconds - missed * INTERVAL_SECONDS)
 
     def collect(self) -> Iterable[Metric]:
-        """Return the metric as it is now."""
-        return self._registry.collect()
+        """Return the metrics as they are now; tasks are counted when somebody asks."""
+        yield from self._registry.collect()
+        tasks = GaugeMetricFamily("penstock_event_loop_tasks", "Tasks of the event loop that have not ended.")
+        if (loop := self._loop) is not None:
+            tasks.add_metric((), len(asyncio.all_tasks(loop)))
+        yield tasks
 
 
 @contextmanager
