@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import sys
 import time
@@ -50,9 +51,9 @@ class Holdings:
         self._series: dict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
         self._born: dict[str, float] = {}
 
-    async def look(self, session: aiohttp.ClientSession) -> None:
-        """Take a sample of everything."""
-        now = time.monotonic()
+    async def look(self, session: aiohttp.ClientSession, *, judged: bool = True) -> None:
+        """Take a sample of everything; one that is not ``judged`` is told of by ``now`` alone."""
+        now = time.monotonic() if judged else math.inf
         names = {pid: _name(pid, self._root) for pid in tree(self._root)}
         for pid, name in names.items():
             if name:
@@ -67,7 +68,7 @@ class Holdings:
     def rows(self, settling: float = _SETTLING_SECONDS, least: float = _LEAST_SECONDS) -> Iterator[Row]:
         """Yield where everything went, of processes that lived long enough."""
         for (process, what), series in self._series.items():
-            judged = [each for each in series if each[0] >= self._born[process] + settling]
+            judged = [each for each in series if self._born[process] + settling <= each[0] < math.inf]
             seconds = judged[-1][0] - judged[0][0] if judged else 0.0
             if seconds >= least:
                 yield _row(process, what, seconds, trend(judged))
