@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import resource
 import sys
 import time
@@ -25,6 +26,7 @@ _MOST_ERRORS = 20
 _PATIENCE_SECONDS = 60.0
 _CONNECTIONS_AT_ONCE = 256
 _AGAIN_SECONDS = 0.05
+_WRITTEN = re.compile(rb" token (\d{16})")
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +69,28 @@ class Outcome(msgspec.Struct, kw_only=True):
     """Of this process."""
     whole_us: list[int] = []
     first_us: list[int] = []
+    late_us: list[int] = []
+    """Of each token of SLOW streams: from when the mock wrote it until it was read."""
+    gap_us: list[int] = []
+    """By how much each gap between two of them was longer, or shorter, than the mock had made it."""
+
+
+class Lateness:
+    """How late the tokens of one SLOW stream were."""
+
+    def __init__(self, late_us: list[int], gap_us: list[int]) -> None:
+        self._late_us, self._gap_us = late_us, gap_us
+        self._last: int | None = None
+
+    def look(self, data: bytes) -> None:
+        """Note the tokens of a piece of a stream that has just been read."""
+        now = time.monotonic_ns() // 1000
+        for written in _WRITTEN.findall(data):
+            late = now - int(written)
+            self._late_us.append(late)
+            if self._last is not None:
+                self._gap_us.append(late - self._last)
+            self._last = late
 
 
 class Prompts:
@@ -124,7 +148,7 @@ class Run:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.outcome = Outcome(whole_us=[], first_us=[])
+        self.outcome = Outcome(whole_us=[], first_us=[], late_us=[], gap_us=[])
         self.prompts = Prompts(job)
         self.pacer: Pacer | None = None
         self._began = time.perf_counter()
@@ -168,6 +192,7 @@ class Connection(asyncio.Protocol):
         self._mark = b""
         self._sent_at = 0.0
         self._first_at = 0.0
+        self._lateness: Lateness | None = None
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -190,6 +215,8 @@ class Connection(asyncio.Protocol):
         if not self._first_at:
             self._first_at = time.perf_counter()
         self._body.append(body)
+        if self._lateness is not None:
+            self._lateness.look(body)
         if self._run.pacer is not None and b" token" in body:
             self._run.pacer.go_on(self._mark)
 
@@ -217,6 +244,8 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._body.clear()
         self._first_at = 0.0
+        outcome = self._run.outcome
+        self._lateness = Lateness(outcome.late_us, outcome.gap_us) if self._run.job.kind == "SLOW" else None
         self._sent_at = time.perf_counter()
         self._transport.write(request)
 

@@ -5,7 +5,7 @@ Run: python bench/mock_upstream.py PORT [--slow-tokens N] [--slow-seconds S] [--
 A request without ``"stream": true`` gets one JSON document, any other a stream. What a stream is like, a word in its
 body says: LONG has 100 tokens, each a write of its own and in turn with those of other streams; BURST has them in one
 write; STEP gets one at each request that says NEXT and the mark of the stream, which stands in parentheses in its
-prompt; SLOW gets one every so many seconds; VAST gets 1 MB, as fast as they are read. Without such a word it is one
+prompt; SLOW gets one every so many seconds, each with the microsecond in which it was written (CLOCK_MONOTONIC); VAST gets 1 MB, as fast as they are read. Without such a word it is one
 short text.
 """
 
@@ -17,6 +17,7 @@ import itertools
 import json
 import re
 import resource
+import time
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ ANSWER = "A short answer. " * 12
 
 _MARK = re.compile(rb"\(([^)]+)\)")
 _NEXT = b"NEXT "
-_PHASES = 50
+_TICK_SECONDS = 0.005
 
 _HEAD = {"id": "chatcmpl-bench", "created": 1, "model": "bench"}
 _USAGE = {"prompt_tokens": 10, "completion_tokens": TOKENS, "total_tokens": 10 + TOKENS}
@@ -74,6 +75,7 @@ _BEGIN = (
     + _delta({"role": "assistant", "content": ""})
 )
 _TOKEN = _delta({"content": " token"})
+_TIMED_BEFORE, _, _TIMED_AFTER = _delta({"content": " token 0123456789012345"}).partition(b"0123456789012345")
 _VAST_TOKEN = _delta({"content": "x" * 4_000})
 _VAST_TOKENS = 250
 _STOP = _delta({}, "stop")
@@ -90,13 +92,14 @@ class Clock:
 
     def __init__(self, tokens: int, seconds: float, together: int) -> None:
         self._tokens = tokens
-        self._tick_seconds = seconds / _PHASES
+        phases = max(int(seconds / _TICK_SECONDS), 1)
+        self._seconds = seconds
         self._together = together
         self._joined = 0
-        self._phases: list[dict[Connection, int]] = [{} for _ in range(_PHASES)]
+        self._phases: list[dict[Connection, int]] = [{} for _ in range(phases)]
 
     def add(self, connection: Connection) -> None:
-        self._phases[self._joined % _PHASES][connection] = self._tokens
+        self._phases[self._joined % len(self._phases)][connection] = self._tokens
         self._joined += 1
         if self._joined == self._together:
             print("open", flush=True)
@@ -106,8 +109,12 @@ class Clock:
             phase.pop(connection, None)
 
     async def run(self) -> None:
+        step = self._seconds / len(self._phases)
+        due = time.monotonic()
         for phase in itertools.cycle(self._phases):
-            await asyncio.sleep(self._tick_seconds)
+            # By the clock, and not by what a sleep comes to: what is late is made up for.
+            due = max(due + step, time.monotonic() - self._seconds)
+            await asyncio.sleep(max(due - time.monotonic(), 0))
             if self._joined >= self._together:
                 self._tick(phase)
 
@@ -115,7 +122,7 @@ class Clock:
         for connection, left in list(phase.items()):
             if left:
                 phase[connection] = left - 1
-                connection.write(_TOKEN)
+                connection.write(b"%s%016d%s" % (_TIMED_BEFORE, time.monotonic_ns() // 1000, _TIMED_AFTER))
             else:
                 del phase[connection]
                 connection.end_stream()

@@ -41,6 +41,8 @@ class Door:
     model: str = "bench"
     done: bool = True
     """Its streams end in [DONE]."""
+    ca: str = ""
+    """The authority of a port with TLS that is asked over gRPC."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Client:
     def perform(self, door: Door, **job: Any) -> Outcome:
         """Return how a job went; its fields are those of ``load_client.Job`` that the door does not say."""
         self._serial += 1
-        way = {name: value for name, value in asdict(door).items() if name != "name"}
+        way = {name: value for name, value in asdict(door).items() if name not in {"name", "ca"}}
         line = msgspec.json.encode(Job(**way, salt=f"{os.getpid()}-{self._serial}", **job))
         stdin, stdout = _pipes(self._process)
         stdin.write(line + b"\n")

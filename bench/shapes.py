@@ -56,8 +56,8 @@ def configuration(upstream: str, shape: str = ONE_PROCESS) -> dict[str, Any]:
 
 
 @contextmanager
-def running(side: Side, shape: str, document: Mapping[str, Any], folder: Path) -> Generator[Running]:
-    """Yield the suite once it is ready.
+def running(side: Side, shape: str, document: Mapping[str, Any], folder: Path, room: int = 0) -> Generator[Running]:
+    """Yield the suite once it is ready. ``room`` is what each of six processes takes in hand at once; 0: its default.
 
     Raises:
         DidNotStart: if it is not.
@@ -65,7 +65,9 @@ def running(side: Side, shape: str, document: Mapping[str, Any], folder: Path) -
     folder.mkdir(parents=True)
     config, state = folder / "penstock.yaml", folder / "state"
     config.write_text(json.dumps(document))  # which is YAML, too
-    command = [*side.command(shape), "up", "--config", str(config), "--state", str(state), "--json"]
+    command = [*side.command(shape), "up", "--config", str(config), "--state", str(state)]
+    command += ["--room", str(room)] if shape == SIX_PROCESSES and room else []
+    command += ["--json"]
     command += ["--workers", "2"] if shape == WORKERS else []
     with program(command, folder) as started:
         ready = started.wait_until(lambda: _ready(started), _READY_SECONDS)
@@ -89,4 +91,4 @@ def _doors(shape: str, ready: dict[str, Any], state: Path) -> Iterator[Door]:
     if shape in {ONE_PROCESS, EMBEDDING}:
         yield from (Door(SOCKET, str(path), headers=headers) for path in state.rglob("gateway.sock"))
     yield Door(EDGE, ready["http"].partition("://")[2], headers=headers)
-    yield Door(GRPC, ready["grpc"], headers=headers)
+    yield Door(GRPC, ready["grpc"], headers=headers, ca=ready.get("ca", ""))

@@ -23,6 +23,8 @@ _INSIDE_ABOVE = 0.25
 """Of what a GPU works on at once, so much more lets an upstream's learned limit in: it waits within vLLM."""
 _KV_OF_FULL = 0.9
 _METRICS_SERVER_SECONDS = 15
+_LOOKS_A_SECOND, _LAG_SECONDS = 4.0, 0.001
+"""Event loops are taken to keep up: how late one gets as its core fills is not modelled, so that lag decides nothing here."""
 
 Sample = tuple[str, dict[str, str], float]
 
@@ -126,20 +128,26 @@ class _Exporter:
         there = [pod for pod in self._service.pods if now >= pod.ready_at]
         space = {"namespace": _NAMESPACE}
         yield "up", {**space, "job": "penstock", "role": "inference", "pod": "inference-0"}, 1.0
-        yield "up", {**space, "job": "penstock", "role": "gateway", "pod": "gateway-0"}, 1.0
+        if self._service.kind.role != "gateway":
+            yield "up", {**space, "job": "penstock", "role": "gateway", "pod": "gateway-0"}, 1.0
         if self._service.kind.role == "triton":
             yield from self._of_upstream(space, self._within(now))
             yield from self._of_triton(space, there, self._within(now))
         else:
-            yield from self._of_role(space, there)
+            yield from self._of_role(space, there, now)
 
-    def _of_role(self, space: dict[str, str], there: Sequence[Pod]) -> Iterator[Sample]:
+    def _of_role(self, space: dict[str, str], there: Sequence[Pod], now: int) -> Iterator[Sample]:
         role = self._service.kind.role
         queued = self._service.queued / max(len(there), 1)
         for pod in there:
             value = pod.running + (0 if pod.leaving else queued)
             yield "penstock_requests_in_flight", {**space, "role": role, "pod": pod.name}, value
             yield "penstock_service_calls_in_flight", {**space, "service": role, "pod": pod.name}, value
+            labels = {**space, "role": role, "pod": pod.name}
+            yield "up", {**labels, "job": "penstock"}, 1.0
+            looks = _LOOKS_A_SECOND * float(now - pod.ready_at)
+            yield "penstock_event_loop_lag_seconds_count", labels, looks
+            yield "penstock_event_loop_lag_seconds_sum", labels, _LAG_SECONDS * looks
 
     def _of_upstream(self, space: dict[str, str], within: float) -> Iterator[Sample]:
         service = self._service

@@ -32,6 +32,7 @@ from penstock_gateway.adapters.money_metrics import BudgetsCollector, LimitRefus
 from penstock_gateway.adapters.review_metrics import ReviewMetrics, StandingCollector
 from penstock_gateway.adapters.telemetry import Metrics, show_ledger
 from penstock_gateway.app.structured_output import structured_answers
+from penstock_gateway.domain.guardrails.pipeline.refusing import GuardrailUnavailable
 from penstock_gateway.domain.jobs.observing import DepthWatch
 from penstock_gateway.domain.life.settlement import CANCELLED, OK, outcome_of
 from penstock_gateway.domain.limits.sight import BudgetSeen
@@ -47,6 +48,7 @@ from penstock_inference.domain.pool import Pool
 from penstock_router.adapters.metrics import RouterMetrics
 from penstock_router.domain.forks import Fork
 from penstock_router.domain.sight import DriftRules, Sight
+from penstock_suite.adapters.loop_lag import LoopLag
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 
 DEPLOY = ROOT / "deploy"
@@ -88,6 +90,7 @@ def _of_services() -> dict[str, set[str]]:
         UpstreamMetrics(())._registry,
         AttemptTelemetry()._registry,
         RevisionMetrics("")._registry,
+        LoopLag()._registry,
         HealthMetrics(Health())._registry,
         LookMeter()._registry,
     ):
@@ -136,7 +139,8 @@ def _made_when_asked_for() -> dict[str, set[str]]:
         StandingCollector(reviews),
     )
     samples = [sample for collector in collectors for family in collector.collect() for sample in family.samples]
-    return {sample.name: set(sample.labels) for sample in samples}
+    # Of a loop that runs.
+    return {**{sample.name: set(sample.labels) for sample in samples}, "penstock_event_loop_tasks": set()}
 
 
 class Uncounted:
@@ -310,6 +314,13 @@ def test_each_audience_has_a_dashboard_without_panels_upon_each_other():
     }
 
 
+def test_how_late_event_loops_are_can_be_seen(known):
+    shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
+    assert known["penstock_event_loop_lag_seconds_bucket"] == set()
+    assert "penstock_event_loop_lag_seconds_bucket" in shown
+    assert "penstock_event_loop_tasks" in shown
+
+
 def test_states_that_rules_name_are_states():
     found = {
         state
@@ -322,7 +333,8 @@ def test_states_that_rules_name_are_states():
 
 
 def test_outcomes_that_count_as_faults_are_outcomes():
-    kinds = {outcome_of(kind.__new__(kind)) for kind in PenstockError.__subclasses__()} | {
+    # Services have kinds of their own.
+    kinds = {outcome_of(kind.__new__(kind)) for kind in (*PenstockError.__subclasses__(), GuardrailUnavailable)} | {
         OK,
         CANCELLED,
         "internal_error",

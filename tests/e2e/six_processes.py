@@ -1,6 +1,7 @@
 """Stands where ``penstock up`` does: the same words and signals, with every role a process over certificates both ways.
 
-``python six_processes.py up --config FILE --state FOLDER --json``. Redis and Triton are started as ``up`` starts them;
+``python six_processes.py up --config FILE --state FOLDER --json``; ``--room N`` before ``--json``: what each role takes in
+hand at once. Redis and Triton are started as ``up`` starts them;
 gateway and the roles behind it by ``penstock serve``; the edge with the certificates. Only the public HTTP port
 has no TLS: its callers are told the authority of the gRPC port by ``ca`` in the line that says ready.
 """
@@ -88,7 +89,7 @@ class Engines:
         return cls(redis_url, triton_grpc, qdrant_url)
 
 
-def written(plan: StackPlan, places: Places, pki: CertificateFiles, engines: Engines) -> Path:
+def written(plan: StackPlan, places: Places, pki: CertificateFiles, engines: Engines, room: int = 0) -> Path:
     """Return the one configuration of all roles: the test's, with where they are and how they prove themselves."""
     full = plan.configuration(redis_url=engines.redis_url, triton_grpc=engines.triton_grpc)
     document = copy.deepcopy(dict(full.document))
@@ -103,6 +104,7 @@ def written(plan: StackPlan, places: Places, pki: CertificateFiles, engines: Eng
     document["services"] = {
         "gateway": {"listen": str(places.gateway)},
         "tls": {"cert_file": str(pki.cert), "key_file": str(pki.key), "ca_file": str(pki.ca)},
+        **({"room": dict.fromkeys(("router", "cache", "inference"), room)} if room else {}),
         **{role: {"listen": str(at), "target": f"dns:///{at}"} for role, at in places.internal.items()},
     }
     path = plan.state.root / "roles.yaml"
@@ -177,13 +179,13 @@ async def upgrade(config: Path) -> None:
         sys.exit("penstock db upgrade failed")
 
 
-async def start(workshop: Workshop, config_path: str) -> tuple[dict[str, Any], ChildProcess]:
+async def start(workshop: Workshop, config_path: str, room: int) -> tuple[dict[str, Any], ChildProcess]:
     """Return the line that says ready, and the gateway."""
     plan, state = workshop.plan, workshop.plan.state
     pki = CertificateFiles.make(state.root)
     places = Places.of(internal_roles(plan))
     key = ensure_keys(plan)
-    config = written(plan, places, pki, await Engines.start(workshop))
+    config = written(plan, places, pki, await Engines.start(workshop), room)
     await upgrade(config)
     async with asyncio.TaskGroup() as starting:
         for role in places.internal:
@@ -225,7 +227,7 @@ def say(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)  # noqa: T201 - it is how one learns of it
 
 
-async def run(config: Path, state: Path) -> int:
+async def run(config: Path, state: Path, room: int) -> int:
     """Return the exit code once a signal has ended it."""
     plan = checked(Selection(config=config, state=state)).plan
     open_state_folder(plan.state.root)
@@ -237,7 +239,7 @@ async def run(config: Path, state: Path) -> int:
         async with workshop.stack:
             gateway: ChildProcess | None = None
             with ending.interrupts():
-                ready, gateway = await start(workshop, str(config))
+                ready, gateway = await start(workshop, str(config), room)
                 say(ready)
                 await ending.wait()
             if gateway is not None and ending.failure is None:
@@ -254,7 +256,8 @@ def main() -> None:
     """Read the arguments of ``penstock up``."""
     options = dict(zip(sys.argv[2:-1:2], sys.argv[3::2], strict=False))
     with suppress(KeyboardInterrupt):
-        sys.exit(asyncio.run(run(Path(options["--config"]), Path(options["--state"]))))
+        room = int(options.get("--room", "0"))
+        sys.exit(asyncio.run(run(Path(options["--config"]), Path(options["--state"]), room)))
 
 
 if __name__ == "__main__":

@@ -160,7 +160,7 @@ def test_every_question_of_the_chart_has_an_answer_in_the_rehearsal():
         moments = rehearsed(name, steady, 3)
         assert moments[-1].dropped == (0, 0, 0)
     chart = values({"triton": {"autoscaling": {"upstreams": ["gpu"], "publicModels": ["chat"]}}})
-    assert len(questions("gateway", chart)) == 2
+    assert len(questions("gateway", chart)) == 3
     assert len(questions("triton", chart)) == 6
 
 

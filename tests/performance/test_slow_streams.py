@@ -18,14 +18,16 @@ def test_no_slow_stream_is_lost_whichever_way_it_is_asked_for(tmp_path):
     if not Path(sys.executable).with_name("penstock-edge").is_file():
         pytest.skip("the edge is not built: run 'make setup'")
     output = tmp_path / "slow_streams.json"
-    few = ["--grpc", str(STREAMS), "--http", str(STREAMS), "--tokens", "3", "--seconds", "0.2"]
+    few = ["--only", "one process", "--streams", str(STREAMS), "--tokens", "3", "--seconds", "0.2"]
     done = subprocess.run(
         [sys.executable, BENCH / "slow_streams.py", *few, "--output", output],
         capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    loads = json.loads(output.read_text())["loads"]
-    assert [load["door"] for load in loads] == ["grpc", "socket"]
+    found = json.loads(output.read_text())
+    loads = found["loads"]
+    assert [set(load["doors"]) for load in loads] == [{"grpc"}, {"socket"}, {"grpc", "edge"}]
+    assert found["direct"]["lost"] == 0
     for load in loads:
         assert (load["whole"], load["lost"], load["first_fault"]) == (STREAMS, 0, "")
         assert load["were_open_together"]

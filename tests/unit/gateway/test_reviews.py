@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from penstock_common.configuration import Configuration, ConfigurationError
-from penstock_common.errors import InvalidRequest, ResourceNotFound
+from penstock_common.errors import InvalidRequest, ResourceChanged, ResourceNotFound
 from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.audit import AuditLog
@@ -106,6 +106,35 @@ async def test_nothing_is_shown_of_which_no_entry_is_left(monkeypatch):
     reviewer = Reviewer(Actor(key_id="k2", tenant="acme"), sees_tenant=True, decides=True)
     with pytest.raises(RuntimeError):
         await reviews.get(reviewer, "acme", ITEM.id, with_content=True)
+
+
+async def test_nothing_is_decided_of_which_no_entry_is_left_and_what_is_not_has_two(monkeypatch):
+    noted: list[tuple[str, str]] = []
+
+    class Store(OneItem):
+        decisions = 0
+
+        async def decide(self, *_):
+            self.decisions += 1
+
+    async def note(_, deed, outcome):
+        noted.append((deed.action, outcome))
+        if is_down:
+            raise RuntimeError
+
+    monkeypatch.setattr(AuditLog, "note", note)
+    store, is_down = Store(), True
+    reviews = Reviews(store, None, ReviewTerms())
+    reviewer = Reviewer(Actor(key_id="k2", tenant="acme"), sees_tenant=True, decides=True)
+    allow = Ruling(decision=Decision.ALLOW)
+    with pytest.raises(RuntimeError):
+        await reviews.decide(reviewer, Held("acme", ITEM.id, 1), allow)
+    assert store.decisions == 0
+    is_down = False
+    noted.clear()
+    with pytest.raises(ResourceChanged):
+        await reviews.decide(reviewer, Held("acme", ITEM.id, 1), allow)
+    assert (store.decisions, noted) == (1, [("review.decide", "ok"), ("review.decide", "resource_changed")])
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,13 @@ mean over time, as the mean of each pod counts what new ones took over from old 
 {{- $found = append $found (dict "name" "jobs-oldest-wait" "target" $scaling.worker.waitSeconds
       "query" (printf "max(penstock_jobs_oldest_wait_seconds{%s})" $scope)) -}}
 {{- end -}}
+{{- /* The mean wait for the event loop, times the pods, so that it is one of each: near nothing until a loop is full. */ -}}
+{{- if hasKey $scaling.inFlight .role -}}
+{{- $pods := printf "count(up{job=\"penstock\",role=%q,%s} == 1)" .role $scope -}}
+{{- $lag := printf "penstock_event_loop_lag_seconds" -}}
+{{- $found = append $found (dict "name" "loop-lag" "target" $scaling.loopLagSeconds
+      "query" (printf "%s * sum(rate(%s_sum{%s,role=%q}[%s])) / sum(rate(%s_count{%s,role=%q}[%s]))" $pods $lag $scope .role $scaling.window $lag $scope .role $scaling.window)) -}}
+{{- end -}}
 {{- toJson $found -}}
 {{- end -}}
 

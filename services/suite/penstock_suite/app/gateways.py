@@ -15,6 +15,7 @@ from penstock_common.rpc.server import ServerOptions
 from penstock_gateway.app.gateway import Listen, RunningGateway
 from penstock_suite.adapters.addresses import Address
 from penstock_suite.adapters.first_generation import generate_once
+from penstock_suite.adapters.loop_lag import watched_loop
 from penstock_suite.app.parts import Workshop
 from penstock_suite.app.wiring import Wiring, all_here, public_credentials
 from penstock_suite.domain.progress import Prepared, Preparing
@@ -72,7 +73,8 @@ async def gateway_here(workshop: Workshop, configuration: Configuration, grpc: A
         ),
     )
     async with AsyncExitStack() as stack:
-        wiring = Wiring(configuration, all_here(configuration), stack, [workshop.metrics])
+        measured = [workshop.metrics, stack.enter_context(watched_loop())]
+        wiring = Wiring(configuration, all_here(configuration), stack, measured)
         # Nobody else counts them, unless the configuration names a Redis, which other stacks may share.
         shares_limits = bool(workshop.plan.settings.redis.state)
         gateway = await wiring.gateway(listen, upgrades_schema=True, shares_limits=shares_limits)

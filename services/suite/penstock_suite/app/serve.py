@@ -22,6 +22,7 @@ from penstock_common.rpc.server_interceptors import CallTelemetry, FinalFailures
 from penstock_common.rpc.shedding import LoadShedding
 from penstock_common.service import Service
 from penstock_common.telemetry.metrics_endpoint import serving_metrics
+from penstock_suite.adapters.loop_lag import watched_loop
 from penstock_suite.adapters.operating_system import (
     favour_the_loop,
     on_signals,
@@ -176,8 +177,9 @@ class _Opened:
     metrics: RevisionMetrics
 
     def wiring(self, stack: AsyncExitStack) -> Wiring:
+        """Return how the role is put together; its loop is watched until ``stack`` ends."""
         places = by_their_addresses(self.settings, self.security)
-        return Wiring(self.configuration, places, stack, [self.metrics])
+        return Wiring(self.configuration, places, stack, [self.metrics, stack.enter_context(watched_loop())])
 
 
 class _InternalRole:
@@ -262,7 +264,7 @@ async def _internal(opened: _Opened) -> AsyncGenerator[RunningRole]:
         wiring = opened.wiring(stack)
         service = await wiring.service(role)
         listener = await stack.enter_async_context(listening(address, [service], interceptors, options))
-        for collector in (opened.metrics, *service.collectors):
+        for collector in (*wiring.of_the_process, *service.collectors):
             registry.register(collector)
         yield _InternalRole(listener, wiring)
 

@@ -53,6 +53,8 @@ class Wiring:
         self._stack = stack
         self._channels: dict[str, Channel] = {}
         self._board, self._quality = Board(), QualityBoard()
+        self.of_the_process = tuple(collectors)
+        """What measures the process, whichever roles it has."""
         self._collectors: list[Any] = [*collectors]
         self._preparing: list[tuple[type[Section], service.Prepare]] = []
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from penstock_common.rpc.server import ServerOptions
 from penstock_gateway.app.gateway import Listen
 from penstock_suite.adapters.first_generation import generate_once
+from penstock_suite.adapters.loop_lag import watched_loop
 from penstock_suite.adapters.revision_metrics import RevisionMetrics
 from penstock_suite.adapters.state_files import read_worker_plan
 from penstock_suite.app.role_reload import WorkerReload, configuration_of
@@ -61,7 +62,7 @@ async def _open(plan: WorkerPlan, metrics: RevisionMetrics) -> AsyncGenerator[Ga
         ),
     )
     async with AsyncExitStack() as stack:
-        wiring = Wiring(configuration, places, stack, [metrics])
+        wiring = Wiring(configuration, places, stack, [metrics, stack.enter_context(watched_loop())])
         running = await wiring.gateway(listen)
         # Each worker has connections of its own to set up.
         for upstream, models in plan.local_triton_models.items():

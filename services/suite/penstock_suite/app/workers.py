@@ -28,6 +28,7 @@ from penstock_gateway.app.administration import upgrade_schema
 from penstock_gateway.settings import StorageSettings
 from penstock_suite.adapters.addresses import LOOPBACK, Address, free_addresses, kept_for_sharing
 from penstock_suite.adapters.gateway_client import SERVING, health_of
+from penstock_suite.adapters.loop_lag import watched_loop
 from penstock_suite.adapters.process import ChildProcess, Command, came_true
 from penstock_suite.adapters.state_files import read_revision, write_worker_plan, write_worker_plans
 from penstock_suite.adapters.worker_metrics import WorkerMetrics
@@ -66,6 +67,7 @@ async def workers_running(
         stack.enter_context(kept_for_sharing(grpc))
         registry = CollectorRegistry()
         registry.register(workshop.metrics)
+        registry.register(stack.enter_context(watched_loop()))
         embedding: Wiring | None = None
         if workshop.plan.settings.embedding is not None:
             embedding = await stack.enter_async_context(_serving_embedding(workshop, configuration, registry))

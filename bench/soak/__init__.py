@@ -1,0 +1,1 @@
+"""The suite under churn and faults for hours: does anything grow."""
