@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from catalogue import Client
 ROOT = Path(__file__).parent.parent
 HERE = ROOT / ".clients"
 SCRIPTS = Path(__file__).parent
+SNIPPETS = SCRIPTS / "snippets"
 _MOST_SECONDS = 900
 _STAMP = ".installed"
 _NEEDED = {"pip": sys.executable, "npm": "npm", "go": "go"}
@@ -31,7 +33,7 @@ def installed(client: Client) -> Path:
     """
     if shutil.which(_NEEDED[client.installer]) is None:
         raise NotInstalled(f"{_NEEDED[client.installer]} is not on the path")
-    folder = HERE / Path(client.script).stem
+    folder = HERE / _name_of(client.packages[0])
     stamp = folder / _STAMP
     if stamp.is_file() and stamp.read_text() == json.dumps(client.packages):
         return folder
@@ -44,7 +46,7 @@ def installed(client: Client) -> Path:
 
 def command(client: Client, folder: Path) -> list[str]:
     """Return what runs a client's script."""
-    if client.installer == "npm":
+    if client.script.endswith(".mjs"):
         # A module finds its packages beside itself only.
         for script in (SCRIPTS / "node").iterdir():
             shutil.copy(script, folder)
@@ -53,9 +55,25 @@ def command(client: Client, folder: Path) -> list[str]:
     return [str(python), str(SCRIPTS / "python" / client.script)]
 
 
+def snippet_command(client: Client, folder: Path, home: Path, base_url: str) -> list[str]:
+    """Return what runs a client's snippet of the docs, unchanged but for where the stack is."""
+    text = (SNIPPETS / client.snippet).read_text().replace("http://127.0.0.1:8080/v1", base_url)
+    text = text.replace("http://127.0.0.1:8080", base_url.removesuffix("/v1"))
+    program = {"py": str(folder / "bin" / "python"), "mjs": "node", "sh": "bash"}[client.snippet.rpartition(".")[2]]
+    place = (folder if program == "node" else home) / f"snippet-{client.snippet}"
+    place.write_text(text)
+    return [program, str(place)]
+
+
 def search_path(client: Client, folder: Path) -> str:
-    """Return the PATH that a client's script has."""
-    return os.pathsep.join([str(folder), os.environ["PATH"]]) if client.installer == "go" else os.environ["PATH"]
+    """Return the PATH that a client's script has: what it installed stands first."""
+    commands = {"pip": folder / "bin", "npm": folder / "node_modules" / ".bin", "go": folder}[client.installer]
+    return os.pathsep.join([str(commands), os.environ["PATH"]])
+
+
+def _name_of(package: str) -> str:
+    """Return the folder of what begins with this package: one for all scripts that use it."""
+    return re.sub(r"[^a-z0-9]+", "-", package.rpartition("/")[2] if ".com/" in package else package).strip("-")
 
 
 def _by_pip(packages: tuple[str, ...], folder: Path) -> None:

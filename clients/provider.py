@@ -1,162 +1,126 @@
-"""A provider that speaks OpenAI's formats over a socket and answers by what it is asked, as a model would.
+"""A provider that speaks every wire that penstock_faults knows, and answers by what it is asked, as a model would.
 
-Tools are called once, all of them that a sentence names; their results are said back. A schema is filled in. Whatever
-else is asked gets a sentence, and where an effort is named, a thought before it. A stream comes in small pieces.
+Tools are called once, all of them, and their results said back; a question with ``twice`` in it has them called again. A
+schema is filled in. Whatever else is asked gets a sentence, and where an effort is named, a thought before it. A stream
+comes in small pieces. A question may hold a wish:
+
+* ``call NAME {…}``: this tool with these arguments, and no other.
+* ``say <<<…>>>``: these words.
+* ``at length``: a long answer; ``slowly``: one that takes minutes.
+* ``fail with 429``: the provider's own error; ``fail midway``: an error after a few words.
+* ``patience``: a minute of silence.
 """
 
 from __future__ import annotations
 
-import asyncio
-import base64
 import json
-import struct
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
+import re
 
-from aiohttp import web
+from conversation import Conversation, Tool, conversation_of, instance_of, schema_in
+
+from penstock_faults.http.server import ScriptedUpstream
+from penstock_faults.playback import Playback
+from penstock_faults.record import Seen
+from penstock_faults.script import Answer, Block, Error, Insert, Pace, Script, Step, Text, Thought, ToolCall
 
 SENTENCE = "The water is let through where it is needed."
+PICTURE_SAID = "It is a picture."
+LONG_SENTENCES = 400
 REASONING = "Where is it needed?"
-DIMENSIONS = 8
-_USAGE = {"prompt_tokens": 12, "completion_tokens": 9, "total_tokens": 21}
+REFUSED = "The provider will not have this."
+SLOWLY = "slowly"
 _PIECE = 7
+_LONG_PIECE = 45
+"""Of a long answer: a stream of it is hundreds of events, and not thousands."""
+_MOST_TOOLS = 4
+"""A client that offers more is an agent, whose tools are called by name."""
+_LONG = 1000
+_MIDWAY = 200
+_CALL = re.compile(r"\bcall (\w+) (\{.*\})")
+_SAY = re.compile(r"say <<<(.*?)>>>", re.DOTALL)
+_FAIL = re.compile(r"fail with (\d+)")
 
 
-@asynccontextmanager
-async def provider() -> AsyncGenerator[str]:
-    """Yield the base URL of a provider that serves meanwhile."""
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", _chat)
-    app.router.add_post("/v1/completions", _chat)
-    app.router.add_post("/v1/embeddings", _embeddings)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    finally:
-        await runner.cleanup()
+class AnsweringProvider(ScriptedUpstream):
+    """Serves while it is entered; every wire has its own ``base_url_of``."""
+
+    def __init__(self) -> None:
+        """Have a socket of its own."""
+        super().__init__(Script())
+
+    def playback_of(self, seen: Seen) -> Playback:
+        """Return what one request meets."""
+        return Playback(Script(steps=(step_for(conversation_of(seen.bare_path, seen.body)),)))
 
 
-async def _chat(request: web.Request) -> web.StreamResponse:
-    asked = await request.json()
-    if "patience" in json.dumps(asked.get("messages", "")):
-        await asyncio.sleep(60)
-    message, reason = _message(asked)
-    if asked.get("reasoning_effort"):
-        message["reasoning_content"] = REASONING
-    usage = {**_USAGE, "completion_tokens_details": {"reasoning_tokens": 4 if asked.get("reasoning_effort") else 0}}
-    head = {"id": "chatcmpl-1", "created": 1_790_000_000, "model": asked["model"]}
-    if not asked.get("stream"):
-        choices = [{"index": 0, "message": message, "logprobs": None, "finish_reason": reason}]
-        return web.json_response({**head, "object": "chat.completion", "choices": choices, "usage": usage})
-    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
-    await response.prepare(request)
-    head["object"] = "chat.completion.chunk"
-    for delta in _deltas(message):
-        choice = {"index": 0, "delta": delta, "finish_reason": None}
-        await response.write(_event({**head, "choices": [choice]}))
-    await response.write(_event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}))
-    await response.write(_event({**head, "choices": [], "usage": usage}))
-    await response.write(b"data: [DONE]\n\n")
-    return response
+def step_for(asked: Conversation) -> Step:
+    """Return what is done with a question."""
+    question = asked.question.text
+    if failing := _FAIL.search(question):
+        return Step(status=int(failing[1]), error=Error(message=REFUSED, type="invalid_request_error"))
+    if "fail midway" in question:
+        broken = Insert(event=_MIDWAY, error=Error(message=REFUSED, type="server_error", code="server_error"))
+        return Step(answer=_said(long_text()), insert=(broken,))
+    if SLOWLY in question:
+        return Step(answer=_said(long_text()), pace=Pace(token_seconds=0.2))
+    pace = Pace(first_token_seconds=60 if "patience" in question else 0)
+    return Step(answer=_answer(asked), pace=pace)
 
 
-def _event(chunk: dict[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk).encode() + b"\n\n"
+def long_text() -> str:
+    """Return the long answer."""
+    return " ".join([SENTENCE] * LONG_SENTENCES)
 
 
-def _deltas(message: dict[str, Any]) -> list[dict[str, Any]]:
-    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-    if "reasoning_content" in message:
-        deltas.append({"reasoning_content": message["reasoning_content"]})
-    content = message["content"] or ""
-    deltas += [{"content": content[at : at + _PIECE]} for at in range(0, len(content), _PIECE)]
-    for index, call in enumerate(message.get("tool_calls", ())):
-        arguments = call["function"]["arguments"]
-        begun = {**call, "function": {"name": call["function"]["name"], "arguments": ""}}
-        deltas.append({"tool_calls": [{"index": index, **begun}]})
-        for at in range(0, len(arguments), _PIECE):
-            deltas.append({"tool_calls": [{"index": index, "function": {"arguments": arguments[at : at + _PIECE]}}]})
-    return deltas
+def _answer(asked: Conversation) -> Answer:
+    thought = (Thought(pieces=_pieces(REASONING), signature="c2lnbmVk"),) if asked.thinks else ()
+    calls = _calls(asked)
+    if calls:
+        return Answer(blocks=(*thought, *calls), finish_reason="tool_calls")
+    return _said(_words(asked), thought)
 
 
-def _message(asked: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    messages = asked.get("messages") or [{"role": "user", "content": asked.get("prompt", "")}]
-    last = messages[-1]
-    tools = asked.get("tools") or []
-    if tools and last["role"] != "tool" and asked.get("tool_choice") != "none":
-        calls = [
-            {
-                "id": f"call_{index}",
-                "type": "function",
-                "function": {
-                    "name": tool["function"]["name"],
-                    "arguments": json.dumps(_instance(tool["function"].get("parameters") or {})),
-                },
-            }
-            for index, tool in enumerate(tools)
-        ]
-        return {"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls"
-    wanted = asked.get("response_format") or {}
-    if wanted.get("type") == "json_schema":
-        return {"role": "assistant", "content": json.dumps(_instance(wanted["json_schema"]["schema"]))}, "stop"
-    if wanted.get("type") == "json_object":
-        return {"role": "assistant", "content": _first_instance(messages)}, "stop"
-    if last["role"] == "tool":
-        said = "; ".join(_text(each["content"]) for each in messages if each["role"] == "tool")
-        return {"role": "assistant", "content": f"The tools say: {said}"}, "stop"
-    return {"role": "assistant", "content": SENTENCE}, "stop"
+def _said(text: str, thought: tuple[Block, ...] = ()) -> Answer:
+    return Answer(blocks=(*thought, Text(pieces=_pieces(text))))
 
 
-def _text(content: Any) -> str:
-    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+def _words(asked: Conversation) -> str:
+    question = asked.question
+    if said := _SAY.search(question.text):
+        return said[1]
+    if asked.schema is not None:
+        return json.dumps(instance_of(asked.schema))
+    told = None if asked.tools else schema_in(asked.system + question.text)
+    if asked.wants_json or told is not None:
+        return json.dumps(instance_of(told or {}))
+    if asked.results:
+        return f"The tools say: {'; '.join(asked.results)}"
+    if any(turn.shows for turn in asked.turns):
+        return PICTURE_SAID
+    return long_text() if "at length" in question.text else SENTENCE
 
 
-def _first_instance(messages: list[dict[str, Any]]) -> str:
-    """Fill in the schema that a client has written into its instructions; an empty object where there is none."""
-    decoder = json.JSONDecoder()
-    for message in messages:
-        text = _text(message["content"] or "")
-        for at in (index for index, letter in enumerate(text) if letter == "{"):
-            try:
-                found, _ = decoder.raw_decode(text[at:])
-            except ValueError:
-                continue
-            if "properties" in found:
-                return json.dumps(_instance(found))
-    return "{}"
+def _calls(asked: Conversation) -> tuple[ToolCall, ...]:
+    begun = len(asked.results)
+    if begun >= (2 if "twice" in asked.question.text else 1):
+        return ()
+    if wish := _CALL.search(asked.question.text):
+        arguments = [(wish[1], wish[2])]
+    elif len(asked.tools) <= _MOST_TOOLS:
+        arguments = [(tool.name, _arguments(tool)) for tool in asked.tools]
+    else:
+        arguments = []
+    return tuple(
+        ToolCall(name=name, fragments=_pieces(text), id=f"call_{begun + index}")
+        for index, (name, text) in enumerate(arguments)
+        if any(tool.name == name for tool in asked.tools)
+    )
 
 
-def _instance(schema: dict[str, Any], defined: dict[str, Any] | None = None) -> Any:
-    """Return something that fits a schema, made of the plainest values."""
-    defined = defined or schema.get("$defs", {})
-    if "$ref" in schema:
-        return _instance(defined[schema["$ref"].rpartition("/")[2]], defined)
-    if "enum" in schema:
-        return schema["enum"][0]
-    if "const" in schema:
-        return schema["const"]
-    if "anyOf" in schema:
-        return _instance(schema["anyOf"][0], defined)
-    kind = schema.get("type", "object")
-    if kind == "object":
-        return {name: _instance(field, defined) for name, field in schema.get("properties", {}).items()}
-    if kind == "array":
-        return [_instance(schema.get("items", {}), defined)]
-    return {"string": "Oslo", "integer": 7, "number": 7.5, "boolean": True, "null": None}[kind]
+def _arguments(tool: Tool) -> str:
+    return json.dumps(instance_of(tool.schema))
 
 
-async def _embeddings(request: web.Request) -> web.Response:
-    asked = await request.json()
-    texts = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
-    data = []
-    for index, text in enumerate(texts):
-        vector = [float((len(str(text)) + place) % 5) for place in range(DIMENSIONS)]
-        packed = base64.b64encode(struct.pack(f"<{DIMENSIONS}f", *vector)).decode()
-        form: Any = packed if asked.get("encoding_format") == "base64" else vector
-        data.append({"object": "embedding", "index": index, "embedding": form})
-    usage = {"prompt_tokens": len(texts), "total_tokens": len(texts)}
-    return web.json_response({"object": "list", "data": data, "model": asked["model"], "usage": usage})
+def _pieces(text: str) -> tuple[str, ...]:
+    size = _PIECE if len(text) < _LONG else _LONG_PIECE
+    return tuple(text[at : at + size] for at in range(0, len(text), size)) or ("",)

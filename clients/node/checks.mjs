@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 
 export { assert };
 export const { PENSTOCK_BASE_URL: baseURL, PENSTOCK_KEY: key, PENSTOCK_SPENT_KEY: spentKey, PENSTOCK_MODEL: model,
-  PENSTOCK_EMBEDDING_MODEL: embeddingModel, PENSTOCK_SENTENCE: sentence } = process.env;
+  PENSTOCK_REASONING_MODEL: reasoningModel, PENSTOCK_EMBEDDING_MODEL: embeddingModel, PENSTOCK_SENTENCE: sentence,
+  PENSTOCK_PICTURE_SAID: pictureSaid } = process.env;
+export const origin = baseURL.replace(/\/v1$/, "");
+export const long = Array(Number(process.env.PENSTOCK_LONG_SENTENCES)).fill(sentence).join(" ");
+export const twice = "How is the weather? Ask twice.", twiceSaid = "The tools say: rain in Oslo; rain in Oslo";
+export const atLength = "Tell it at length.", slowly = "Tell it slowly.", refused = /The provider will not have this/;
+export const picture = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4YWODFTEMLQkAZZlQAS/gME0AAAAASUVORK5CYII=";
 
 export async function run(checks) {
   let failed = false;

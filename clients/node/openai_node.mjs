@@ -2,7 +2,7 @@
 import OpenAI from "openai";
 import { zodResponseFormat } from "openai/helpers/zod";
 import { z } from "zod";
-import { assert, baseURL, embeddingModel, key, model, run, sentence, spentKey } from "./checks.mjs";
+import { assert, atLength, baseURL, embeddingModel, key, long, model, picture, pictureSaid, refused, run, sentence, slowly, spentKey, twice, twiceSaid } from "./checks.mjs";
 
 const client = new OpenAI({ baseURL, apiKey: key, maxRetries: 0 });
 const messages = [{ role: "user", content: "What does a penstock do?" }];
@@ -32,16 +32,34 @@ await run({
     const last = await client.chat.completions.create({ model, messages: [...messages, ...results], tools });
     assert.equal(last.choices[0].message.content, "The tools say: rain");
   },
-  async "the SDK's own loop over tools"() {
+  async "three turns of tools by the SDK's own loop"() {
     const runner = client.chat.completions.runTools({
-      model, messages, tools: [{ type: "function", function: { name: "weather", parse: JSON.parse, parameters, function: ({ city }) => `rain in ${city}` } }],
+      model, messages: [{ role: "user", content: twice }], tools: [{ type: "function", function: { name: "weather", parse: JSON.parse, parameters, function: ({ city }) => `rain in ${city}` } }],
     });
-    assert.equal(await runner.finalContent(), "The tools say: rain in Oslo");
+    assert.equal(await runner.finalContent(), twiceSaid);
   },
   async "structured output"() {
     const place = z.object({ city: z.string(), inhabitants: z.number() });
     const answer = await client.chat.completions.parse({ model, messages, response_format: zodResponseFormat(place, "place") });
     assert.deepEqual(answer.choices[0].message.parsed, { city: "Oslo", inhabitants: 7.5 });
+  },
+  async picture() {
+    const content = [{ type: "text", text: "What is it?" }, { type: "image_url", image_url: { url: `data:image/png;base64,${picture}` } }];
+    const answer = await client.chat.completions.create({ model, messages: [{ role: "user", content }] });
+    assert.equal(answer.choices[0].message.content, pictureSaid);
+  },
+  async "long answer"() {
+    const stream = client.chat.completions.stream({ model, messages: [{ role: "user", content: atLength }] });
+    assert.equal(await stream.finalContent(), long);
+  },
+  async "refusal of the provider"() {
+    const asked = client.chat.completions.create({ model, messages: [{ role: "user", content: "fail with 400" }] });
+    await assert.rejects(asked, (error) => error instanceof OpenAI.BadRequestError && refused.test(error.message));
+  },
+  async "error within a stream"() {
+    await assert.rejects(async () => {
+      for await (const _ of await client.chat.completions.create({ model, messages: [{ role: "user", content: "fail midway" }], stream: true }));
+    }, OpenAI.APIError);
   },
   async embeddings() {
     const answer = await client.embeddings.create({ model: embeddingModel, input: ["one", "two"] });
@@ -64,8 +82,8 @@ await run({
     }, OpenAI.RateLimitError);
   },
   async "leaving a stream"() {
-    const stream = await client.chat.completions.create({ model, messages, stream: true });
-    for await (const _ of stream) break;
+    const stream = await client.chat.completions.create({ model, messages: [{ role: "user", content: slowly }], stream: true });
+    for await (const chunk of stream) if (chunk.choices[0]?.delta.content) break;
     assert.equal(stream.controller.signal.aborted, true);
   },
 });

@@ -6,12 +6,42 @@ from contextlib import suppress
 from typing import Any
 
 import anthropic
-from checks import KEY, MODEL, ORIGIN, PICTURE, SENTENCE, SPENT_KEY, check, equal, run
+from checks import (
+    AT_LENGTH,
+    KEY,
+    LONG,
+    MODEL,
+    ORIGIN,
+    PICTURE,
+    PICTURE_SAID,
+    REFUSED,
+    SENTENCE,
+    SLOWLY,
+    SPENT_KEY,
+    TWICE,
+    TWICE_SAID,
+    check,
+    equal,
+    refused,
+    run,
+)
+from pydantic import BaseModel
 
 client = anthropic.Anthropic(base_url=ORIGIN, api_key=KEY, max_retries=0)
 QUESTION: list[Any] = [{"role": "user", "content": "What does a penstock do?"}]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 TOOLS: list[Any] = [{"name": name, "input_schema": SCHEMA} for name in ("weather", "time")]
+
+
+class Place(BaseModel):
+    """What is asked for as structured output."""
+
+    city: str
+    inhabitants: int
+
+
+def _said(content: Any) -> list[Any]:
+    return [{"role": "user", "content": content}]
 
 
 def _ask(messages: list[Any] = QUESTION, **more: Any) -> Any:
@@ -55,10 +85,44 @@ def two_tools_and_their_results() -> None:
 
 
 @check
+def three_turns_of_tools() -> None:
+    messages: list[Any] = _said(TWICE)
+    for _ in "123":
+        answer = _ask(messages, tools=TOOLS[:1])
+        results = [
+            {"type": "tool_result", "tool_use_id": block.id, "content": "rain in Oslo"}
+            for block in answer.content
+            if block.type == "tool_use"
+        ]
+        messages += [{"role": "assistant", "content": answer.content}, *_said(results)]
+    equal(answer.content[0].text, TWICE_SAID)
+
+
+@check
+def structured_output() -> None:
+    answer = client.messages.parse(model=MODEL, max_tokens=200, messages=QUESTION, output_format=Place)
+    equal(answer.parsed_output, Place(city="Oslo", inhabitants=7))
+
+
+@check
+def thinking() -> None:
+    thinking: Any = {"type": "enabled", "budget_tokens": 1024}
+    answer = client.messages.create(model=MODEL, max_tokens=2000, messages=QUESTION, thinking=thinking)
+    thought, text = answer.content
+    equal((thought.type, text.text), ("thinking", SENTENCE))
+
+
+@check
+def long_answer() -> None:
+    with client.messages.stream(model=MODEL, max_tokens=20_000, messages=_said(AT_LENGTH)) as answer:
+        equal(answer.get_final_text(), LONG)
+
+
+@check
 def picture() -> None:
     source = {"type": "base64", "media_type": "image/png", "data": PICTURE.partition(",")[2]}
     asked = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
-    assert _ask([{"role": "user", "content": asked}]).content[0].text
+    equal(_ask([{"role": "user", "content": asked}]).content[0].text, PICTURE_SAID)
 
 
 @check
@@ -94,6 +158,24 @@ def rate_limit_is_a_rate_limit_error_with_a_delay() -> None:
         spent.messages.create(model=MODEL, max_tokens=9, messages=QUESTION)
     error = _refused(anthropic.RateLimitError, spent)
     assert int(error.response.headers["retry-after"]) > 0
+
+
+@check
+def refusal_of_the_provider() -> None:
+    error = refused(anthropic.BadRequestError, lambda: _ask(_said("fail with 400")))
+    assert REFUSED in error.message, error.message
+
+
+@check
+def error_within_a_stream() -> None:
+    stream = _ask(_said("fail midway"), stream=True)
+    refused(anthropic.APIError, lambda: list(stream))
+
+
+@check
+def leaving_a_stream() -> None:
+    with client.messages.stream(model=MODEL, max_tokens=20_000, messages=_said(SLOWLY)) as answer:
+        next(iter(answer.text_stream))
 
 
 run()

@@ -25,8 +25,20 @@ MODEL = os.environ["PENSTOCK_MODEL"]
 REASONING_MODEL = os.environ["PENSTOCK_REASONING_MODEL"]
 CLAUDE_MODEL = os.environ["PENSTOCK_CLAUDE_MODEL"]
 EMBEDDING_MODEL = os.environ["PENSTOCK_EMBEDDING_MODEL"]
+CODE_MODEL = "code"
+"""What its upstream does not take is dropped, as agents ask for much."""
 SENTENCE = os.environ["PENSTOCK_SENTENCE"]
-PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGNgYPhfDwADgwGAkS6d0QAAAABJRU5ErkJggg=="
+PICTURE_SAID = os.environ["PENSTOCK_PICTURE_SAID"]
+"""What is answered to whoever shows one."""
+LONG = " ".join([SENTENCE] * int(os.environ["PENSTOCK_LONG_SENTENCES"]))
+TWICE = "How is the weather? Ask twice."
+"""A question that is answered after two calls of a tool, one after the other."""
+TWICE_SAID = "The tools say: rain in Oslo; rain in Oslo"
+AT_LENGTH = "Tell it at length."
+SLOWLY = "Tell it slowly."
+"""The answer takes minutes: whoever asks leaves after the first words."""
+REFUSED = "The provider will not have this."
+PICTURE = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEUlEQVR42mM4YWODFTEMLQkAZZlQAS/gME0AAAAASUVORK5CYII="
 
 _checks: list[Callable[[], Any]] = []
 
@@ -38,20 +50,23 @@ def check(function: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def run() -> None:
-    """Run every check and tell each; exit 1 where one has failed."""
-    failed = False
-    for function in _checks:
-        try:
-            result = function()
-            if inspect.isawaitable(result):
-                asyncio.run(_awaited(result))
-            error = ""
-        except Exception:
-            traceback.print_exc()
-            error = traceback.format_exc().strip().splitlines()[-1][:300]
-            failed = True
-        tell(function.__name__.replace("_", " "), error)
-    sys.exit(failed)
+    """Run every check in one loop, as clients keep connections, and tell each; exit 1 where one has failed."""
+    with asyncio.Runner() as runner:
+        failed = [_failed(function, runner) for function in _checks]
+    sys.exit(any(failed))
+
+
+def _failed(function: Callable[[], Any], runner: asyncio.Runner) -> bool:
+    error = ""
+    try:
+        result = function()
+        if inspect.isawaitable(result):
+            runner.run(_awaited(result))
+    except Exception:
+        traceback.print_exc()
+        error = traceback.format_exc().strip().splitlines()[-1][:300]
+    tell(function.__name__.replace("_", " "), error)
+    return bool(error)
 
 
 def tell(check: str, error: str) -> None:
@@ -61,6 +76,24 @@ def tell(check: str, error: str) -> None:
 
 async def _awaited(result: Any) -> Any:
     return await result
+
+
+def refused(kind: type[Exception], call: Callable[[], Any]) -> Any:
+    """Return the error of this kind that a call ends in."""
+    try:
+        call()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
+
+
+async def refused_later(kind: type[Exception], call: Callable[[], Any]) -> Any:
+    """Return the error of this kind that an asynchronous call ends in."""
+    try:
+        await call()
+    except kind as error:
+        return error
+    raise AssertionError(f"no {kind.__name__}")
 
 
 def equal(got: Any, wanted: Any) -> None:

@@ -5,7 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import openai
-from checks import BASE_URL, EMBEDDING_MODEL, KEY, MODEL, PICTURE, SENTENCE, SPENT_KEY, check, equal, run
+from checks import (
+    AT_LENGTH,
+    BASE_URL,
+    EMBEDDING_MODEL,
+    KEY,
+    LONG,
+    MODEL,
+    PICTURE,
+    PICTURE_SAID,
+    REFUSED,
+    SENTENCE,
+    SLOWLY,
+    SPENT_KEY,
+    TWICE,
+    TWICE_SAID,
+    check,
+    equal,
+    refused,
+    run,
+)
 from pydantic import BaseModel
 
 client = openai.OpenAI(base_url=BASE_URL, api_key=KEY, max_retries=0)
@@ -20,6 +39,10 @@ TOOLS: list[Any] = [
     }
     for name in ("weather", "time")
 ]
+
+
+def _said(text: str) -> list[Any]:
+    return [{"role": "user", "content": text}]
 
 
 class Place(BaseModel):
@@ -78,6 +101,18 @@ def streamed_tools() -> None:
 
 
 @check
+def three_turns_of_tools() -> None:
+    messages: list[Any] = _said(TWICE)
+    for _ in "123":
+        answer = client.chat.completions.create(model=MODEL, messages=messages, tools=TOOLS[:1]).choices[0].message
+        messages.append(answer)
+        messages.extend(
+            {"role": "tool", "tool_call_id": call.id, "content": "rain in Oslo"} for call in answer.tool_calls or []
+        )
+    equal(messages[-1].content, TWICE_SAID)
+
+
+@check
 def structured_output() -> None:
     answer = client.chat.completions.parse(model=MODEL, messages=QUESTION, response_format=Place)
     equal(answer.choices[0].message.parsed, Place(city="Oslo", inhabitants=7))
@@ -87,7 +122,7 @@ def structured_output() -> None:
 def picture() -> None:
     content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": PICTURE}}]
     messages: list[Any] = [{"role": "user", "content": content}]
-    equal(client.chat.completions.create(model=MODEL, messages=messages).choices[0].message.content, SENTENCE)
+    equal(client.chat.completions.create(model=MODEL, messages=messages).choices[0].message.content, PICTURE_SAID)
 
 
 @check
@@ -110,18 +145,18 @@ def headers_of_the_answer() -> None:
 
 @check
 def wrong_key_is_an_authentication_error() -> None:
-    expect(openai.AuthenticationError, client.with_options(api_key="sk-wrong").models.list)
+    refused(openai.AuthenticationError, client.with_options(api_key="sk-wrong").models.list)
 
 
 @check
 def unknown_model_is_a_not_found_error() -> None:
-    error = expect(openai.NotFoundError, lambda: client.chat.completions.create(model="none", messages=QUESTION))
+    error = refused(openai.NotFoundError, lambda: client.chat.completions.create(model="none", messages=QUESTION))
     equal(error.code, "model_not_found")
 
 
 @check
 def bad_field_is_a_bad_request_error_with_its_name() -> None:
-    error = expect(
+    error = refused(
         openai.BadRequestError,
         lambda: client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=9),
     )
@@ -131,7 +166,7 @@ def bad_field_is_a_bad_request_error_with_its_name() -> None:
 @check
 def rate_limit_is_a_rate_limit_error_with_a_delay() -> None:
     spent = client.with_options(api_key=SPENT_KEY)
-    error = expect(
+    error = refused(
         openai.RateLimitError, lambda: [spent.chat.completions.create(model=MODEL, messages=QUESTION) for _ in "12"]
     )
     assert int(error.response.headers["retry-after"]) > 0
@@ -140,18 +175,38 @@ def rate_limit_is_a_rate_limit_error_with_a_delay() -> None:
 @check
 def timeout_is_a_timeout_error() -> None:
     slow: list[Any] = [{"role": "user", "content": "patience"}]
-    expect(
+    refused(
         openai.APITimeoutError,
         lambda: client.with_options(timeout=1).chat.completions.create(model=MODEL, messages=slow),
     )
 
 
-def expect(kind: type[Exception], call: Any) -> Any:
-    try:
-        call()
-    except kind as error:
-        return error
-    raise AssertionError(f"no {kind.__name__}")
+@check
+def long_answer() -> None:
+    with client.chat.completions.stream(model=MODEL, messages=_said(AT_LENGTH)) as stream:
+        equal(stream.get_final_completion().choices[0].message.content, LONG)
+
+
+@check
+def refusal_of_the_provider() -> None:
+    question = _said("fail with 400")
+    error = refused(openai.BadRequestError, lambda: client.chat.completions.create(model=MODEL, messages=question))
+    assert REFUSED in error.message, error.message
+
+
+@check
+def error_within_a_stream() -> None:
+    question = _said("fail midway")
+    stream = client.chat.completions.create(model=MODEL, messages=question, stream=True)
+    refused(openai.APIError, lambda: list(stream))
+
+
+@check
+def leaving_a_stream() -> None:
+    with client.chat.completions.create(model=MODEL, messages=_said(SLOWLY), stream=True) as stream:
+        for chunk in stream:
+            if chunk.choices and chunk.choices[0].delta.content:
+                break
 
 
 run()

@@ -1,0 +1,12 @@
+"""pydantic-ai, over Responses."""
+
+from __future__ import annotations
+
+from agents import check_model
+from checks import BASE_URL, KEY, MODEL, run
+from pydantic_ai.models.openai import OpenAIResponsesModel
+from pydantic_ai.providers.openai import OpenAIProvider
+
+check_model(OpenAIResponsesModel(MODEL, provider=OpenAIProvider(base_url=BASE_URL, api_key=KEY)))
+
+run()

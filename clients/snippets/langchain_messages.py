@@ -1,0 +1,6 @@
+import os
+
+from langchain_anthropic import ChatAnthropic
+
+model = ChatAnthropic(model="penstock-demo", base_url="http://127.0.0.1:8080", api_key=os.environ["PENSTOCK_KEY"])
+print(model.invoke("What does a penstock do?").text)
