@@ -43,9 +43,7 @@ async def test_what_clients_asked_is_answered_as_it_was(kind, document_without_m
     async with AnsweringProvider() as provider:
         document_without_models.update(document(kind, provider))
         suite = await serve()
-        lines = [
-            (path.stem, request) for path in RECORDINGS for request in unpacked(path.read_text().splitlines()[1:])
-        ]
+        lines = [(path.stem, request) for path in RECORDINGS for request in unpacked(path.read_text().splitlines()[1:])]
         free = asyncio.Semaphore(_AT_ONCE)
 
         async def again(recorded: Any) -> dict[str, Any]:
