@@ -107,6 +107,22 @@ async def test_nothing_is_written_on_for_nobody() -> None:
     assert writer.kept == [3]
 
 
+async def test_who_comes_while_a_write_for_nobody_ends_is_written() -> None:
+    writer = Writer()
+    gathering = Gathering(writer.write, lambda _: 1)
+    left = asyncio.ensure_future(gathering.put(0))
+    while not writer.groups:
+        await asyncio.sleep(0)
+    left.cancel()
+    # Its turn is after that in which the write is told to end, and before that in which it does.
+    comes = asyncio.ensure_future(gathering.put(1))
+    await asyncio.wait([left])
+    writer.open.set()
+    async with asyncio.timeout(20):
+        assert await comes == 2
+    assert writer.kept == [1]
+
+
 async def test_what_workers_say_at_once_is_one_transaction_with_fences_of_its_own(
     world: JobsWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,6 +61,9 @@ class Gathering(Generic[ItemT, ResultT]):
                 self._in_hand = ()
         finally:
             self._writing, self._in_hand = None, ()
+            if any(not done.done() for _, done in self._waiting):
+                # They came while this one was being cancelled.
+                self._writing = asyncio.create_task(self._run())
 
     def _next(self) -> Sequence[tuple[ItemT, asyncio.Future[ResultT]]]:
         taken, weight = list[tuple[ItemT, asyncio.Future[ResultT]]](), 0
