@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from penstock_common.key_material import read_key_material
 from penstock_common.sql.schema import open_current_database, upgrade_database
@@ -23,8 +24,9 @@ from penstock_gateway.adapters.sql.schema import GATEWAY, SCHEMAS
 from penstock_gateway.adapters.sql.usage.store import SqlUsage
 from penstock_gateway.app.budgets import budgeting
 from penstock_gateway.app.job_desk import batches_over, desk_over, pauses_over
-from penstock_gateway.app.jobs import job_parts
+from penstock_gateway.app.jobs import JobParts, job_parts
 from penstock_gateway.app.reviews import review_parts
+from penstock_gateway.domain.access.tenancy import TenantDirectory
 from penstock_gateway.domain.administration.actor import Actor
 from penstock_gateway.domain.administration.administration import Administration, CachePorts
 from penstock_gateway.domain.administration.audit import AuditLog, Deed
@@ -97,7 +99,7 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
         prompts = PromptAdministration(keyring.directory, registry)
         experiments = Experiments(settings.experiments_configured())
         reports = ExperimentAdministration(experiments, SqlStandings(engine), SqlFigures(engine, scores()), registry)
-        knowledge = KnowledgeAdministration(none := NoKnowledge(_NO_STACK), keyring.directory, registry)
+        knowledge = KnowledgeAdministration(NoKnowledge(_NO_STACK), keyring.directory, registry)
         store, budgets = SqlFeedback(engine), budgeting(settings, engine, LimitBook())
         reviews = review_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
         parts = GivingParts(
@@ -115,7 +117,6 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             return actor
 
         jobs = job_parts(settings, engine, budgets.webhooks.book, CollectorRegistry())
-        pauses = pauses_over(engine, jobs, keyring.directory, none)
         yield CommandLineServicers(
             AdminServicer(administration, actor_of),
             PromptServicer(prompts, actor_of),
@@ -125,11 +126,17 @@ async def open_administration(settings: Settings, actor: Actor) -> AsyncGenerato
             LedgerServicer(LedgerAdministration(SqlEntryBook(engine), SqlPriceHistory(engine), registry), actor_of),
             UsageServicer(UsageReading(SqlUsage(engine)), actor_of),
             budgets.servicer(keyring.directory, actor_of),
-            JobDeskServicer(desk_over(settings, engine, jobs), pauses, _viewer(actor)),
-            batches_over(engine, jobs, _viewer(actor)),
+            *_desks(settings, engine, jobs, keyring.directory, _viewer(actor)),
             budgets.webhooks.servicer(actor_of),
             reviews.servicer(lambda _call: Reviewer(actor, sees_tenant=True, decides=True, decides_escalated=True)),
         )
+
+
+def _desks(
+    settings: Settings, engine: AsyncEngine, jobs: JobParts, directory: TenantDirectory, viewer_of: ViewerOf
+) -> tuple[JobDeskServicer, BatchServicer]:
+    pauses = pauses_over(engine, jobs, directory, NoKnowledge(_NO_STACK))
+    return JobDeskServicer(desk_over(settings, engine, jobs), pauses, viewer_of), batches_over(engine, jobs, viewer_of)
 
 
 def _viewer(actor: Actor) -> ViewerOf:
