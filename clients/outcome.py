@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from catalogue import CLIENTS, Client
-from installing import HERE
+from environments import HERE
 
 _KEPT = HERE / "outcomes.json"
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from catalogue import CLIENTS, Client
-from installing import ROOT, SNIPPETS
+from client_stack import UPSTREAMS
+from environments import ROOT, SNIPPETS
 from outcome import Outcome
-from stack import UPSTREAMS
 
 _TABLE = ROOT / "docs" / "clients.md"
 _SNIPPETS = ROOT / "docs" / "clients-snippets.md"

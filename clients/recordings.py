@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
+from answering import SLOWLY
 from catalogue import Client
-from installing import HERE, ROOT
-from provider import SLOWLY
+from client_stack import KEY, SPENT_KEY
+from environments import HERE, ROOT
 from recorder import Asked
 from replay import KEY_IN_HEADERS, asked_again, packed
-from stack import KEY, SPENT_KEY
 
 FOLDER = ROOT / "tests" / "integration" / "gateway" / "recorded_clients"
 _PATHS = ("/v1/chat/completions", "/v1/messages", "/v1/responses", "/v1/models")

@@ -18,15 +18,15 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from answering import SENTENCE, SLOWLY, AnsweringProvider
 from catalogue import CLIENTS, Client
+from client_stack import UPSTREAMS, stack
 from conversation import CITY
-from installing import NotInstalled, command, installed, search_path, snippet_command
+from environments import NotInstalled, command, installed, search_path, snippet_command
 from outcome import Outcome, kept_with
 from page import write_pages
-from provider import SENTENCE, SLOWLY, AnsweringProvider
 from recorder import Recorder, recorder
 from recordings import write_recording
-from stack import UPSTREAMS, stack
 
 _MOST_SECONDS = 600
 _SEEN_TO_LEAVE_SECONDS = 20

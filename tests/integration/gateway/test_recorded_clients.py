@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 CLIENTS = Path(__file__).parents[3] / "clients"
-sys.path.append(str(CLIENTS))
+sys.path.insert(0, str(CLIENTS))
 
-from provider import AnsweringProvider  # noqa: E402
+from answering import AnsweringProvider  # noqa: E402
+from client_stack import UPSTREAMS, document  # noqa: E402
 from replay import asked_again, unpacked  # noqa: E402
-from stack import UPSTREAMS, document  # noqa: E402
 
 RECORDINGS = sorted((Path(__file__).parent / "recorded_clients").glob("*.jsonl"))
 _AT_ONCE = 8

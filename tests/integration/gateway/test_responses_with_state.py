@@ -473,7 +473,7 @@ async def test_what_a_deleted_one_was_made_of_is_gone_from_its_job(suite, client
     upstream.enqueue(Answer(tokens=["Good", " day"], hold={1: hold}))
     made = await create(client, background=True)
     await asyncio.wait_for(upstream.next_request(), 20)
-    told = await create(client, background=True)
+    told = await create(client, "Another", background=True)
     await ended(client, told.id)
     jobs = [job for _, _, job, _ in rows(tmp_path)]
     async with JobsDesk.at(tmp_path) as desk:
@@ -484,7 +484,7 @@ async def test_what_a_deleted_one_was_made_of_is_gone_from_its_job(suite, client
 
 
 async def test_delete_that_is_refused_has_deleted_nothing(serve, document, upstream, hold):
-    document["jobs"]["watchers"] = 1
+    document["jobs"] = {**QUICK, "watchers": 1}
     suite = await serve()
     upstream.enqueue(Answer(tokens=["Good", " day"], hold={1: hold}))
     async with sdk(suite) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 from pathlib import Path
@@ -41,8 +42,11 @@ async def test_what_is_to_be_reviewed_goes_on_and_waits_for_a_reviewer(suite, ca
     assert answered.status == 200
     if not stream:
         assert answered.json["choices"][0]["message"]["content"] == ANSWER
-    # And nothing of the rule that is in its shadow.
-    (item,) = (await callers["reader"].ListReviews()).reviews
+    # The answer has not waited for it. And nothing of the rule that is in its shadow.
+    async with asyncio.timeout(20):
+        while not (listed := (await callers["reader"].ListReviews()).reviews):
+            await asyncio.sleep(0.01)
+    (item,) = listed
     assert (item.source, item.surface, item.rule) == (pb.REVIEW_SOURCE_RULE, pb.REVIEW_SURFACE_OUTPUT, "advice")
     assert (item.model, item.held, item.state) == ("fast", False, pb.REVIEW_STATE_OPEN)
     seen = await callers["reviewer"].GetReview(id=item.id, with_content=True)

@@ -54,8 +54,6 @@ class Metrics:
             ("upstream", "model"),
         )
         self.cache = Counters(registry, semconv.METRIC_CACHE, "What the cache did.", ("result",))
-        self.spend = SpendMetrics(registry)
-        self.first_token, self.token_time = _first_token(registry), _token_time(registry)
         self.saved, self.gaps = _Saved(registry), _gaps(registry)
         self.routing, self.retrieval, self.guardrails = _Routing(registry), _Retrieval(registry), _Guardrails(registry)
         told = "Answers that stood in for a model's own."
@@ -67,6 +65,7 @@ class Metrics:
             ("model", "outcome"),
             semconv.REQUEST_DURATION_BUCKETS,
         )
+        self.first_token = _first_token(registry)
         self.overhead = Histograms(
             registry,
             semconv.METRIC_OVERHEAD,
@@ -77,6 +76,7 @@ class Metrics:
         self._known: dict[tuple[str, ...], _Counts] = {}
         told = "Requests inside this process."
         Gauge(semconv.METRIC_REQUESTS_IN_FLIGHT, told, registry=registry).set_function(in_flight)
+        self.spend, self.token_time = SpendMetrics(registry), _token_time(registry)
 
     def observe(self, row: LedgerRow, model: str) -> None:
         """Count one ended request; ``model`` is empty unless it is known to be one: callers choose the name."""

@@ -30,8 +30,8 @@ KINDS = {
 KNOWN: dict[str, tuple[int, str]] = {
     "pii": (1, "257abd948656"),
     "secrets": (1, "d95bd03bf2a4"),
-    "injection": (1, "8658351b1517"),
-    "exfiltration": (2, "39d6d2658287"),
+    "injection": (1, "99c4b0ca9f68"),
+    "exfiltration": (2, "6208845d92a7"),
     "words": (2, "4fbca3513686"),
     "pattern": (2, "4fbca3513686"),
     "length": (1, "0358e853140c"),

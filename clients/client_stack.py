@@ -13,8 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from installing import ROOT
-from provider import LONG_SENTENCES, PICTURE_SAID, SENTENCE, AnsweringProvider
+from answering import LONG_SENTENCES, PICTURE_SAID, SENTENCE, AnsweringProvider
+from environments import ROOT
 
 from penstock_common.testing.ports import free_port
 
