@@ -75,8 +75,12 @@ async def _run(cases: list[Case], judging: _Judging, progress: Progress) -> list
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(case)) for case in cases]
-    except* SuiteFailure as failures:
-        raise failures.exceptions[0] from None
+    except ExceptionGroup as failures:
+        # Raised from within `except*`, it would be a group again.
+        told = failures.subgroup(SuiteFailure)
+        if told is None:
+            raise
+        raise told.exceptions[0] from None
     return [task.result() for task in tasks]
 
 
