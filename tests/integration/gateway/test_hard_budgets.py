@@ -77,6 +77,7 @@ async def test_an_answer_that_outgrows_its_budget_is_ended_and_says_so(serve, bu
     budget(2_000)
     upstream.otherwise = lambda _: ENDLESS
     suite = await serve()
+    await introduce(suite)
     streamed = await suite.ask(stream=True, stream_options={"include_usage": True}, max_tokens=64_000)
     assert streamed.status == 200
     assert streamed.chunks[-2]["choices"][0]["finish_reason"] == "length"
@@ -125,6 +126,7 @@ async def test_a_whole_answer_is_metered_as_well(serve, budget, upstream):
     budget(2_000)
     upstream.otherwise = lambda _: ENDLESS
     suite = await serve()
+    await introduce(suite)
     whole = await suite.ask(max_tokens=64_000)
     assert whole.status == 200
     assert whole.json["choices"][0]["finish_reason"] == "length"
@@ -138,6 +140,7 @@ async def test_a_stream_that_wants_no_usage_is_told_too(serve, budget, upstream)
     budget(2_000)
     upstream.otherwise = lambda _: ENDLESS
     suite = await serve()
+    await introduce(suite)
     streamed = await suite.ask(stream=True)
     assert streamed.chunks[-2]["choices"][0]["finish_reason"] == "length"
     assert streamed.chunks[-1]["x_penstock"] == {"stopped_by": "budget"}
