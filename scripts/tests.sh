@@ -5,7 +5,7 @@
 #   scripts/tests.sh go [ARGUMENT ...]        of `go test`
 #   scripts/tests.sh pytest [ARGUMENT ...]    of pytest
 set -uo pipefail
-RETRIED=3
+RETRIED=5
 LOCK=$(dirname "${BASH_SOURCE[0]}")/../.venv/tests.lock
 RULE="------------------------------------------------------------------------"
 
