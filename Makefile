@@ -86,7 +86,7 @@ bench-jobs: setup-dev ## Drain a deep queue by two workers, and see who waits me
 bench-jobs-kills: setup-dev ## Kill who accepts and runs jobs, and the database, at each of ten points; ARGS such as --jobs 100
 	$(TOOLS) python bench/jobs_nemesis.py $(ARGS)
 .PHONY: bench-streams
-bench-streams: setup-dev ## Open ten thousand slow streams through one process; ARGS such as --grpc 1000
+bench-streams: setup-dev ## Open ten thousand slow streams through one and six processes; ARGS such as "--only six", "--streams 1000"
 	$(TOOLS) python bench/slow_streams.py $(ARGS)
 .PHONY: bench-cache
 bench-cache: setup-dev ## Measure what the semantic cache spares and costs; ARGS such as --quick, --publish
@@ -121,6 +121,10 @@ hostile: setup-dev ## Attack the stack in every way that is known, while honest 
 .PHONY: chaos
 chaos: setup-dev ## Twenty thousand requests while everything fails, an outage, slowness, 429 and a burst; ARGS such as "--only outage"
 	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m chaos $(ARGS)
+
+.PHONY: soak
+soak: setup-dev ## Two hours of churn and faults: does a process grow? ARGS such as "--seconds 600", --publish
+	$(TOOLS) PYTHONPATH="$(CURDIR)/bench" python -m soak $(ARGS)
 
 .PHONY: clients
 clients: setup-dev ## Run the clients that people have, from their registries in .clients/, against the stack; ARGS such as --publish
