@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ class GrpcJob(msgspec.Struct, frozen=True, kw_only=True):
     tokens: int
     seconds: float
     """In which all of them must end."""
+    begin_per_second: float = 0.0
+    """As of ``load_client.Job``."""
     ca: str = ""
     """The authority of a port with TLS; empty: it has none."""
 
@@ -86,7 +89,10 @@ async def perform(job: GrpcJob) -> Tally:
     channels = [_channel(job, options) for _ in range(count)]
     calls = itertools.cycle([channel.unary_stream(_METHOD) for channel in channels])
     async with asyncio.TaskGroup() as group:
+        began = time.perf_counter()
         for serial, call in zip(range(job.streams), calls, strict=False):
+            if job.begin_per_second:
+                await asyncio.sleep(max(began + serial / job.begin_per_second - time.perf_counter(), 0))
             group.create_task(stream(call, job, serial, tally))
     for channel in channels:
         await channel.close()

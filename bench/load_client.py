@@ -54,6 +54,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the same every time."""
     done: bool = True
     """A stream ends in [DONE]."""
+    addresses: int = 1
+    """From how many addresses of the loopback it asks, in turn, where the door is a port."""
+    begin_per_second: float = 0.0
+    """How many of those in flight begin a second; 0: all at once."""
     salt: str = ""
     """Makes the prompts of two jobs differ."""
 
@@ -152,7 +156,7 @@ class Run:
         self.prompts = Prompts(job)
         self.pacer: Pacer | None = None
         self._began = time.perf_counter()
-        self._sent = 0
+        self._sent = self._addresses = 0
 
     def take(self) -> tuple[bytes, bytes] | None:
         """Return the next request, or nothing if there shall be no more."""
@@ -163,6 +167,13 @@ class Run:
             return None
         self._sent += 1
         return self.prompts.next()
+
+    def next_address(self) -> tuple[str, int] | None:
+        """Return whom the next connection comes from; None: as the system says."""
+        if self.job.addresses == 1:
+            return None
+        self._addresses += 1
+        return f"127.0.0.{2 + self._addresses % self.job.addresses}", 0
 
     def fail(self, text: str) -> None:
         self.outcome.errors += 1
@@ -260,7 +271,10 @@ async def perform(job: Job) -> Outcome:
     try:
         async with asyncio.timeout(job.seconds + _PATIENCE_SECONDS), asyncio.TaskGroup() as group:
             connecting = asyncio.Semaphore(_CONNECTIONS_AT_ONCE)
-            for _ in range(job.in_flight):
+            for number in range(job.in_flight):
+                if job.begin_per_second:
+                    # By the clock: short sleeps are longer than they are told.
+                    await asyncio.sleep(max(began + number / job.begin_per_second - time.perf_counter(), 0))
                 group.create_task(_keep_asking(run, connecting))
     except TimeoutError:
         run.fail(f"no answer within {_PATIENCE_SECONDS} s")
@@ -279,18 +293,18 @@ async def _keep_asking(run: Run, connecting: asyncio.Semaphore) -> None:
         ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         try:
             async with connecting:
-                await _connect(run.job.address, partial(Connection, run, ended))
+                await _connect(run.job.address, partial(Connection, run, ended), run.next_address())
         except OSError as error:
             run.fail(repr(error))
             return
         await ended
 
 
-async def _connect(address: str, protocol: Callable[[], Connection]) -> None:
+async def _connect(address: str, protocol: Callable[[], Connection], own: tuple[str, int] | None) -> None:
     loop = asyncio.get_running_loop()
     if not address.startswith("/"):
         host, _, port = address.rpartition(":")
-        await loop.create_connection(protocol, host, int(port))
+        await loop.create_connection(protocol, host, int(port), local_addr=own)
         return
     while True:
         try:

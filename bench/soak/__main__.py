@@ -4,7 +4,7 @@
 
 Callers ask in every way, and some leave. Meanwhile upstreams fail as in ``make chaos``, Redis is killed and comes back, and one
 of the two workers is killed, so that another takes its place. Memory, descriptors, threads and tasks of every process
-are looked at every two seconds; after two minutes, in which a process settles, none may rise (``judge.py``) by more than
+are looked at every two seconds; after three minutes, in which a process settles, none may rise (``judge.py``) by more than
 ``holdings.TOLERANCES``. Exit 1 where one does, or a stream ended before its end without a word.
 """
 
@@ -60,6 +60,8 @@ def document(addresses: dict[str, str], redis: str, metrics: str) -> dict[str, A
         "redis": {"state": redis, "cache": redis},
         "telemetry": {"metrics_listen": metrics},
         "embedding": {"model": EMBEDDING},
+        # What a process keeps of answers is at its level within the time in which it settles, and not after five minutes.
+        "cache": {"memory_ttl": "60s"},
         "upstreams": [upstream(name, [address], "m") for name, address in addresses.items()],
         "models": [{"name": name, "candidates": [f"{each}/m" for each in order]} for name, order in models.items()],
         "tenants": [{"name": "soak", "tier": {"requests_per_minute": 100_000_000}, "keys": [_KEY]}],

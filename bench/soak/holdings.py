@@ -20,7 +20,7 @@ from soak.judge import Trend, trend
 _MIB = 1024 * 1024
 _TASKS = re.compile(r"^penstock_event_loop_tasks(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 _WORKER = re.compile(r'worker="([^"]*)"')
-_SETTLING_SECONDS = 120.0
+_SETTLING_SECONDS = 180.0
 """Of each process: caches fill, pools open, the allocator finds its level."""
 _LEAST_SECONDS = 180.0
 """Of what is judged; of a process that lived for less nothing is said."""
