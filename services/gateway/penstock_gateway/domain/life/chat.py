@@ -50,7 +50,7 @@ from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Sea
 from penstock_gateway.domain.life.settlement import NO_PART
 from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Replay, kept_form, renamed
 from penstock_gateway.domain.life.validation import validate_input
-from penstock_gateway.domain.prompts.library import with_prompt
+from penstock_gateway.domain.prompts.varying import with_varied_prompt
 from penstock_gateway.domain.structured.terms import Told
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
@@ -160,7 +160,7 @@ class ChatExchange(GuardedChat):
             effective = await self._retrieve(effective)
         if self._source is not None:
             return
-        if experiments := parts.experiments.by_model:
+        if (experiments := parts.experiments.by_model) and self.assigned is None:
             self.assigned, effective = take_part(experiments, self.call, effective)
         self._effective = effective
         # First, so that no kept answer is given in the name of a model that would not be asked now.
@@ -190,10 +190,10 @@ class ChatExchange(GuardedChat):
             self._note_generating(plan, self._source)
 
     async def _take_prompt(self) -> None:
-        """Have the prompt that the request names complete it."""
         self._steps.next("prompt")
-        self.call, render = await with_prompt(self.call, self._parts.prompts)
-        self._visit = CacheVisit(self.call, self._parts.cache, by_meaning=self._parts.matches_meaning)
+        parts, running = self._parts, self._parts.experiments.by_prompt
+        self.assigned, self.call, render = await with_varied_prompt(self.call, parts.prompts, running)
+        self._visit = CacheVisit(self.call, parts.cache, by_meaning=parts.matches_meaning)
         self._input_steps = (render, *self._input_steps)
 
     async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
