@@ -46,6 +46,7 @@ from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.load.gate import Gate, GateLimits
 from penstock_inference.domain.pool import Pool
 from penstock_router.adapters.metrics import RouterMetrics
+from penstock_router.domain.choosing import Shadowed
 from penstock_router.domain.forks import Fork
 from penstock_router.domain.sight import DriftRules, Sight
 from penstock_suite.adapters.loop_lag import LoopLag
@@ -120,6 +121,7 @@ def _made_when_asked_for() -> dict[str, set[str]]:
     sight = Sight(DriftRules(), float)
     unsure = Decision("m", "routes.default", task="faq", complexity="low", abstains=True, passed_over=("n (is away)",))
     sight.note(Fork("auto", (), {"faq": "n", "default": "m"}), unsure)
+    sight.note_shadow(Shadowed("auto", "faq", "n", "", "m"))
     budget = BudgetSeen(tenant="t", name="b", scope="team", limit=2, spent=1, reserved=0, elapsed=0.5)
     unasked: Any = None
     watch = DepthWatch(unasked)
@@ -269,7 +271,7 @@ def test_all_that_limits_and_budgets_tell_can_be_seen(known):
 def test_all_that_the_router_counts_can_be_seen(known):
     shown = " ".join(target["expr"] for panel in _panels() for target in panel.get("targets", []))
     measured = {name for name in known if name.startswith(("penstock_router_", "penstock_routing_"))}
-    assert len(measured) == 7
+    assert len(measured) == 8
     assert {name for name in measured if name not in shown} == set()
 
 

@@ -19,7 +19,7 @@ from penstock_router.adapters.embedding import EmbeddingClient
 from penstock_router.adapters.listener import Listener, Source
 from penstock_router.adapters.metrics import RouterMetrics
 from penstock_router.adapters.quality_listener import QualityListener, QualitySource
-from penstock_router.configured import catalogue_from, fork_from, reader_from
+from penstock_router.configured import catalogue_from, fork_from, readers_from
 from penstock_router.domain.choosing import Chooser
 from penstock_router.domain.routing import Router
 from penstock_router.domain.sight import Sight
@@ -97,7 +97,8 @@ def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
         return Chooser(forks, None, None)
     own = settings.router.classifier
     client = None if embedding is None else EmbeddingClient(embedding, own.embedding_timeout)
-    return Chooser(forks, reader_from(own), client)
+    reader, shadow = readers_from(own)
+    return Chooser(forks, reader, client, shadow)
 
 
 ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",), hears_gateway=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock_common.configuration import ConfigurationError
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from penstock_router.domain.classification.classifier import Classifier
 
 
-def reader_from(settings: ClassifierSettings) -> Classifier:
-    """Return what looks at prompts.
+def readers_from(settings: ClassifierSettings) -> tuple[Classifier, Classifier | None]:
+    """Return what looks at prompts, and what looks at them beside it.
 
     Raises:
         ConfigurationError: if the file of weights cannot be read, or is none for this version.
@@ -30,13 +31,17 @@ def reader_from(settings: ClassifierSettings) -> Classifier:
     from penstock_router.domain.classification.classifier import Classifier
     from penstock_router.domain.classification.model import Unusable, read
 
-    try:
-        model = None if settings.weights is None else read(settings.weights.read_bytes())
-    except (OSError, Unusable) as error:
-        raise ConfigurationError(f"'router.classifier.weights': {error}") from None
-    return Classifier(
-        model, task_threshold=settings.task_confidence, complexity_threshold=settings.complexity_confidence
-    )
+    def classifier(name: str, weights: Path | None) -> Classifier:
+        try:
+            model = None if weights is None else read(weights.read_bytes())
+        except (OSError, Unusable) as error:
+            raise ConfigurationError(f"'router.classifier.{name}': {error}") from None
+        return Classifier(
+            model, task_threshold=settings.task_confidence, complexity_threshold=settings.complexity_confidence
+        )
+
+    shadow = None if settings.shadow is None else classifier("shadow", settings.shadow)
+    return classifier("weights", settings.weights), shadow
 
 
 def fork_from(model: PublicModelSettings) -> Fork:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -64,3 +66,17 @@ async def test_what_routing_saves_is_estimated_by_the_dearest_model_behind(suite
 
 
 CODE = "Write a Python function that parses a CSV file and returns its rows as dictionaries. Fix the bug: def f(x): return x["
+
+
+async def test_what_new_weights_would_have_chosen_is_counted_and_decides_nothing(
+    document, serve, suite, scrape, tmp_path
+):
+    told = (await suite.ask(CODE, model="auto")).header["x-penstock-route"]
+    await suite.ledger_after_close()
+    path = tmp_path / "next.npz"
+    path.write_bytes(files("penstock_router.domain.classification").joinpath("weights.npz").read_bytes())
+    document["router"] = {"classifier": {"shadow": str(path)}}
+    beside = await serve()
+    assert (await beside.ask(CODE, model="auto")).header["x-penstock-route"] == told
+    labels = {"fork": "auto", "task": "code", "model": "small", "shadow_task": "code", "shadow_model": "small"}
+    assert await scrape("penstock_router_shadowed_total") == [({**labels, "moves": "false"}, 1)]

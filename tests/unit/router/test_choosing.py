@@ -2,13 +2,14 @@
 
 import random
 
+import msgspec
 import pytest
 
 from penstock_common.contract.router import Requirements, RouteRequest, Subject
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, ServiceUnavailable
 from penstock_common.llm.types import Candidate
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
-from penstock_router.domain.choosing import Chooser
+from penstock_router.domain.choosing import Chooser, Shadowed
 from penstock_router.domain.classification.reading import Reading
 from penstock_router.domain.explaining import explained
 from penstock_router.domain.forks import Fork, Rule
@@ -208,3 +209,40 @@ async def test_an_explanation_leaves_out_what_the_caller_may_not_use_and_says_wh
 async def test_a_gateway_that_does_not_say_who_asks_is_not_served():
     with pytest.raises(ServiceUnavailable, match="does not know yet"):
         await chosen(asked(tenant=""), Says("faq"))
+
+
+@pytest.mark.parametrize(
+    ("shadow", "shadowed", "told"),
+    [
+        (Says("code", "high"), Shadowed("auto", "faq", "fast", "code", "coder"), "choose coder (code at 0.90, high)"),
+        (Says("faq"), Shadowed("auto", "faq", "fast", "faq", "fast"), "choose fast (faq at 0.90, low)"),
+        (Says("code", abstains=True), Shadowed("auto", "faq", "fast", "", "large"), "choose large (too unsure)"),
+        (Says("billing"), Shadowed("auto", "faq", "fast", "billing", "large"), "choose large (billing at 0.90, low)"),
+    ],
+)
+async def test_a_shadow_is_told_beside_the_decision_and_decides_nothing(shadow, shadowed, told):
+    reader, embedding, seen = Says("faq"), Vectors([0.5]), []
+    chooser = Chooser({"auto": Fork("auto", (), ROUTES)}, reader, embedding, shadow)
+    plan = await chooser.plan(asked(), router(), seen.append)
+    alone = await Chooser({"auto": Fork("auto", (), ROUTES)}, reader, None).plan(asked(), router())
+    assert plan.decision == msgspec.structs.replace(alone.decision, by_vector=True)
+    assert seen == [shadowed]
+    assert shadowed.moves is (shadowed.shadow_model != "fast")
+    assert plan.reason.endswith(f"; the shadow v1 would {told}")
+    assert len(embedding.asked) == 1
+    assert shadow.shown == reader.shown[:1]
+
+
+async def test_a_shadow_names_no_model_that_the_key_may_not_use():
+    seen = []
+    chooser = Chooser({"auto": Fork("auto", (), ROUTES)}, Says("faq"), None, Says("code", "high"))
+    plan = await chooser.plan(asked(allowed_models=("fast", "large")), router(), seen.append)
+    assert seen == [Shadowed("auto", "faq", "fast", "code", "large")]
+    assert "coder" not in plan.reason
+
+
+async def test_a_shadow_looks_at_nothing_that_no_line_asks_for():
+    shadow, seen = Says("faq"), []
+    chooser = Chooser({"auto": Fork("auto", (), {"default": "large"})}, Says("faq"), None, shadow)
+    await chooser.plan(asked(), router(), seen.append)
+    assert (shadow.shown, seen) == ([], [])

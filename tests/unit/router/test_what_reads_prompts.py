@@ -2,6 +2,7 @@
 
 from array import array
 from datetime import timedelta
+from importlib.resources import files
 
 import pytest
 
@@ -11,7 +12,7 @@ from penstock_common.contract.router import Subject
 from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
 from penstock_common.routes import TASKS
 from penstock_router.adapters.embedding import COOL_DOWN, EmbeddingClient
-from penstock_router.configured import reader_from
+from penstock_router.configured import readers_from
 from penstock_router.settings import ClassifierSettings
 
 FACT = Subject("Who wrote Faust?")
@@ -67,20 +68,30 @@ async def test_an_answer_without_a_vector_is_none(service):
 @pytest.mark.parametrize("name", ["task_confidence", "complexity_confidence"])
 def test_how_sure_it_has_to_be_is_a_setting(name):
     def reading(settings):
-        return reader_from(settings).classify(FACT, None, has_tools=False, has_images=False)
+        return readers_from(settings)[0].classify(FACT, None, has_tools=False, has_images=False)
 
     assert not reading(ClassifierSettings()).abstains
     assert reading(ClassifierSettings(**{name: 1.0})).abstains
 
 
+@pytest.mark.parametrize("name", ["weights", "shadow"])
 @pytest.mark.parametrize("content", [None, b"no weights"])
-def test_weights_that_cannot_be_used_are_told_by_their_key(tmp_path, content):
+def test_weights_that_cannot_be_used_are_told_by_their_key(tmp_path, content, name):
     path = tmp_path / "own.npz"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigurationError, match=r"'router\.classifier\.weights'"):
-        reader_from(ClassifierSettings(weights=path))
+    with pytest.raises(ConfigurationError, match=rf"'router\.classifier\.{name}'"):
+        readers_from(ClassifierSettings(**{name: path}))
+
+
+def test_a_shadow_is_read_of_its_file_and_there_is_none_without_one(tmp_path):
+    path = tmp_path / "next.npz"
+    path.write_bytes(files("penstock_router.domain.classification").joinpath("weights.npz").read_bytes())
+    decides, shadow = readers_from(ClassifierSettings(shadow=path))
+    assert shadow is not None
+    assert shadow.version == decides.version
+    assert readers_from(ClassifierSettings())[1] is None
 
 
 def test_routes_may_name_the_tasks_that_the_shipped_weights_know():
-    assert set(reader_from(ClassifierSettings()).tasks) == set(TASKS)
+    assert set(readers_from(ClassifierSettings())[0].tasks) == set(TASKS)

@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from penstock_common.telemetry import semconv
+from penstock_router.domain.choosing import Shadowed
 from penstock_router.domain.sight import Sight, Way
 
 
@@ -33,6 +34,9 @@ class RouterMetrics(Collector):
         yield _counter(semconv.METRIC_ROUTER_WITHOUT_VECTOR, told, ["fork"], _by_fork(sight.without_vector.copy()))
         told = "How often a public model that came before could not take the request."
         yield _counter(semconv.METRIC_ROUTER_PASSED_OVER, told, ["fork", "model"], sight.passed_over.copy())
+        told = "Prompts by what was seen of them and whom they went to, and by what the shadow saw and whom it would have chosen."
+        shadowed = {(*each, str(each.moves).lower()): count for each, count in sight.shadowed.copy().items()}
+        yield _counter(semconv.METRIC_ROUTER_SHADOWED, told, (*Shadowed._fields, "moves"), shadowed)
         drift = GaugeMetricFamily(
             semconv.METRIC_ROUTER_DRIFT,
             "How far recent prompts are from the usual ones by task and complexity: their population stability index.",

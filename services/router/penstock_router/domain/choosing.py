@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -37,6 +37,24 @@ class Reader(Protocol):
         ...
 
 
+class Shadowed(NamedTuple):
+    """Where a request for a fork went by what was seen of it, and where it would have gone by what the shadow saw.
+
+    A task is empty where it was too unsure. Models are the first that the caller may use, able to take the request or not.
+    """
+
+    fork: str
+    task: str
+    model: str
+    shadow_task: str
+    shadow_model: str
+
+    @property
+    def moves(self) -> bool:
+        """Whether the shadow would have chosen another model."""
+        return self.shadow_model != self.model
+
+
 class Embedding(Protocol):
     """Makes vectors of texts."""
 
@@ -48,14 +66,25 @@ class Embedding(Protocol):
 class Chooser:
     """Sends the requests for forks their way."""
 
-    def __init__(self, forks: Mapping[str, Fork], reader: Reader | None, embedding: Embedding | None) -> None:
+    def __init__(
+        self,
+        forks: Mapping[str, Fork],
+        reader: Reader | None,
+        embedding: Embedding | None,
+        shadow: Reader | None = None,
+    ) -> None:
+        """``shadow`` reads what ``reader`` reads, and decides nothing."""
         self.forks = forks
         """By name; a request for any other name is not its matter."""
-        self._reader = reader
+        self._readers = () if reader is None else (reader,) if shadow is None else (reader, shadow)
         self._embedding = embedding
 
-    async def plan(self, request: RouteRequest, router: Router) -> Plan:
+    async def plan(
+        self, request: RouteRequest, router: Router, compared: Callable[[Shadowed], None] | None = None
+    ) -> Plan:
         """Return the plan of the first model on the request's way that can take it, with the decision.
+
+        ``compared`` is told what the shadow would have done, where there is one.
 
         Raises:
             ServiceUnavailable: the gateway has not said who asks.
@@ -69,8 +98,9 @@ class Chooser:
         policy = router.wanted(request) or fork.policy
         if policy is not request.policy:
             request = msgspec.structs.replace(request, policy=policy)
-        reading = await self._read(request) if fork.needs_reading else None
-        seen = _NOTHING if reading is None or reading.abstains else Seen(reading.task, reading.complexity)
+        readings = await self._read(request) if fork.needs_reading else ()
+        reading = readings[0] if readings else None
+        seen = _seen(reading)
         passed_over: list[str] = []
         first: PenstockError | None = None
         for chosen in fork.ways(request, seen):
@@ -84,20 +114,55 @@ class Chooser:
                 first = first or error
             else:
                 decision = _decision(chosen, reading, passed_over)
-                return _decided(fork, plan, decision, _best_prices(fork, request, router, seen.task))
+                plan = _decided(fork, plan, decision, _best_prices(fork, request, router, seen.task))
+                return _beside_the_shadow(plan, fork, request, readings, compared)
         try:
             raise first or _nobody_permitted(fork)
         finally:
             # It knows this frame, and would live on with the request.
             del first
 
-    async def _read(self, request: RouteRequest) -> Reading | None:
+    async def _read(self, request: RouteRequest) -> Sequence[Reading]:
+        """Return what each reader sees, the shadow last; nothing where there is nobody to look, or nothing to look at."""
         subject = request.subject
-        if subject is None or self._reader is None or not subject.text:
-            return None
+        if subject is None or not self._readers or not subject.text:
+            return ()
         vector = None if self._embedding is None else await self._embedding.vector_of(subject.text)
         able = request.requirements.capabilities
-        return self._reader.classify(subject, vector, has_tools="tools" in able, has_images="vision" in able)
+        has_tools, has_images = "tools" in able, "vision" in able
+        return [
+            reader.classify(subject, vector, has_tools=has_tools, has_images=has_images) for reader in self._readers
+        ]
+
+
+def _seen(reading: Reading | None) -> Seen:
+    return _NOTHING if reading is None or reading.abstains else Seen(reading.task, reading.complexity)
+
+
+def _beside_the_shadow(
+    plan: Plan,
+    fork: Fork,
+    request: RouteRequest,
+    readings: Sequence[Reading],
+    compared: Callable[[Shadowed], None] | None,
+) -> Plan:
+    """Tell what the shadow would have done, if there is one; return the plan with a word of it in its reason."""
+    if not readings[1:]:
+        return plan
+    decided, shadow = readings
+    allowed = request.allowed_models
+
+    def first(seen: Seen) -> str:
+        ways = (chosen.model for chosen in fork.ways(request, seen))
+        return next(model for model in ways if allowed is None or model in allowed)
+
+    here, there = _seen(decided), _seen(shadow)
+    shadowed = Shadowed(fork.name, here.task, first(here), there.task, first(there))
+    if compared is not None:
+        compared(shadowed)
+    sure = "too unsure" if shadow.abstains else f"{shadow.task} at {shadow.task_confidence:.2f}, {shadow.complexity}"
+    word = f"{plan.reason}; the shadow {shadow.version} would choose {shadowed.shadow_model} ({sure})"
+    return msgspec.structs.replace(plan, reason=word)
 
 
 def _decision(chosen: Chosen, reading: Reading | None, passed_over: Sequence[str]) -> Decision:

@@ -9,6 +9,7 @@ from math import log
 from typing import NamedTuple
 
 from penstock_common.llm.types import Decision
+from penstock_router.domain.choosing import Shadowed
 from penstock_router.domain.forks import Fork
 
 _UNSEEN = 0.5
@@ -51,6 +52,8 @@ class Sight:
         """Decisions by a prompt's words alone."""
         self.passed_over: Counter[tuple[str, str]] = Counter()
         """By fork and the public model that could not take the request."""
+        self.shadowed: Counter[Shadowed] = Counter()
+        """What the shadow would have done, beside what was done."""
         self._mixes: dict[str, _Mixes] = {}
 
     def note(self, fork: Fork, decision: Decision) -> None:
@@ -73,6 +76,10 @@ class Sight:
         now = self._clock()
         mixes.recent.add(kind, now)
         mixes.usual.add(kind, now)
+
+    def note_shadow(self, shadowed: Shadowed) -> None:
+        """Count what the shadow would have done."""
+        self.shadowed[shadowed] += 1
 
     def keep(self, forks: Collection[str]) -> None:
         """Forget the usual prompts of every other fork."""

@@ -50,7 +50,7 @@ class RouterServicer:
         began_ns = time.time_ns()
         router, chooser = self._router, self._chooser
         if request.model in chooser.forks:
-            plan = await chooser.plan(request, router)
+            plan = await chooser.plan(request, router, self._sight.note_shadow)
             assert plan.decision is not None, "a chooser's plan says what was chosen"
             self._sight.note(chooser.forks[request.model], plan.decision)
         else:
