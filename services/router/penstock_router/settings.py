@@ -129,7 +129,10 @@ class RouterSettings(Section):
     believed_for: Duration = timedelta(seconds=5)
     """After so long without another word what was said counts for nothing, and plans are those of the configuration."""
     latency_margin: Annotated[float, Field(ge=0)] = 0.2
-    """With `policy: latency`, by how much of its own time to the first token another must be faster to come before the first."""
+    """With `policy: latency`, by how much of its own time another must be faster to come before the first."""
+    latency_answer_tokens: Annotated[int, Field(ge=1, le=MAX_INT32)] = 100
+    """With `policy: latency` and `balanced`, the usual time to so many tokens is compared; 1: to the first. Where nobody knows how
+    fast the tokens of one of the candidates come, it is the first's of all."""
     explore_ratio: Annotated[float, Field(ge=0, le=1)] = 0.02
     """With `policy: latency`, the share of requests that goes to candidates whose latency is not known, while there are some."""
     measured_for: Duration = timedelta(minutes=1)
@@ -144,7 +147,8 @@ class RouterSettings(Section):
     quality_prior_weight: Annotated[float, Field(gt=0)] = 20.0
     """Of how many judgements in feedback a configured quality, or ``quality_prior``, is worth."""
     output_tokens: TokensByTask = 400
-    """What an answer is taken to have where its model says nothing: a number, or numbers by task with `default` for the rest.
+    """What an answer is taken to have where its model says nothing and too few were seen: a number, or numbers by task with
+    `default` for the rest.
     A request's own limit holds where it is less."""
 
     @model_validator(mode="after")
@@ -159,7 +163,9 @@ class RouterSettings(Section):
 
     def rules(self) -> PreferenceRules:
         """Return the numbers as the domain takes them."""
-        return PreferenceRules(self.latency_margin, self.explore_ratio, self.measured_for.total_seconds())
+        return PreferenceRules(
+            self.latency_margin, self.explore_ratio, self.measured_for.total_seconds(), self.latency_answer_tokens
+        )
 
 
 class TenantSettings(Section):
@@ -189,6 +195,7 @@ class Settings(Section):
             quality=own.quality_prior,
             quality_weight=own.quality_prior_weight,
             output_tokens=by_task(own.output_tokens),
+            answer_tokens=own.latency_answer_tokens,
             weights=Weights(own.balance.cost, own.balance.latency, own.balance.quality),
             tenants={name: wants for name, wants in tenants.items() if wants != Wants()},
         )

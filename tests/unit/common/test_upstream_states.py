@@ -51,6 +51,12 @@ def test_the_latency_is_the_mean_of_those_who_know_and_as_fresh_as_the_freshest(
     assert only(Word(0.0, [state()])).latency_seconds is None
 
 
+def test_length_and_pace_are_the_means_of_those_who_know():
+    one = Word(0.0, [state(output_tokens=100.0, token_seconds=0.02)])
+    found = only(one, Word(3.0, [state(output_tokens=300.0)]), Word(0.0, [state()]))
+    assert (found.output_tokens, found.token_seconds) == (200.0, 0.02)
+
+
 def test_candidates_are_kept_apart():
     beside = Candidate(upstream="b", model="m")
     found = merged([Word(0.0, [state(Condition.EJECTED, 1.0), state(name=beside)])])
@@ -66,6 +72,8 @@ STATES = st.builds(
     since_seconds=st.none() | st.floats(0, 1e6),
     latency_seconds=st.none() | st.floats(0, 1e3),
     measured_seconds=st.none() | st.floats(0, 1e6),
+    output_tokens=st.none() | st.floats(0, 1e6),
+    token_seconds=st.none() | st.floats(0, 1e3),
 )
 
 

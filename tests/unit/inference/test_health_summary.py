@@ -29,12 +29,15 @@ class World:
         self.pool = Pool(endpoints, self.health.upstream("u"))
         self.one, self.other = self.pool.places("m")
 
-    def answer(self, seconds: float, place: Place, *, whole: bool = False) -> None:
+    def answer(
+        self, seconds: float, place: Place, *, whole: bool = False, output_tokens: int = 10, then: float = 0.0
+    ) -> None:
         call = UpstreamCall("m", VALUE, 3.0, lambda: None, lambda: None, whole)
         turn = Turn(self.health, place, self.pool.endpoints[0], call)
         self.now += seconds
         turn.content_came()
-        turn.answered(Usage(input_tokens=100, output_tokens=10))
+        self.now += then
+        turn.answered(Usage(input_tokens=100, output_tokens=output_tokens))
 
     @property
     def told(self) -> UpstreamState:
@@ -100,10 +103,10 @@ def test_one_place_that_is_not_slow_makes_it_well(world: World) -> None:
 def test_the_latency_is_that_of_streams_once_some_have_come(world: World) -> None:
     for _ in range(30):
         world.answer(9.0, world.one, whole=True)
-    assert summary(world.health) == []
+    assert world.told.latency_seconds is None
     for _ in range(4):
         world.answer(0.2, world.one)
-    assert summary(world.health) == []
+    assert world.told.latency_seconds is None
     world.answer(0.2, world.one)
     world.now += 7
     assert world.told.latency_seconds == pytest.approx(0.2)
@@ -111,3 +114,29 @@ def test_the_latency_is_that_of_streams_once_some_have_come(world: World) -> Non
     for _ in range(5):
         world.answer(0.4, world.other)
     assert world.told.latency_seconds == pytest.approx(0.3)
+
+
+def test_the_length_of_answers_and_the_pace_of_streams_are_told_once_some_have_come(world: World) -> None:
+    for _ in range(4):
+        world.answer(0.2, world.one, output_tokens=101, then=2.0)
+    assert summary(world.health) == []
+    world.answer(0.2, world.one, output_tokens=101, then=2.0)
+    assert world.told.output_tokens == pytest.approx(101)
+    assert world.told.token_seconds == pytest.approx(0.02)
+    # Of the other place nothing of pace is known, as its answers come whole.
+    for _ in range(5):
+        world.answer(9.0, world.other, output_tokens=301, whole=True)
+    assert world.told.output_tokens == pytest.approx(201)
+    assert world.told.token_seconds == pytest.approx(0.02)
+
+
+def test_pace_and_length_follow_what_comes_now_and_a_packet_is_no_pace(world: World) -> None:
+    for _ in range(200):
+        world.answer(0.2, world.one, output_tokens=101, then=2.0)
+    for _ in range(200):
+        world.answer(0.2, world.one, output_tokens=11, then=1.0)
+    assert world.told.output_tokens == pytest.approx(11, abs=0.5)
+    assert world.told.token_seconds == pytest.approx(0.1, abs=0.001)
+    for _ in range(200):
+        world.answer(0.2, world.one, output_tokens=3, then=5.0)
+    assert world.told.token_seconds == pytest.approx(0.1, abs=0.001)

@@ -60,6 +60,30 @@ def test_the_cheapest_comes_first_by_what_input_and_likely_output_cost_and_the_p
     assert order(made, asked(Policy.COST, output_tokens=10)) == "abc"
 
 
+def test_answers_that_were_seen_say_how_long_they_are_where_the_configuration_says_nothing():
+    talks, brief = entry(A, 1, 1), entry(B, 1, 2)
+    made = router(talks, brief)
+    seen = {A: 9000.0, B: 50.0}
+    made.hear({name: UpstreamState(candidate=name, output_tokens=tokens) for name, tokens in seen.items()})
+    assert order(made, asked(Policy.COST, least_tokens=0)) == "ba"
+    made = router(entry(A, 1, 1, output_tokens={"default": 40}), brief)
+    made.hear({name: UpstreamState(candidate=name, output_tokens=tokens) for name, tokens in seen.items()})
+    assert order(made, asked(Policy.COST, least_tokens=0)) == "ab"
+
+
+def test_balanced_counts_the_time_of_an_answer_where_paces_are_known():
+    made = router(entry(A), entry(B))
+    made.hear(
+        {
+            A: UpstreamState(candidate=A, latency_seconds=0.1, measured_seconds=1.0, token_seconds=0.05),
+            B: UpstreamState(candidate=B, latency_seconds=0.5, measured_seconds=1.0, token_seconds=0.01),
+        }
+    )
+    plan = made.plan(asked(Policy.BALANCED))
+    assert plan.candidates[0] == B
+    assert "1.5 s to 100 tokens" in plan.reason
+
+
 def test_what_nobody_knows_the_price_of_is_not_free_and_what_is_free_comes_first():
     assert order(router(entry(A), entry(B, 9, 9), entry(C, 0, 0)), asked(Policy.COST)) == "cba"
     nothing = router(entry(A), entry(B))

@@ -1,5 +1,6 @@
 """A model that wants to be fast: the first stays so until another is faster by a margin."""
 
+import dataclasses
 import random
 
 import pytest
@@ -75,3 +76,19 @@ def test_who_is_well_and_not_measured_is_to_be_tried_and_nobody_else():
     assert preferred(A, CONFIGURED, {A: states[A]}, RULES).unmeasured == (B, C)
     ejected = known(C, 0.3, Condition.EJECTED, measured=61.0)
     assert preferred(A, CONFIGURED, {**states, C: ejected}, RULES).unmeasured == ()
+
+
+def paced(name, latency, token_seconds):
+    return UpstreamState(candidate=name, latency_seconds=latency, measured_seconds=1.0, token_seconds=token_seconds)
+
+
+def test_the_time_of_an_answer_counts_where_all_paces_are_known_and_the_first_token_where_not():
+    quick_to_begin, quick_to_end = paced(A, 0.1, 0.05), paced(B, 0.5, 0.01)
+    states = {A: quick_to_begin, B: quick_to_end}
+    found = preferred(A, [A, B], states, RULES)
+    assert found.order == (B, A)
+    assert found.latencies == {A: "5 s to 100 tokens", B: "1.5 s to 100 tokens"}
+    assert preferred(B, [A, B], states, dataclasses.replace(RULES, answer_tokens=1)).order == (A, B)
+    unpaced = {A: quick_to_begin, B: paced(B, 0.5, None)}
+    found = preferred(B, [A, B], unpaced, RULES)
+    assert (found.order, found.latencies) == ((A, B), {A: "0.1 s", B: "0.5 s"})

@@ -27,8 +27,8 @@ def test_what_is_not_said_is_what_is_documented():
 
 
 def test_numbers_reach_the_domain():
-    section = "{latency_margin: 0.5, explore_ratio: 0, measured_for: 5m, listen_every: 1s, believed_for: 30s}"
-    assert settings(section=section).router.rules() == PreferenceRules(0.5, 0.0, 300.0)
+    section = "{latency_margin: 0.5, explore_ratio: 0, measured_for: 5m, listen_every: 1s, believed_for: 30s, latency_answer_tokens: 7}"
+    assert settings(section=section).router.rules() == PreferenceRules(0.5, 0.0, 300.0, 7)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from enum import Enum
 from math import inf
 from typing import NamedTuple
 
+import msgspec
+
 from penstock_common.llm.types import Candidate, Value
 
 
@@ -43,6 +45,10 @@ class UpstreamState(Value, frozen=True):
     """The usual time to the first token of streamed answers; None where too few came."""
     measured_seconds: float | None = None
     """How long ago an answer came."""
+    output_tokens: float | None = None
+    """The usual tokens of an answer, as the upstream counted; None where too few came."""
+    token_seconds: float | None = None
+    """The usual time from one token of streamed answers to the next; None where too few came."""
 
 
 class Word(NamedTuple):
@@ -63,7 +69,7 @@ def merged(words: Iterable[Word]) -> dict[Candidate, UpstreamState]:
     """Return what all replicas together know of each candidate that any of them speaks of.
 
     Of several conditions the latest counts, as between the replicas themselves, and of those that are as old the worst.
-    The latency is the mean of theirs, and as fresh as the freshest.
+    Latency, length and pace are the means of theirs, and as fresh as the freshest.
     """
     told: dict[Candidate, list[UpstreamState]] = {}
     for age_seconds, states in words:
@@ -73,29 +79,33 @@ def merged(words: Iterable[Word]) -> dict[Candidate, UpstreamState]:
 
 
 def _older(state: UpstreamState, seconds: float) -> UpstreamState:
-    return UpstreamState(
-        candidate=state.candidate,
-        condition=state.condition,
-        reason=state.reason,
+    return msgspec.structs.replace(
+        state,
         since_seconds=None if state.since_seconds is None else state.since_seconds + seconds,
-        latency_seconds=state.latency_seconds,
         measured_seconds=None if state.measured_seconds is None else state.measured_seconds + seconds,
     )
 
 
 def _one_of(states: Sequence[UpstreamState]) -> UpstreamState:
     latest = min(states, key=_lateness)
-    latencies = [state.latency_seconds for state in states if state.latency_seconds is not None]
     return UpstreamState(
         candidate=latest.candidate,
         condition=latest.condition,
         reason=latest.reason,
         since_seconds=latest.since_seconds,
-        latency_seconds=sum(latencies) / len(latencies) if latencies else None,
+        latency_seconds=mean_of([state.latency_seconds for state in states]),
         measured_seconds=min(
             (state.measured_seconds for state in states if state.measured_seconds is not None), default=None
         ),
+        output_tokens=mean_of([state.output_tokens for state in states]),
+        token_seconds=mean_of([state.token_seconds for state in states]),
     )
+
+
+def mean_of(figures: Sequence[float | None]) -> float | None:
+    """Return the mean of those that are known; None where none is."""
+    known = [figure for figure in figures if figure is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _lateness(state: UpstreamState) -> tuple[float, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,6 +10,7 @@ from penstock_common.contract.router import Policy, RouteRequest
 from penstock_common.llm.types import GENERAL_TASK, NANO_USD_PER_USD, TOKENS_PER_PRICE_UNIT, Candidate
 from penstock_common.upstreams.state import Condition, States
 from penstock_router.domain.catalogue import UpstreamModel
+from penstock_router.domain.preference import waits
 
 OTHER_TASKS = "default"
 """The task of a number that holds for all tasks that have none of their own."""
@@ -34,7 +35,7 @@ class Wants(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PolicyRules:
-    """What is assumed where nothing is known. ``output_tokens``: of an answer, by task."""
+    """What is assumed where nothing is known. ``output_tokens``: of an answer, by task. ``answer_tokens``: as in ``waits``."""
 
     quality: float = 0.5
     quality_weight: float = 20.0
@@ -42,6 +43,7 @@ class PolicyRules:
     output_tokens: Mapping[str, float] = field(default_factory=lambda: {OTHER_TASKS: 400.0})
     weights: Weights = Weights()
     tenants: Mapping[str, Wants] = field(default_factory=dict[str, Wants])
+    answer_tokens: int = 100
 
 
 class Figures(NamedTuple):
@@ -50,7 +52,9 @@ class Figures(NamedTuple):
     nano_usd: float | None
     """What an answer is likely to cost; None where nobody knows the price."""
     latency_seconds: float | None
-    """The usual time to the first token; None where too few answers came."""
+    """The usual time of an answer of ``PolicyRules.answer_tokens``, or to its first; None where too few answers came."""
+    latency_of: str
+    """Which of the two it is, in words."""
     quality: float
     """In [0, 1]."""
     is_assumed: bool
@@ -63,7 +67,9 @@ class Figures(NamedTuple):
         if policy is Policy.COST:
             return "price unknown" if self.nano_usd is None else f"{usd(self.nano_usd)} USD"
         if policy is Policy.LATENCY:
-            return "latency unknown" if self.latency_seconds is None else f"{self.latency_seconds:.2g} s"
+            return (
+                "latency unknown" if self.latency_seconds is None else f"{self.latency_seconds:.2g} s{self.latency_of}"
+            )
         return f"quality {self.quality:.2f}{' assumed' if self.is_assumed else ''}"
 
 
@@ -83,13 +89,22 @@ class Estimates:
         self.qualities: Qualities = {}
         """How good answers were found to be."""
 
-    def of(self, entry: UpstreamModel, request: RouteRequest, task: str) -> Figures:
-        """Return the figures of a candidate for a request; an empty ``task`` is one that nobody saw."""
+    def of(
+        self, entries: Sequence[UpstreamModel], request: RouteRequest, task: str
+    ) -> list[tuple[UpstreamModel, Figures]]:
+        """Return the figures of candidates for a request; an empty ``task`` is one that nobody saw."""
+        seconds, latency_of = waits([entry.candidate for entry in entries], self.states, self._rules.answer_tokens)
+        return [
+            (entry, self._of(entry, request, task, (seconds.get(entry.candidate), latency_of))) for entry in entries
+        ]
+
+    def _of(self, entry: UpstreamModel, request: RouteRequest, task: str, latency: tuple[float | None, str]) -> Figures:
         state = self.states.get(entry.candidate)
         quality, is_assumed = self._quality(entry, task)
         return Figures(
             nano_usd=self._nano_usd(entry, request, task),
-            latency_seconds=None if state is None else state.latency_seconds,
+            latency_seconds=latency[0],
+            latency_of=latency[1],
             quality=quality,
             is_assumed=is_assumed,
             is_well=state is None or state.condition is Condition.OK,
@@ -101,7 +116,13 @@ class Estimates:
         prices = entry.prices_of(input_tokens)
         if prices.is_unknown:
             return None
-        output_tokens = of_task(entry.output_tokens, task) or of_task(self._rules.output_tokens, task) or 0.0
+        state = self.states.get(entry.candidate)
+        output_tokens = (
+            of_task(entry.output_tokens, task)
+            or (state and state.output_tokens)
+            or of_task(self._rules.output_tokens, task)
+            or 0.0
+        )
         if request.output_tokens:
             output_tokens = min(output_tokens, request.output_tokens)
         total = input_tokens * prices.input_nano_usd + output_tokens * prices.output_nano_usd

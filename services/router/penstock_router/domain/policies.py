@@ -49,7 +49,7 @@ class Policies:
 
     def order(self, policy: Policy, entries: Sequence[UpstreamModel], request: RouteRequest, task: str) -> Order:
         """Return the ``entries`` as a policy other than latency wants them; equal ones stay as they stand."""
-        figures = [(entry, self.estimates.of(entry, request, task)) for entry in entries]
+        figures = self.estimates.of(entries, request, task)
         if policy is Policy.BALANCED:
             return _balanced(figures, self._weights_of(request.tenant))
         if policy is Policy.COST:

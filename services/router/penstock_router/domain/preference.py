@@ -17,11 +17,13 @@ class PreferenceRules:
     """When one is faster than another, and how often others are tried."""
 
     latency_margin: float = 0.2
-    """By this much of its own time to the first token one must be faster to come before the first."""
+    """By this much of its own time one must be faster to come before the first."""
     explore_ratio: float = 0.02
     """This share of requests goes to somebody whose latency is not known, while there is one."""
     measured_seconds: float = 60.0
     """After so long without an answer a latency is not known any more."""
+    answer_tokens: int = 100
+    """How long an answer is whose time is compared, where it is known how fast tokens come; 1: the first token's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Preference:
     order: tuple[Candidate, ...]
     unmeasured: tuple[Candidate, ...] = ()
     latencies: Mapping[Candidate, str] = field(default_factory=dict[Candidate, str])
-    """Usual times to the first token, in words, with two digits that count: more would be noise, and never the same twice."""
+    """Usual times, in words, with two digits that count: more would be noise, and never the same twice."""
 
 
 def preferred(first: Candidate, configured: Sequence[Candidate], states: States, rules: PreferenceRules) -> Preference:
@@ -40,7 +42,7 @@ def preferred(first: Candidate, configured: Sequence[Candidate], states: States,
     The ``first`` until now stays so until another is faster by the margin, so that they do not take turns for a hair's
     breadth. The rest stand by latency, then those of whom none is known; who is slow, cools down or is out comes last.
     """
-    latency = {name: seconds for name in configured if (seconds := _latency(states.get(name))) is not None}
+    latency, how = waits(configured, states, rules.answer_tokens)
 
     def place(name: Candidate) -> tuple[int, bool, float, int]:
         state = states.get(name)
@@ -54,11 +56,23 @@ def preferred(first: Candidate, configured: Sequence[Candidate], states: States,
         order.remove(first)
         order.insert(0, first)
     unmeasured = tuple(name for name in order[1:] if _is_to_be_tried(states.get(name), rules))
-    return Preference(tuple(order), unmeasured, {name: f"{seconds:.2g} s" for name, seconds in latency.items()})
+    return Preference(tuple(order), unmeasured, {name: f"{seconds:.2g} s{how}" for name, seconds in latency.items()})
 
 
-def _latency(state: UpstreamState | None) -> float | None:
-    return None if state is None else state.latency_seconds
+def waits(candidates: Sequence[Candidate], states: States, answer_tokens: int) -> tuple[dict[Candidate, float], str]:
+    """Return how many seconds an answer of so many tokens usually takes, of each candidate of which that is known.
+
+    Where of any of them it is not known how fast its tokens come, it is the time to the first token of all: the second value
+    says in words which of the two it is.
+    """
+    known = {name: state for name in candidates if (state := states.get(name)) and state.latency_seconds is not None}
+    rest = answer_tokens - 1
+    are_paced = rest > 0 and all(state.token_seconds is not None for state in known.values())
+    seconds = {
+        name: (state.latency_seconds or 0.0) + (rest * (state.token_seconds or 0.0) if are_paced else 0.0)
+        for name, state in known.items()
+    }
+    return seconds, f" to {answer_tokens} tokens" if are_paced else ""
 
 
 def _is_to_be_tried(state: UpstreamState | None, rules: PreferenceRules) -> bool:

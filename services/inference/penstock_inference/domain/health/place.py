@@ -11,6 +11,7 @@ from penstock_common.llm.estimate import estimated_input_tokens
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.health.evidence import Evidence, Verdict
 from penstock_inference.domain.health.latency import Latency, size_class
+from penstock_inference.domain.health.pace import Pace
 from penstock_inference.domain.health.quota import QuotaGroup
 from penstock_inference.domain.health.retry_budget import RetryBudget
 from penstock_inference.domain.health.rules import (
@@ -93,6 +94,7 @@ class Place:
         self.peers: list[Place] = [self]
         self.evidence = Evidence(rules)
         self.latency = Latency(rules)
+        self.pace = Pace()
         self.waiting: dict[Waiting, None] = {}
         """The oldest first."""
         self.in_flight = 0

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from penstock_common.llm.types import Candidate
-from penstock_common.upstreams.state import Condition, UpstreamState
+from penstock_common.upstreams.state import Condition, UpstreamState, mean_of
 from penstock_inference.domain.health.place import Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
@@ -29,7 +29,11 @@ def summary(health: Health) -> list[UpstreamState]:
     for place in health.places.values():
         of_candidates.setdefault((place.name.upstream, place.name.model), []).append(place)
     told = (_state_of(Candidate(upstream=name[0], model=name[1]), those, now) for name, those in of_candidates.items())
-    return [state for state in told if state.since_seconds is not None or state.latency_seconds is not None]
+    return [state for state in told if _says_something(state)]
+
+
+def _says_something(state: UpstreamState) -> bool:
+    return not (state.since_seconds is None and state.latency_seconds is None and state.output_tokens is None)
 
 
 def _state_of(candidate: Candidate, places: Sequence[Place], now: float) -> UpstreamState:
@@ -39,14 +43,16 @@ def _state_of(candidate: Candidate, places: Sequence[Place], now: float) -> Upst
     since = max(changes)
     # Of those that are as good, the one that changed last made the candidate what it is.
     _, latest = max((changed, at) for at, changed in enumerate(changes) if conditions[at] is best)
-    latencies = [seconds for place in places if (seconds := place.latency.usual_first_token()) is not None]
+    latency = mean_of([place.latency.usual_first_token() for place in places])
     return UpstreamState(
         candidate=candidate,
         condition=best,
         reason=_reason_of(places[latest], best),
         since_seconds=now - since if since > -math.inf else None,
-        latency_seconds=sum(latencies) / len(latencies) if latencies else None,
-        measured_seconds=now - max(place.latency.peak_at for place in places) if latencies else None,
+        latency_seconds=latency,
+        measured_seconds=None if latency is None else now - max(place.latency.peak_at for place in places),
+        output_tokens=mean_of([place.pace.usual_output_tokens() for place in places]),
+        token_seconds=mean_of([place.pace.usual_token_seconds() for place in places]),
     )
 
 

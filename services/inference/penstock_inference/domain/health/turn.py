@@ -93,7 +93,9 @@ class Turn:
             place.input_tokens += usage.input_tokens
             place.cached_input_tokens += usage.cached_input_tokens
             size = usage.input_tokens.bit_length() >> 1
-            if self.call.whole:
+            whole = self.call.whole
+            place.pace.observe(usage.output_tokens, None if whole else self._health.clock() - now)
+            if whole:
                 size = WHOLE_CLASSES + (size << OUTPUT_BITS) + (usage.output_tokens.bit_length() >> 1)
         latency = place.latency
         latency.observe(now, now - self.began, size)
