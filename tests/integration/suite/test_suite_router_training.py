@@ -9,7 +9,7 @@ import pytest
 from penstock_router.domain.classification.classifier import Classifier
 from penstock_router.domain.classification.model import read
 from penstock_suite.domain.failure import Misconfigured
-from penstock_suite.domain.router_training import tasks_of
+from penstock_suite.domain.router_training import Said, labelled, tasks_of
 from penstock_suite.domain.routing_evaluation import Prompt
 
 LEVELS = ("low", "medium", "high")
@@ -44,17 +44,43 @@ def test_what_is_not_enough_is_refused_with_what_is_missing(given, told):
         tasks_of(given)
 
 
+def test_feedback_labels_prompts_by_their_answers_the_newest_word_first():
+    given = [
+        Prompt("1", "a", generation_id="chatcmpl-0a1"), Prompt("2", "b", "billing", "low", "0b2"),
+        Prompt("3", "c", "billing", generation_id="msg_0c3"), Prompt("4", "d", "returns", "high"),
+    ]  # fmt: skip
+    said = [
+        Said("0a1", {"task": "returns", "team": "x"}), Said("0a1", {"task": "billing", "complexity": "low"}),
+        Said("0b2", {"task": "returns"}), Said("0d4", {"task": "other"}),
+    ]  # fmt: skip
+    labels = labelled(given, said)
+    told = [(prompt.id, prompt.task, prompt.complexity) for prompt in labels.prompts]
+    assert told == [("1", "returns", "low"), ("2", "returns", "low"), ("4", "returns", "high")]
+    assert (labels.by_feedback, labels.without_label) == (2, 1)
+    with pytest.raises(Misconfigured, match="not 'hard' as feedback says"):
+        labelled(given, [Said("0a1", {"complexity": "hard"})])
+
+
 def test_weights_of_ones_own_know_ones_own_tasks(penstock, tmp_path):
     lines = [
-        {"prompt": f"{words} number {at}", "task": task, "complexity": LEVELS[at % 3]}
+        {"prompt": f"{words} number {at}", "generation_id": f"chatcmpl-{task}{at}"}
         for task, words in (("billing", "Why was I charged twice on invoice"), ("returns", "How do I send back order"))
         for at in range(12)
     ]
-    dataset, output = tmp_path / "own.jsonl", tmp_path / "own.npz"
-    dataset.write_text("\n".join(map(json.dumps, lines)))
-    told = penstock("router", "train", dataset, "--output", output, "--json")
+    said = [
+        {"generation_id": f"{task}{at}", "tags": {"task": task, "complexity": LEVELS[at % 3]}, "thumb": "down"}
+        for task in ("billing", "returns")
+        for at in range(12)
+    ]
+    dataset, feedback, output = (tmp_path / name for name in ("own.jsonl", "feedback.json", "own.npz"))
+    dataset.write_text("\n".join(map(json.dumps, [*lines, {"prompt": "Of this nobody said anything."}])))
+    feedback.write_text(json.dumps(said))
+    bare = penstock("router", "train", dataset, "--output", output)
+    assert (bare.returncode, "lacks a label" in bare.stderr) == (2, True)
+    told = penstock("router", "train", dataset, "--feedback", feedback, "--output", output, "--json")
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
+    assert (found["by_feedback"], found["without_label"]) == (24, 1)
     assert (found["prompts"], sorted(found["tasks"]), found["shipped_task_accuracy"]) == (
         24,
         ["billing", "returns"],
@@ -66,3 +92,5 @@ def test_weights_of_ones_own_know_ones_own_tasks(penstock, tmp_path):
     again = penstock("router", "train", dataset, "--output", output)
     assert again.returncode == 2
     assert "--force" in again.stderr
+    wrong = penstock("router", "train", dataset, "--feedback", dataset, "--output", tmp_path / "other.npz")
+    assert (wrong.returncode, "penstock feedback list --json" in wrong.stderr) == (2, True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from penstock_common.contract.router import Subject, capped
@@ -14,7 +15,7 @@ from penstock_router.domain.classification.training import Labelled, Plan, cross
 from penstock_suite.app.prompt_vectors import vectors_of
 from penstock_suite.domain.failure import Misconfigured
 from penstock_suite.domain.requests import RouterTrainingRequest
-from penstock_suite.domain.router_training import RouterTraining, tasks_of
+from penstock_suite.domain.router_training import Labels, RouterTraining, Said, labelled, tasks_of
 from penstock_suite.domain.routing_evaluation import Prompt, read_prompts
 
 _JUDGES = Plan(members=2)
@@ -30,7 +31,7 @@ async def train_router(request: RouterTrainingRequest) -> RouterTraining:
     """
     if request.output.exists() and not request.overwrites:
         raise Misconfigured(f"{request.output} is there already: --force overwrites it")
-    own = _prompts(request.dataset)
+    own, by_feedback, without_label = _own(request)
     others = [prompt for path in request.also for prompt in _prompts(path)]
     tasks = tasks_of(own)
     alien = next((prompt for prompt in others if prompt.task not in tasks or prompt.complexity is None), None)
@@ -51,6 +52,8 @@ async def train_router(request: RouterTrainingRequest) -> RouterTraining:
     shipped = _of_the_shipped(rows[: len(own)])
     return RouterTraining(
         prompts=len(own),
+        by_feedback=by_feedback,
+        without_label=without_label,
         also=len(others),
         tasks=tasks,
         task_accuracy=_ratio(unseen.sum(axis=2).argmax(axis=1) == labels // len(COMPLEXITIES)),
@@ -61,6 +64,20 @@ async def train_router(request: RouterTrainingRequest) -> RouterTraining:
         output=str(request.output),
         bytes=len(content),
     )
+
+
+def _own(request: RouterTrainingRequest) -> Labels:
+    prompts = _prompts(request.dataset)
+    if request.feedback is None:
+        return Labels(prompts, 0, 0)
+    try:
+        said = msgspec.json.decode(request.feedback.read_bytes(), type=list[Said])
+    except OSError as error:
+        raise Misconfigured(f"{request.feedback} cannot be read: {error.strerror}") from None
+    except msgspec.MsgspecError as error:
+        told = f"{request.feedback} is nothing that 'penstock feedback list --json' has written: {error}"
+        raise Misconfigured(told) from None
+    return labelled(prompts, said)
 
 
 def _prompts(path: Path) -> list[Prompt]:

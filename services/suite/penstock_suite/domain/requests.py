@@ -158,13 +158,17 @@ class GuardTrialRequest:
 
 @dataclass(frozen=True, slots=True)
 class RouterTrainingRequest:
-    """Train the router's classifier by the labelled prompts of a file, and of others that are not judged."""
+    """Train the router's classifier by the labelled prompts of a file, and of others that are not judged.
+
+    ``feedback``: a file of `penstock feedback list --json`, whose tags label prompts by their answers' ids.
+    """
 
     selection: Selection
     dataset: Path
     output: Path
     also: tuple[Path, ...] = ()
     overwrites: bool = False
+    feedback: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

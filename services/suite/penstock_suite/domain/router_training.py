@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -21,6 +22,10 @@ class RouterTraining(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     prompts: int
+    by_feedback: int
+    """Prompts with a label that feedback has given."""
+    without_label: int
+    """Prompts that nothing was learned of, as neither the dataset nor feedback says what they are."""
     also: int
     tasks: list[str]
     task_accuracy: float
@@ -30,6 +35,50 @@ class RouterTraining(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     output: str
     bytes: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """Of what somebody said of an answer, what labels its prompt."""
+
+    generation_id: str
+    tags: dict[str, str] = {}
+
+
+class Labels(NamedTuple):
+    """Prompts that have both labels, how many have one of feedback, and how many are left out for want of one."""
+
+    prompts: list[Prompt]
+    by_feedback: int
+    without_label: int
+
+
+def labelled(prompts: Sequence[Prompt], said: Sequence[Said]) -> Labels:
+    """Return the prompts with the tags `task` and `complexity` of the feedback on their answers, the newest first in ``said``.
+
+    What feedback says goes before what the dataset does: it was said by whoever saw the answer.
+
+    Raises:
+        Misconfigured: for a complexity that is none.
+    """
+    tags: dict[str, dict[str, str]] = {}
+    for one in said:
+        for name, value in one.tags.items():
+            if name in ("task", "complexity"):
+                tags.setdefault(_bare(one.generation_id), {}).setdefault(name, value)
+    wrong = next((each for each in tags.values() if each.get("complexity", COMPLEXITIES[0]) not in COMPLEXITIES), None)
+    if wrong is not None:
+        raise Misconfigured(
+            f"complexity is one of {', '.join(COMPLEXITIES)}, not '{wrong['complexity']}' as feedback says"
+        )
+    told = [msgspec.structs.replace(prompt, **tags.get(_bare(prompt.generation_id), {})) for prompt in prompts]
+    whole = [prompt for prompt in told if prompt.task is not None and prompt.complexity is not None]
+    found = sum(1 for prompt in whole if _bare(prompt.generation_id) in tags)
+    return Labels(whole, found, len(told) - len(whole))
+
+
+def _bare(answer_id: str) -> str:
+    """Return an answer's id without what a format puts before it, such as `chatcmpl-`; it has none of these signs itself."""
+    return answer_id.replace("_", "-").rpartition("-")[2]
 
 
 def tasks_of(prompts: Sequence[Prompt]) -> list[str]:

@@ -23,6 +23,8 @@ class Prompt(msgspec.Struct, frozen=True):
     prompt: str
     task: str | None = None
     complexity: str | None = None
+    generation_id: str = ""
+    """Of the answer that it had, by which feedback finds it."""
 
 
 class Read(NamedTuple):

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _HELP = """Train the router's classifier on prompts of your own, and judge it by five folds.
 
 DATASET is JSON lines, as for `penstock eval routing`: `prompt`, its `task` (whatever yours are; at least 10 of each) and its
-`complexity` (low, medium, high). What is written goes into the configuration as `router.classifier.weights`. One to three
+`complexity` (low, medium, high). With --feedback a line may have the `generation_id` of its answer in the place of labels: they are then
+the tags `task` and `complexity` of feedback on that answer, and prompts of which nobody said any are left out. What is written goes into the configuration as `router.classifier.weights`. One to three
 minutes for 2,000 prompts; the same prompts give the same weights.
 """
 
@@ -38,12 +39,16 @@ def router(run: Train) -> typer.Typer:
             list[Path] | None,
             typer.Option(metavar="FILE", help="More of them, to learn by and not to judge by; repeat it."),
         ] = None,
+        feedback: Annotated[
+            Path | None,
+            typer.Option(metavar="FILE", help="What `penstock feedback list --json` wrote: its tags label prompts."),
+        ] = None,
         force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
         config: ConfigOption = None,
         as_json: JsonOption = False,
     ) -> None:
         with failures_told(as_json=as_json):
-            found = run(RouterTrainingRequest(Selection(config), dataset, output, tuple(also or ()), force))
+            found = run(RouterTrainingRequest(Selection(config), dataset, output, tuple(also or ()), force, feedback))
             print_json(found) if as_json else _show(found)
 
     return cli
@@ -51,6 +56,10 @@ def router(run: Train) -> typer.Typer:
 
 def _show(found: RouterTraining) -> None:
     before = "" if found.shipped_task_accuracy is None else f" (the shipped weights: {found.shipped_task_accuracy:.1%})"
+    if found.by_feedback or found.without_label:
+        note(
+            f"By feedback: {found.by_feedback} of {found.prompts}; without a label, and left out: {found.without_label}."
+        )
     note(f"Tasks: {found.task_accuracy:.1%} of {found.prompts} right that were not seen{before}.")
     shipped = found.shipped_complexity_accuracy
     note(f"Complexities: {found.complexity_accuracy:.1%} (the shipped weights: {shipped:.1%}).")
