@@ -14,6 +14,7 @@ import structlog
 
 from penstock_common.errors import InternalError, InvalidRequest, PenstockError, ServiceUnavailable
 from penstock_common.rpc.client import ResponseStream, deadline_of, deadline_passed
+from penstock_common.rpc.grpc_channel import grpc_channel
 from penstock_common.rpc.method import END_OF_ANSWER, DuplexMethod, Method, StreamMethod, UnaryMethod
 from penstock_common.rpc.scope import CURRENT_SCOPE, Metadata, RequestScope
 from penstock_common.status import error_from_rpc
@@ -353,9 +354,7 @@ def open_channel(
     ]
     if server_name:
         options.append(("grpc.ssl_target_name_override", server_name))
-    if credentials is None:
-        return grpc.aio.insecure_channel(target, options=options)
-    return grpc.aio.secure_channel(target, credentials, options=options)
+    return grpc_channel(target, options, credentials)
 
 
 def translated(error: grpc.aio.AioRpcError, service: str) -> PenstockError:

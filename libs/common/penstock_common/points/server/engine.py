@@ -22,6 +22,7 @@ from penstock_common.points.gated import GatedAsk, patience_of
 from penstock_common.points.server.messages import Conversation
 from penstock_common.points.server.schema import check, creation_of, missing_indexes
 from penstock_common.points.store import Collection, PointsLate, PointsUnavailable
+from penstock_common.rpc.grpc_channel import grpc_channel
 from penstock_common.sections import Qdrant
 
 # The generated code has no types.
@@ -167,11 +168,11 @@ def _open_channel(settings: Qdrant) -> grpc.aio.Channel:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     target = f"{host}:{parts.port or _DEFAULT_PORT}"
     if parts.scheme == "http":
-        return grpc.aio.insecure_channel(target, options=_OPTIONS)
+        return grpc_channel(target, _OPTIONS)
     authority: bytes | None = None
     if settings.ca_file is not None:
         try:
             authority = settings.ca_file.read_bytes()
         except OSError as error:
             raise ConfigurationError(f"'qdrant.ca_file': {settings.ca_file}: {error.strerror}") from None
-    return grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(authority), options=_OPTIONS)
+    return grpc_channel(target, _OPTIONS, grpc.ssl_channel_credentials(authority))

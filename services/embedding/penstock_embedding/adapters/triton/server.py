@@ -12,6 +12,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from penstock_common.configuration import ConfigurationError
 from penstock_common.errors import UpstreamFailed
+from penstock_common.rpc.grpc_channel import grpc_channel
 from penstock_embedding.adapters.triton.errors import detail_of, failure_of, malformed_of
 from penstock_embedding.adapters.triton.place import TritonPlace
 from penstock_embedding.adapters.triton.tensors import Malformed, check_tensors, request_of, vectors_from
@@ -60,7 +61,7 @@ class TritonServer:
     @asynccontextmanager
     async def open(cls, place: TritonPlace) -> AsyncGenerator[TritonServer, None]:
         """Yield the server, which nobody has asked for anything yet; on exit, close the connection."""
-        async with grpc.aio.insecure_channel(place.target, options=_OPTIONS) as channel:
+        async with grpc_channel(place.target, _OPTIONS) as channel:
             yield cls(channel, place)
 
     @property

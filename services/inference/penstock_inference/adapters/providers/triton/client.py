@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from tritonclient.grpc import service_pb2_grpc
 
+from penstock_common.rpc.grpc_channel import grpc_channel
 from penstock_common.rpc.scope import CURRENT_SCOPE, TRACEPARENT_KEY
 from penstock_inference.adapters.providers.triton.errors import failure_of_rpc
 from penstock_inference.adapters.providers.triton.request import TritonModel, request_from_input
@@ -37,7 +38,7 @@ _OPTIONS = (
 
 def triton_channel(target: str) -> grpc.aio.Channel:
     """Return the one channel to a server."""
-    return grpc.aio.insecure_channel(target, options=_OPTIONS)
+    return grpc_channel(target, _OPTIONS)
 
 
 class TritonUpstream:
