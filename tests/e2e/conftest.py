@@ -434,6 +434,12 @@ async def stack(
             {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
             {"name": "chosen", "routes": {"code": "frail", "default": "fast"}},
+            {"name": "smart", "candidates": ["first/first-1", "frail/frail-1"], "policy": "quality"},
+            {"name": "tried", "candidates": ["first/first-1"]},
+        ],
+        "experiments": [
+            {"name": "size", "models": ["tried"], "variants": [{"name": "other", "share": 0.5, "model": "frail"}]},
+            {"name": "words", "variants": [{"name": "second", "share": 0.5, "prompt": "varied@2"}]},
         ],
         **cached_by_meaning(),
         "tenants": [
@@ -462,7 +468,8 @@ async def stack(
 def public_models() -> set[str]:
     """What callers of the stack that most tests share may name."""
     embedding = ["all-MiniLM-L6-v2"] if HAS_WEIGHTS else []
-    return {"auto", "chosen", "fast", "frail", "hopeless", "penstock-demo", "penstock-script", *embedding}
+    plain = ["chosen", "fast", "frail", "hopeless", "smart", "tried"]
+    return {"auto", "penstock-demo", "penstock-script", *plain, *embedding}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What chooses and what is learned of it, through the public port: routes, explanations, prompts, feedback."""
+"""What chooses and what is learned of it, through the public port: routes, policies, prompts, experiments, feedback."""
 
 from __future__ import annotations
 
@@ -34,6 +34,40 @@ async def test_a_route_is_explained_over_rest(stack):
     assert narrow.status == 404
 
 
+async def test_a_request_says_by_what_candidates_are_put_in_order_and_is_told(stack, first, frail, caller):
+    head = {"x-penstock-cache": "no-store", "x-penstock-policy": "cost"}
+    own = await stack.ask(FACT, model="smart", headers={"x-penstock-cache": "no-store"})
+    answered = await stack.ask(FACT, model="smart", headers=head)
+    assert own.header["x-penstock-route"].startswith("smart; by=policy; policy=quality; at=quality 0.50")
+    assert answered.header["x-penstock-route"].startswith("smart; by=policy; policy=cost; at=0.0")
+    call = caller.chat(FACT, model="smart", metadata=tuple(head.items()))
+    assert (await call).message.parts[0].text
+    assert dict(await call.initial_metadata())["x-penstock-route"].startswith("smart; by=policy; policy=cost; at=0.0")
+    wrong = await stack.ask(FACT, model="smart", headers={"x-penstock-policy": "cheapest"})
+    assert wrong.status == 400
+
+
+async def test_a_long_result_of_a_tool_is_made_shorter_where_the_request_says_so(stack, first):
+    noise = [f"Row {at} of the inventory names a shelf, a box and a colour nobody asks for." for at in range(400)]
+    noise[200] = "The warranty of the Kestrel pump lasts 37 months."
+    called = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    messages = [
+        {"role": "user", "content": "How long is the warranty of the Kestrel pump?"},
+        {"role": "assistant", "content": None, "tool_calls": [called]},
+        {"role": "tool", "tool_call_id": "c1", "content": "\n".join(noise)},
+    ]
+    body = {"model": "fast", "messages": messages}
+    head = {"x-penstock-compress": "on", "x-penstock-cache": "no-store"}
+    answered = await stack.request("POST", "/v1/chat/completions", json=body, headers=head)
+    assert answered.status == 200, answered.json
+    saved = int(answered.header["x-penstock-compressed"].removeprefix("saved=").partition(";")[0])
+    result = first.requests[-1].body["messages"][-1]["content"]
+    assert noise[200] in result
+    assert 0 < len(result) < 0.6 * len(messages[-1]["content"])
+    row = await stack.ledger_row(request_id=answered.header["x-request-id"])
+    assert row["compressed_tokens"] == saved > 0
+
+
 @pytest.fixture
 def operator_key(stack):
     return (stack.state / "operator-key").read_text().strip()
@@ -58,6 +92,40 @@ async def test_a_prompt_of_the_registry_is_rendered_and_named(stack, first, oper
     assert (row["prompt"], row["prompt_version"]) == (name, 1)
     others = await stack.request("POST", "/v1/chat/completions", key=stack.keys["other"], json=body)
     assert others.status == 404
+
+
+async def test_a_user_keeps_the_variant_of_a_model_whichever_process_is_asked(stack, first, frail):
+    async def variant(user):
+        body = {"model": "tried", "user": user, "messages": [{"role": "user", "content": FACT}]}
+        head = {"x-penstock-cache": "no-store"}
+        answered = await stack.request("POST", "/v1/chat/completions", json=body, headers=head)
+        return answered.header["x-penstock-experiment"], answered.header["x-penstock-upstream"]
+
+    users = [f"user-{number}" for number in range(10)]
+    told = [await variant(user) for user in users]
+    assert set(told) == {("size=control", "first"), ("size=other", "frail")}
+    assert [await variant(user) for user in users] == told
+
+
+async def test_a_user_keeps_the_version_of_a_prompt_whichever_process_is_asked(stack, first, operator_key):
+    for number in (1, 2):
+        template = {"model": "fast", "messages": [{"role": "ROLE_SYSTEM", "text": f"Version {number}."}]}
+        wanted = {"tenant": "app", "template": template, "labels": ["production"] if number == 1 else []}
+        made = await stack.request("POST", "/api/v1/prompts/varied/versions", key=operator_key, json=wanted)
+        assert made.status == 200, made.json
+
+    async def version(user):
+        body = {"prompt": {"id": "varied"}, "user": user, "messages": [{"role": "user", "content": FACT}]}
+        answered = await stack.request("POST", "/v1/chat/completions", json=body)
+        assert answered.status == 200, answered.json
+        return answered.header["x-penstock-experiment"], answered.header["x-penstock-prompt"]
+
+    users = [f"user-{number}" for number in range(10)]
+    told = [await version(user) for user in users]
+    assert set(told) == {("words=control", "varied@1"), ("words=second", "varied@2")}
+    assert [await version(user) for user in users] == told
+    found = await stack.request("GET", "/api/v1/experiments/words", key=operator_key)
+    assert found.json["experiment"]["prompt"] == "varied"
 
 
 async def test_feedback_is_kept_of_the_tenants_own_answers(stack, first, operator_key):
