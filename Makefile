@@ -64,8 +64,8 @@ test-one-process test-workers test-six-processes:
 	PENSTOCK_TEST_SHAPE=$(subst -,_,$(@:test-%=%)) $(TOOLS) scripts/tests.sh pytest tests/e2e
 
 .PHONY: parity
-parity: setup-dev ## Compare the embedding model to sentence-transformers, with torch in an environment of its own
-	scripts/torch.sh -m pytest -s tests/integration/embedding/test_embedding_parity.py $(ARGS)
+parity: setup-dev ## What needs torch, in an environment of its own: sentence-transformers beside ours, LLMLingua-2
+	scripts/torch.sh -m pytest -s tests/integration/embedding/test_embedding_parity.py tests/integration/gateway/test_llmlingua.py $(ARGS)
 
 .PHONY: bench
 bench: setup-dev ## Measure what a request costs, AGAINST=COMMIT beside that commit; ARGS such as --quick

@@ -9,6 +9,9 @@ from pydantic import Field
 
 from penstock_common.configuration import Duration, Section
 
+LLMLINGUA2_MODEL = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
+"""The smaller of the two that were published with the method (Pan et al. 2024, arXiv 2403.12968)."""
+
 
 class CompressionSettings(Section):
     """How the context of a public model's requests is made shorter."""
@@ -16,6 +19,8 @@ class CompressionSettings(Section):
     method: Literal["extract", "dedupe", "llmlingua2"] = "extract"
     """`extract` keeps what the turn's question needs, `dedupe` what was not said before; `llmlingua2` needs the package
     `llmlingua`."""
+    llmlingua2_model: str = LLMLINGUA2_MODEL
+    """Of `llmlingua2`: the model, a folder or its name at the hub of models, from which it is fetched by the first context."""
     by_default: bool = True
     """Whether requests are compressed that do not say `x-penstock-compress: on`."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.5

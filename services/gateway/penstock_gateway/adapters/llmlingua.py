@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
-_MODEL = "microsoft/llmlingua-2-bert-base-multilingual-cased-meetingbank"
 _STAYS = ["\n", "[", "]", "?", "."]
 
 
@@ -17,17 +16,18 @@ def is_installed() -> bool:
 
 
 class LlmLingua:
-    """Implements ``compressor.Rewriter``. The model is loaded by the first text, and works on one at a time."""
+    """Implements ``compressor.Rewriter``. A model is loaded by its first text, and works on one at a time."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._model: Any = None
+        self._models: dict[str, Any] = {}
 
-    def rewritten(self, text: str, question: str, keep: float) -> str:
+    def rewritten(self, text: str, keep: float, model: str) -> str:
         """Return the text without what the model would leave out; numbers stay, and so does what marks lines and citations."""
         with self._lock:
-            if self._model is None:
+            compressor = self._models.get(model)
+            if compressor is None:
                 made = import_module("llmlingua").PromptCompressor
-                self._model = made(_MODEL, use_llmlingua2=True, device_map="cpu")
-            told = self._model.compress_prompt([text], rate=keep, force_tokens=_STAYS, force_reserve_digit=True)
+                compressor = self._models[model] = made(model, use_llmlingua2=True, device_map="cpu")
+            told = compressor.compress_prompt([text], rate=keep, force_tokens=_STAYS, force_reserve_digit=True)
         return str(told["compressed_prompt"])

@@ -18,6 +18,7 @@ def terms_of(settings: CompressionSettings) -> Terms:
     """Return what holds for a public model."""
     return Terms(
         method=Method(settings.method),
+        llmlingua2_model=settings.llmlingua2_model,
         by_default=settings.by_default,
         keep=settings.keep,
         min_tokens=settings.min_tokens,

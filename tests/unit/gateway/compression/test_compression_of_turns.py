@@ -157,7 +157,7 @@ async def test_time_that_is_over_leaves_the_rest():
 
 async def test_who_leaves_words_out_is_asked_where_the_terms_say_so():
     class Halving:
-        def rewritten(self, text, question, keep):
+        def rewritten(self, text, keep, model):
             return text[: int(len(text) * keep)]
 
     terms = msgspec.structs.replace(TERMS, method=Method.LLMLINGUA2)

@@ -47,8 +47,8 @@ class Vectors(Protocol):
 class Rewriter(Protocol):
     """Who leaves words out that a model would not miss. Blocking."""
 
-    def rewritten(self, text: str, question: str, keep: float) -> str:
-        """Return the text without them."""
+    def rewritten(self, text: str, keep: float, model: str) -> str:
+        """Return the text without them, about ``keep`` of it; ``model`` names who would not miss them."""
         ...
 
 
@@ -95,7 +95,7 @@ class Compressor:
 
     async def _compressed(self, text: str, question: str, terms: Terms, before: int) -> Compressed:
         if terms.method is Method.LLMLINGUA2:
-            return await self._rewritten(text, question, terms, before)
+            return await self._rewritten(text, terms, before)
         key = _key(text, question, terms)
         spans = self._known.get(key)
         if spans is None:
@@ -129,10 +129,10 @@ class Compressor:
         asked, *passages = await self._vectors.vectors((question, *passages_of(reading)))
         return await beside(size, _cosines, asked, passages)
 
-    async def _rewritten(self, text: str, question: str, terms: Terms, before: int) -> Compressed:
+    async def _rewritten(self, text: str, terms: Terms, before: int) -> Compressed:
         if self._rewriter is None:
             return Compressed(text, before, before, "failed")
-        rewritten = await _in_thread(self._rewriter.rewritten, text, question, terms.keep)
+        rewritten = await _in_thread(self._rewriter.rewritten, text, terms.keep, terms.llmlingua2_model)
         return _told(text, rewritten, before)
 
 

@@ -22,13 +22,14 @@ class Method(Enum):
 class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What holds for a public model.
 
-    ``by_default``: for requests that do not ask for it, too. ``keep``: the share of a context's tokens that may stay. Contexts under ``min_tokens`` stay as they are. ``meaning``:
+    ``llmlingua2_model``: who leaves words out, where that is the method. ``by_default``: for requests that do not ask for it, too. ``keep``: the share of a context's tokens that may stay. Contexts under ``min_tokens`` stay as they are. ``meaning``:
     documents are compared to the question by their vectors, too. ``user_context``: so is what a user's turn quotes before
     its question. What a request's contexts take together is at most
     ``patience_seconds``; those that are left then stay as they are.
     """
 
     method: Method = Method.EXTRACT
+    llmlingua2_model: str = ""
     by_default: bool = True
     keep: float = 0.5
     min_tokens: int = 2000
