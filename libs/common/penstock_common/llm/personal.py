@@ -78,11 +78,20 @@ _HOW_TO = any_of(
     r"\bwie (?:kann|soll\w*|muss|mache?|ändere|setze|stelle|lösche)\b|\bcomment\b|\bcómo\b|\bcome (?:posso|faccio|si)\b|\bcomo\b|\bhoe (?:kan|moet)\b"
     r"|如何|怎么|どうやって|как ",
 )
-# A message to somebody who is named; names are told by their capitals, which therefore count here.
+# A message to somebody who is named; names are told by their capitals, which therefore count here. Each language has its own
+# word for whom it is to: the Spanish one is an English article, and "write a Python REST client" is nobody's letter.
+_NAMED = r" [A-ZÀ-ÖØ-Þ][\w'-]+ [A-ZÀ-ÖØ-Þ]"
+_MAIL = r"e-?mail|mail"
 _LETTER = re.compile(
-    r"\b(?i:write|reply|respond|e-?mail|mail|letter|message|note|text|invitation|reminder|apology|schreib(?:en?)?|brief|nachricht|antworten?"
-    r"|écri(?:s|re|vez)|lettre|escrib(?:e|ir)|carta|mensaje|correo|scriv(?:i|ere)|lettera|messaggio|escrev(?:a|er)|mensagem|schrijf|bericht)"
-    r"(?: \w+){0,2}? (?:to|for|an|für|à|pour|a|para|per|aan|voor) [A-ZÀ-ÖØ-Þ][\w'-]+ [A-ZÀ-ÖØ-Þ]"
+    r"\b(?:"
+    rf"(?i:write|reply|respond|{_MAIL}|letter|message|note|text|invitation|reminder|apology)(?: \w+){{0,2}}? to{_NAMED}"
+    rf"|(?i:{_MAIL}|letter|message|note|invitation|reminder|apology)(?: \w+){{0,2}}? for{_NAMED}"
+    rf"|(?i:schreib(?:en?)?|brief|nachricht|antworten?|{_MAIL})(?: \w+){{0,2}}? (?:an|für){_NAMED}"
+    rf"|(?i:écri(?:s|re|vez)|lettre|message|{_MAIL})(?: \w+){{0,2}}? (?:à|pour){_NAMED}"
+    rf"|(?i:escrib(?:e|ir)|carta|mensaje|correo|escrev(?:a|er)|mensagem|{_MAIL})(?: \w+){{0,2}}? (?:a|para){_NAMED}"
+    rf"|(?i:scriv(?:i|ere)|lettera|messaggio|{_MAIL})(?: \w+){{0,2}}? (?:a|per){_NAMED}"
+    rf"|(?i:schrijf|bericht|brief|{_MAIL})(?: \w+){{0,2}}? (?:aan|voor){_NAMED}"
+    r")"
 )
 # What those patterns cannot do without.
 _DATA_CUES = word_set(
