@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pipeline_world import settings_of
-from test_exchange import InMemoryLimiter, World, served
+from test_exchange import ENDING, STARTED, InMemoryLimiter, World, served
 
 from penstock_common.errors import ServiceUnavailable
-from penstock_common.llm.types import GenerationInput, Message, Role, Text
+from penstock_common.llm.types import GenerationInput, Message, Role, Text, TextDelta, UnitPrices
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.guardrails.beside import Threads
@@ -42,15 +42,18 @@ ELSEWHERE = {
 
 
 class Looks:
-    """Is a rule's look at an answer: it says that it has begun, and waits."""
+    """Is a rule's look at an answer: it says that it has begun, and waits; it finds something in those ``before``."""
 
     runs = Runs.REMOTE
     hold = WHOLE
 
-    def __init__(self) -> None:
-        self.begun = asyncio.Event()
+    def __init__(self, before: int = 0) -> None:
+        self.begun, self._before = asyncio.Event(), before
 
     async def find(self, text: str, surface: Surface) -> Sequence[Found]:
+        if self._before:
+            self._before -= 1
+            return [Found("bad", 0, 1)]
         self.begun.set()
         await asyncio.Event().wait()
         return ()
@@ -60,9 +63,9 @@ def rails_of(rules: dict[str, Any], **pipeline: Any) -> Rails:
     return Rails(pipelines_of(settings_of(rules, pipelines=[pipeline]), Asked(is_offline=True)))
 
 
-def begin(world: World, rails: Rails, caller: Caller | None = None) -> ChatExchange:
+def begin(world: World, rails: Rails, caller: Caller | None = None, retries: int = 1) -> ChatExchange:
     visits = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=world)
-    guarding = GuardParts(Threads(2, 4), b"s" * 32, Memo(), None)
+    guarding = GuardParts(Threads(2, 4), b"s" * 32, Memo(), None, retries=retries)
     life = ChatLife(LifeParts(visits=visits, input_steps=(), cache=world, router=world, generator=world, rails=rails, guarding=guarding))  # fmt: skip
     asked = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="hi there you"),)),))
     order = ChatOrder(
@@ -120,3 +123,39 @@ async def test_a_request_of_a_rotated_key_passes_the_rules_of_the_first():
     exchange = begin(World(), rails, rotated)
     await served(exchange)
     assert exchange.guarding is not None
+
+
+PRICES = UnitPrices(output_nano_usd=7_000_000)
+PRICED = (ENDING[0], msgspec.structs.replace(ENDING[1], unit_prices=PRICES))
+
+
+class OtherAnswers(World):
+    """Gives another answer each time, at its price."""
+
+    def generate(self, request: Any, steps: Any, timeout: float | None = None) -> Any:
+        self.batches = ((STARTED, TextDelta(text=f"Hi {len(self.asked)}")), PRICED)
+        return super().generate(request, steps, timeout)
+
+
+async def begun_look(before: int) -> tuple[World, asyncio.Task[None]]:
+    """Return a request at whose answer a rule looks that may have it asked for again."""
+    world, look = OtherAnswers(), Looks(before)
+    rule = {"kind": "moderation", "url": "http://127.0.0.1:1/x", "action": "retry"}
+    rails = rails_of({"mod": rule}, output=["mod"])
+    (pipeline,) = rails.pipelines
+    slow = msgspec.structs.replace(pipeline.output[0], look=look, timeout=40)
+    rails.take_over([msgspec.structs.replace(pipeline, output=(slow,))])
+    task = asyncio.ensure_future(served(begin(world, rails, retries=2)))
+    async with asyncio.timeout(10):
+        await look.begun.wait()
+    return world, task
+
+
+@pytest.mark.parametrize("before", [0, 1])
+async def test_who_leaves_while_a_rule_looks_whether_to_ask_again_is_billed_too(before):
+    world, task = await begun_look(before)
+    task.cancel()
+    await asyncio.wait((task,))
+    (row,) = world.rows
+    assert (row.outcome, row.attempts, row.upstream) == ("cancelled", 1 + before, "first")
+    assert row.cost_nano_usd == (1 + before) * await cost_of_a_refusal()
