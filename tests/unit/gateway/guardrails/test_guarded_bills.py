@@ -18,10 +18,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from pipeline_world import settings_of
+from test_descent import DOWN, SMALL, answer_of
+from test_descent import World as Stranded
 from test_exchange import ENDING, STARTED, InMemoryLimiter, World, served
 
 from penstock_common.errors import ServiceUnavailable
-from penstock_common.llm.types import GenerationInput, Message, Role, Text, TextDelta, UnitPrices
+from penstock_common.llm.owed import Owed
+from penstock_common.llm.types import GenerationInput, Message, Role, Text, TextDelta, UnitPrices, Usage
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.adapters.guardrails.beside import Threads
@@ -33,8 +36,11 @@ from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Rails
 from penstock_gateway.domain.guardrails.pipeline.rule import WHOLE, Found, Runs, Surface
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife, LifeParts
+from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
+from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladder, Ladders
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
+from penstock_gateway.domain.life.refusals import Refusals
 
 ELSEWHERE = {
     "mod": {"kind": "moderation", "url": "http://127.0.0.1:1/x", "on_failure": "closed", "surfaces": ["output"]}
@@ -63,18 +69,21 @@ def rails_of(rules: dict[str, Any], **pipeline: Any) -> Rails:
     return Rails(pipelines_of(settings_of(rules, pipelines=[pipeline]), Asked(is_offline=True)))
 
 
-def begin(world: World, rails: Rails, caller: Caller | None = None, retries: int = 1) -> ChatExchange:
+def begin(
+    world: Any, rails: Rails, caller: Caller | None = None, retries: int = 1, ladders: Ladders = NO_LADDERS
+) -> ChatExchange:
     visits = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=world)
     guarding = GuardParts(Threads(2, 4), b"s" * 32, Memo(), None, retries=retries)
-    life = ChatLife(LifeParts(visits=visits, input_steps=(), cache=world, router=world, generator=world, rails=rails, guarding=guarding))  # fmt: skip
+    life = ChatLife(LifeParts(visits=visits, input_steps=(), cache=world, router=world, generator=world, rails=rails, guarding=guarding, ladders=ladders))  # fmt: skip
     asked = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="hi there you"),)),))
     order = ChatOrder(
         request_id="r", generation_id="ours", surface="openai", tenant="t", key_id="k", timeout=timedelta(seconds=60),
         input=asked, whole=False, cache_control=CacheControl(),
     )  # fmt: skip
     caller = caller or Caller(Tenant("t", Tier("own")), "k", frozenset())
+    door = Door(Capacity(requests=10), Refusals(600))
     trace = TraceStarter(0, random.Random(1)).start("")
-    return life.begin(Call(order, caller, world.door.enter(caller), trace, Steps(), time.time_ns()))
+    return life.begin(Call(order, caller, door.enter(caller), trace, Steps(), time.time_ns()))
 
 
 async def cost_of_a_refusal() -> int:
@@ -159,3 +168,20 @@ async def test_who_leaves_while_a_rule_looks_whether_to_ask_again_is_billed_too(
     (row,) = world.rows
     assert (row.outcome, row.attempts, row.upstream) == ("cancelled", 1 + before, "first")
     assert row.cost_nano_usd == (1 + before) * await cost_of_a_refusal()
+
+
+async def test_where_another_models_answer_is_refused_the_one_that_failed_is_owed_its_own():
+    answer = answer_of("small", "Hello")
+    cost = answer[-1][-1].cost_nano_usd
+    world = Stranded(answers={"m": (DOWN,), "small": answer})
+    owed = Owed(Usage(input_tokens=5), UnitPrices(input_nano_usd=1_000_000))
+
+    def fail() -> None:
+        world.owed = {}
+
+    world.owed, world.on_failure = owed.told(), fail
+    rails = rails_of({"short": {"kind": "length", "most_characters": 1}}, output=["short"])
+    await served(begin(world, rails, ladders=Ladders({"m": Ladder.of(SMALL)})))
+    (row,) = world.rows
+    assert (row.stopped_by, row.attempts) == ("guardrail", 2)
+    assert row.cost_nano_usd == owed.cost_nano_usd + cost

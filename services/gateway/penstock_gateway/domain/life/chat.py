@@ -86,7 +86,6 @@ class ChatExchange(GuardedChat):
         self._source: AnswerSource | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
-        self._descent: Descent | None = None
         self._was_left, self._followed_ns = False, 0
 
     @property

@@ -25,10 +25,11 @@ from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.retrying import retries_of
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.budgeted import BudgetedChat
+from penstock_gateway.domain.life.descent import Descent
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerStream
-from penstock_gateway.domain.life.progress import Progress, attempts_made
+from penstock_gateway.domain.life.progress import Progress, and_also, attempts_made
 from penstock_gateway.domain.life.retrieval import GuardHits
 from penstock_gateway.domain.life.sources import Recorded, renamed
 from penstock_gateway.domain.limits.meter import OutOfMoney
@@ -61,6 +62,7 @@ class GuardedChat(BudgetedChat):
     guarding: Guarding | None = None
     """What rules do with the request; None where none holds for it."""
     _given: Recorded | None = None
+    _descent: Descent | None = None
     _input_steps: Sequence[InputStep]
 
     def _guarded_steps(self) -> Sequence[InputStep]:
@@ -130,6 +132,8 @@ class GuardedChat(BudgetedChat):
         if whole is None:
             generated.note_ended(attempts)
         bill = generated.bill(self._effective)
+        if whole is not None and self._descent is not None:
+            bill = and_also(bill, self._descent.owed())
         made = attempts_made(attempts, generated) if whole is None else whole.attempts
         before: list[GenerationEvent] = []
         started = next((event for event in given if isinstance(event, Started)), None)
