@@ -22,6 +22,7 @@ from test_descent import DOWN, SMALL, answer_of
 from test_descent import World as Stranded
 from test_exchange import ENDING, STARTED, InMemoryLimiter, World, served
 
+from penstock_common.contract.cache import Hit
 from penstock_common.errors import ServiceUnavailable
 from penstock_common.llm.owed import Owed
 from penstock_common.llm.types import GenerationInput, Message, Role, Text, TextDelta, UnitPrices, Usage
@@ -38,8 +39,9 @@ from penstock_gateway.domain.guardrails.pipeline.rule import WHOLE, Found, Runs,
 from penstock_gateway.domain.life.chat import ChatExchange, ChatLife, LifeParts
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.exchange import VisitParts
-from penstock_gateway.domain.life.ladder import NO_LADDERS, Ladder, Ladders
+from penstock_gateway.domain.life.ladder import Ladder, Ladders
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
+from penstock_gateway.domain.life.pace import Pace
 from penstock_gateway.domain.life.refusals import Refusals
 
 ELSEWHERE = {
@@ -69,12 +71,10 @@ def rails_of(rules: dict[str, Any], **pipeline: Any) -> Rails:
     return Rails(pipelines_of(settings_of(rules, pipelines=[pipeline]), Asked(is_offline=True)))
 
 
-def begin(
-    world: Any, rails: Rails, caller: Caller | None = None, retries: int = 1, ladders: Ladders = NO_LADDERS
-) -> ChatExchange:
+def begin(world: Any, rails: Rails, caller: Caller | None = None, retries: int = 1, **more: Any) -> ChatExchange:
     visits = VisitParts(limiter=InMemoryLimiter(), ledger=world, observer=world)
     guarding = GuardParts(Threads(2, 4), b"s" * 32, Memo(), None, retries=retries)
-    life = ChatLife(LifeParts(visits=visits, input_steps=(), cache=world, router=world, generator=world, rails=rails, guarding=guarding, ladders=ladders))  # fmt: skip
+    life = ChatLife(LifeParts(visits=visits, input_steps=(), cache=world, router=world, generator=world, rails=rails, guarding=guarding, **more))  # fmt: skip
     asked = GenerationInput(model="m", messages=(Message(role=Role.USER, parts=(Text(text="hi there you"),)),))
     order = ChatOrder(
         request_id="r", generation_id="ours", surface="openai", tenant="t", key_id="k", timeout=timedelta(seconds=60),
@@ -185,3 +185,12 @@ async def test_where_another_models_answer_is_refused_the_one_that_failed_is_owe
     (row,) = world.rows
     assert (row.stopped_by, row.attempts) == ("guardrail", 2)
     assert row.cost_nano_usd == owed.cost_nano_usd + cost
+
+
+async def test_a_kept_answer_that_is_refused_in_the_middle_costs_nothing_and_is_told_so():
+    world = World(hit=Hit(events=(STARTED, TextDelta(text="Hi " * 100 + "zeus " * 100), *ENDING), created_at=1.0))
+    rails = rails_of({"x": {"kind": "words", "deny": ["zeus"], "action": "refuse"}}, output=["x"])
+    events = await served(begin(world, rails, pace=Pace(100_000.0)))
+    assert (events[-1].stopped_by, events[-1].cost_nano_usd, events[-1].attempts) == ("guardrail", 0, 0)
+    (row,) = world.rows
+    assert (row.stopped_by, row.cost_nano_usd, row.attempts) == ("guardrail", 0, 0)
