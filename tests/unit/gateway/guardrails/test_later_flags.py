@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from penstock_gateway.domain.reviews.later import LaterDesk
 sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import Desk, entered, guarding_of, said, seen, text_batches, text_seen
 
+OF_REQUEST: ContextVar[str] = ContextVar("of_request")
 RULES = {
     "asks": {"kind": "words", "deny": ["refund"], "action": "review"},
     "holds": {"kind": "words", "deny": ["lawsuit"], "action": "review", "hold": True},
@@ -122,3 +124,18 @@ def test_a_person_is_shown_what_was_found_however_far_behind_it_stands():
     assert kept(4 * MAX_TEXT, (3 * MAX_TEXT, 3 * MAX_TEXT + 4)) == [(MAX_TEXT // 2, MAX_TEXT // 2 + 4)]
     assert kept(2 * MAX_TEXT, (2 * MAX_TEXT - 4, 2 * MAX_TEXT)) == [(MAX_TEXT - 4, MAX_TEXT)]
     assert kept(2 * MAX_TEXT, (0, 2 * MAX_TEXT)) == [(0, MAX_TEXT)]
+
+
+async def test_what_waits_is_of_no_request_whose_time_may_be_over():
+    seen_by: list[object] = []
+
+    class Told(Desk):
+        async def flag(self, flag):
+            seen_by.append(OF_REQUEST.get(""))
+            return await super().flag(flag)
+
+    later = LaterDesk(Told())
+    OF_REQUEST.set("the request")
+    await entered(guarding_of(RULES, input=["asks"], desk=later), said("refund"))
+    await later.close()
+    assert seen_by == [""]

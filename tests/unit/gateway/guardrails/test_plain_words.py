@@ -80,3 +80,9 @@ async def test_a_word_is_found_among_as_much_as_is_held():
             guarding_of({"w": {"kind": "words", "deny": ["acme"], "action": "redact"}}, output=["w"]), pieces
         )
         assert got.replace("\u200b", "") == left
+
+
+@pytest.mark.parametrize("text", ["xacme yes", "x\u0301acme yes", "1acme yes", "_acme yes"])
+async def test_what_has_left_is_still_a_border_of_a_word(text):
+    rules = {"w": {"kind": "words", "deny": ["acme"], "action": "redact"}}
+    assert await text_seen(guarding_of(rules, output=["w"]), [*text]) == text

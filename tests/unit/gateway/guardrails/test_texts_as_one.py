@@ -96,3 +96,13 @@ async def test_others_texts_are_their_own():
         assert await entered(guarding_of(RULES, input=["rivals"]), *messages) == messages
     request = asked(turn("Hello you", "and you"))
     assert await guarding_of(RULES, input=["rivals", "short", "cards"]).entering(request) is request
+
+
+async def test_no_text_is_left_empty_and_a_shadow_gives_no_other_names():
+    assert texts(await entered(guarding_of(RULES, input=["cards"]), turn("4539 1488", "0343 6467"))) == [
+        "[CREDIT_CARD]",
+        " ",
+    ]
+    shadow = guarding_of({"names": {**RULES["names"], "shadow": True}}, input=["names"])
+    assert texts(await entered(shadow, turn("ada@", "example.com"))) == ["ada@", "example.com"]
+    assert len(shadow.pseudonyms) == 0

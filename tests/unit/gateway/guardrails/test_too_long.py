@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from pipeline_world import arguments_of, guarding_of, rails_of, seen, text_batches, text_seen
 
-from penstock_common.llm.types import ToolCallDelta
+from penstock_common.llm.types import ReasoningDelta, TextDelta, ToolCallDelta
 from penstock_gateway.adapters.guardrails.beside import Threads
 from penstock_gateway.domain.guardrails.pipeline.judging import MOST_LOOKED
 from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
@@ -59,3 +59,11 @@ async def test_a_trial_says_that_the_rule_could_not_look():
     said, left, ended_by = await tried(held, threads, "x" * (MOST_LOOKED + 1), Surface.OUTPUT)
     threads.close()
     assert ([one.outcome for one in said], left, ended_by) == (["failed"], "", "short")
+
+
+async def test_what_is_told_by_the_text_does_not_read_reasoning():
+    retries = retries_of(guarding_of({"short": {**RULES["short"], "action": "retry"}}, output=["short"]))
+    assert retries is not None
+    assert await retries.problem([ReasoningDelta(text="For long"), TextDelta(text="Yes.")]) is None
+    told = await retries.problem([ReasoningDelta(text="For"), TextDelta(text="Yes, it is.")])
+    assert told is not None and told.rule == "short"

@@ -86,9 +86,8 @@ class Checked:
 
     def may_ask_again(self, problem: Problem) -> bool:
         """Return whether the answer is asked for once more: all reasons together have the attempts of one."""
-        if problem.rule:
-            return self.rules is not None and self.repairs < self.rules.retries
-        return self.held is not None and self.repairs < self.held.terms.repairs
+        # Rules are only asked for as long as that may follow.
+        return bool(problem.rule) or (self.held is not None and self.repairs < self.held.terms.repairs)
 
     def open(self, steps: list[Step]) -> AnswerStream:
         """Return the answer, in one batch."""
