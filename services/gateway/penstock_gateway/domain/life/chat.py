@@ -298,7 +298,8 @@ class ChatExchange(GuardedChat):
             return
         self._steps.stop(failure)
         if first_ns := self.progress.first_event_ns:
-            told = {} if self.guarding is None else self.guarding.tally.attributes(of_output=True)
+            guarding = self.guarding
+            told = {} if guarding is None else guarding.tally.attributes(guarding.told_of_input)
             self._steps.recorded.append(Step("guard.output", first_ns, step.end_ns, failure, told))
 
     async def _close(self, error: BaseException | None) -> None:

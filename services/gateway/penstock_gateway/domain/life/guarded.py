@@ -55,7 +55,7 @@ class GuardStep:
         try:
             return await self._guarding.entering(request)
         finally:
-            step.attributes = self._guarding.tally.attributes(of_output=False)
+            step.attributes = self._guarding.told_of_input = self._guarding.tally.attributes()
 
 
 class GuardedChat(BudgetedChat):

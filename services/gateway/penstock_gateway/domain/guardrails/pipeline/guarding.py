@@ -30,7 +30,7 @@ from penstock_gateway.domain.guardrails.pipeline.rails import Held
 from penstock_gateway.domain.guardrails.pipeline.refusing import refusal, too_long
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Surface
 from penstock_gateway.domain.guardrails.pipeline.texts import with_texts
-from penstock_gateway.domain.guardrails.pipeline.told import Tally
+from penstock_gateway.domain.guardrails.pipeline.told import NOTHING, Tally
 from penstock_gateway.domain.guardrails.rules.marking import Spotlight
 from penstock_gateway.domain.guardrails.rules.tools import call_text
 from penstock_gateway.domain.life.order import Call, ChatOrder
@@ -63,7 +63,7 @@ class Guarding:
 
     def __init__(self, held: Held, call: Call[ChatOrder], parts: GuardParts) -> None:
         self.held, self.call, self.parts = held, call, parts
-        self.tally = Tally()
+        self.tally, self.told_of_input = Tally(), NOTHING
         self.judge = Judge(parts.beside, self.tally, parts.memo, parts.most_looked)
         self.pseudonyms = Pseudonyms(b"")
         self._contexts: list[str] = []
@@ -144,9 +144,10 @@ class Guarding:
         """Return a call of a turn before, as the model may see it; its name and id stay."""
         for rule in self.held.input.get(Surface.TOOL_CALL, ()):
             if rule.kind == "tools":
-                found = await self.judge.found(rule, call_text(call.name, call.arguments_json), Surface.TOOL_CALL)
+                text = call_text(call.name, call.arguments_json)
+                found = await self.judge.found(rule, text, Surface.TOOL_CALL)
                 if found:
-                    await self._acted(rule, call.arguments_json, Surface.TOOL_CALL, found)
+                    await self._acted(rule, text, Surface.TOOL_CALL, found)
         rules = [rule for rule in self.held.input.get(Surface.TOOL_CALL, ()) if rule.kind != "tools"]
         if not rules or not call.arguments_json:
             return call
