@@ -18,9 +18,12 @@ from penstock_gateway.domain.guardrails.injection.features import seen
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.pii.detector import Detector
 from penstock_gateway.domain.guardrails.pii.excerpts import LONGEST, OVERLAP, excerpts, found_in_excerpts
-from penstock_gateway.domain.guardrails.pii.finding import Kind
+from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
+from penstock_gateway.domain.guardrails.pii.pseudonyms import Pseudonyms
+from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
 from penstock_gateway.domain.guardrails.pii.windows import Windows
 from penstock_gateway.domain.guardrails.pipeline.across import Run, found_across, with_marks
+from penstock_gateway.domain.guardrails.pipeline.json_texts import with_originals
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Rule
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface as Of
 from penstock_gateway.guardrail_settings import RuleSettings
@@ -52,6 +55,17 @@ def in_parts(text: str) -> None:
     between, found = asyncio.run(found_across(WORDS, run, look))
     assert len(found) > len(text) / 20
     with_marks(run, between, found)
+
+
+def with_names(text: str) -> None:
+    """Give as many originals other names, each in a text of its own, and restore them where they stand together."""
+    names = Pseudonyms(b"k" * 32)
+    originals = [f"{text[:1]}{at} of it" for at in range(len(text) // 4)]
+    told = [names.pseudonymised(one, [Finding(Kind.PERSON, 0, len(one), 1.0)]) for one in originals]
+    assert names.pseudonymised("; ".join(originals), []) == (together := "; ".join(told))
+    stream = RestoringStream(names.originals)
+    assert stream.feed(together) + stream.end() == "; ".join(originals)
+    assert with_originals(f'["{together}"]', names.originals) == f'["{"; ".join(originals)}"]'
 
 
 LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
@@ -90,6 +104,7 @@ LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
         ),
     ),
     "in parts": (in_parts, ("acme |corp |", "acme| |corp|")),
+    "other names": (with_names, ("a", "1")),
     "what lies beneath": (views, ("a", "1", "%41", "a%", "_", "@1", "a b ", "A+B+", "ab__ ", "YWJj", "41:")),
     "carriers": (carriers, ("[a](", "![a](http://a", "![", "<a ", "a<", "url(", "[a]: ", "](")),
     "injection": (

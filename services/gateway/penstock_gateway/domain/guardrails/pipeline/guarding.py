@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ from penstock_gateway.domain.reviews.flag import MAX_TEXT, Flag, ReviewDesk, Sou
 from penstock_gateway.domain.reviews.flag import Found as FlaggedPart
 from penstock_gateway.domain.reviews.flag import Surface as Flagged
 
+# More get their names beside the loop: some 40 microseconds each.
+_MANY = 256
 _SEEN = {Surface.DOCUMENT: Seen.DOCUMENT}
 
 
@@ -135,10 +138,14 @@ class Guarding:
         if rule.action is Action.REDACT:
             return replaced(text, found)
         if rule.action is Action.PSEUDONYMISE:
-            return self.pseudonyms.pseudonymised(
-                text, [Finding(Kind(one.kind), one.start, one.end, 1.0) for one in found]
-            )
+            return await self._pseudonymised(text, found)
         return self._marked(rule, text, surface) if rule.action is Action.SPOTLIGHT else text
+
+    async def _pseudonymised(self, text: str, found: Sequence[Found]) -> str:
+        findings = [Finding(Kind(one.kind), one.start, one.end, 1.0) for one in found]
+        if len(findings) <= _MANY:
+            return self.pseudonyms.pseudonymised(text, findings)
+        return await asyncio.to_thread(self.pseudonyms.pseudonymised, text, findings)
 
     async def _call(self, call: ToolCall) -> ToolCall:
         """Return a call of a turn before, as the model may see it; its name and id stay."""
