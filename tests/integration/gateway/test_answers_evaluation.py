@@ -11,6 +11,7 @@ import yaml
 from penstock_common.testing.openai_upstream import Answer, Failure
 from penstock_suite.app.answers_evaluation import evaluate_answers
 from penstock_suite.domain.answers_evaluation import read_evaluation
+from penstock_suite.domain.answers_judge import verdict_of
 from penstock_suite.domain.failure import Misconfigured, Refused
 from penstock_suite.domain.requests import AnswersEvaluationRequest, ChatTarget
 from penstock_suite.surfaces.cli.evaluate_answers import missed
@@ -102,6 +103,31 @@ async def test_an_equal_question_is_asked_again_and_not_given_from_the_cache(run
     upstream.enqueue(*answers("one", "two"))
     cases = [{"id": "a", "input": "Same?", "expected": ["one"]}, {"id": "b", "input": "Same?", "expected": ["two"]}]
     assert (await run(cases=cases)).passed.hits == 2
+
+
+async def test_nothing_stands_in_for_the_model(document, run, upstream):
+    document["models"][0]["degradation"] = [{"template": "Sorry."}]
+    upstream.otherwise = lambda _: Failure(status=500)
+    told = await run(cases=[{"id": "a", "input": "?"}])
+    assert (told.failed, told.passed.hits) == (1, 0)
+
+
+async def test_what_cannot_be_compared_is_missed_and_what_is_the_same_is_not(run, upstream, tmp_path):
+    cases = [{"id": f"c{at}", "input": f"{at}?", "expected": ["yes"]} for at in range(12)]
+    earlier = tmp_path / "earlier.json"
+    upstream.otherwise = lambda _: Answer(tokens=["yes"])
+    earlier.write_bytes(msgspec.json.encode(await run(cases=cases)))
+    assert missed(await run(cases=cases, against=earlier), 1.0) == []
+    (fault,) = missed(await run(cases=[{**one, "forbidden": ["no"]} for one in cases], against=earlier), 1.0)
+    assert fault.startswith("No case is as it was")
+
+
+@pytest.mark.parametrize(
+    "word", ['{"verdict": "pass", "sure": true}', '{"verdict": "yes"}', '[{"verdict": "pass"}]', "pass"]
+)
+def test_a_verdict_is_one_object_with_nothing_else(word):
+    assert verdict_of(word) is None
+    assert verdict_of(' {"verdict": "fail"}\n').verdict == "fail"
 
 
 async def test_who_may_not_is_told_so(run):

@@ -137,3 +137,10 @@ async def test_what_makes_no_sense_stops_the_start(document, serve, rule, side, 
     }
     with pytest.raises(ConfigurationError, match=told):
         await serve()
+
+
+async def test_what_the_upstream_has_filtered_is_not_asked_for_again(guardrails, serve, upstream):
+    suite = await serve()
+    upstream.enqueue(Answer(tokens=BAD, finish_reason="content_filter"), Answer(tokens=GOOD))
+    assert reason_of(await suite.ask(), False) == "content_filter"
+    assert len(upstream.requests) == 1

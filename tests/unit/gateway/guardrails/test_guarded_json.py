@@ -32,6 +32,7 @@ def call_of(document: str) -> list[ToolCallDelta]:
         (f'{{"a":"\\ud800 {NUMBER}"}}', '{"a":"\ufffd [CREDIT_CARD]"}'),
         (f'{{"a":"\\ud800","b":"{NUMBER}"}}', '{"a":"\\ud800","b":"[CREDIT_CARD]"}'),
         (f'{{"a":"\\ud83d\\ude00 {NUMBER}"}}', '{"a":"\U0001f600 [CREDIT_CARD]"}'),
+        ('{"a":-4539148803436467,"b":[-1]}', '{"a":"-[CREDIT_CARD]","b":[-1]}'),
         ('{"a":"\\u0034539 1488 0343 646\\u0037"', '{"a":"[CREDIT_CARD]"'),
         ('{"a":"\\u0034539 1488 0343 646\\u0037', '{"a":"[CREDIT_CARD]'),
         ('{"a":"\\u0034539 1488 0343 646\\u0037 and \\u00', '{"a":"[CREDIT_CARD] and '),
@@ -99,12 +100,56 @@ async def test_quotations_of_an_answer_are_looked_at_and_get_originals():
 
 
 async def test_what_a_turn_of_before_quotes_is_looked_at():
-    cited = json.dumps([{"cited_text": f"of {MAIL}", "type": MAIL, "encrypted_index": MAIL, "file_id": MAIL}])
+    cited = json.dumps([{"cited_text": f"of {MAIL}", "type": MAIL, "encrypted_content": MAIL, "file_id": MAIL}])
     turn = Message(role=Role.ASSISTANT, parts=(Text(text="Yes.", citations_json=cited),))
     (message,) = await entered(guarding_of(RULES, input=["names"]), turn)
     (part,) = message.parts
     assert isinstance(part, Text)
     told = json.loads(part.citations_json)[0]
-    assert MAIL not in told["cited_text"] and {told["type"], told["encrypted_index"], told["file_id"]} == {MAIL}
+    assert MAIL not in told["cited_text"] and {told["type"], told["encrypted_content"], told["file_id"]} == {MAIL}
     (same,) = await entered(guarding_of(RULES, input=["cards"]), turn)
     assert same is turn
+
+
+async def test_what_a_tool_of_free_text_is_given_gets_originals_as_they_are():
+    guarding = guarding_of(RULES, input=["names"], output=["rivals"])
+    (message,) = await entered(guarding, said('"ada"@example.com and ' + MAIL))
+    call = ToolCallDelta(index=0, id="c", name="run", arguments_json_fragment=f"mail {message.text}", is_custom=True)
+    assert (
+        arguments_of(await seen(guarding, [(STARTED,), (call,), (FINISHED,)])) == f'mail "ada"@example.com and {MAIL}'
+    )
+
+
+QUOTED = [
+    (STARTED,),
+    (TextDelta(text="Yes."), TextDelta(text="", citations_json='[{"cited_text":"Das ist nicht Acme"}]')),
+    (FINISHED,),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "looks"),
+    [
+        ({"kind": "length", "most_characters": 4, "shadow": True}, 0),
+        ({"kind": "injection", "surfaces": ["output"], "shadow": True}, 1),
+        ({"kind": "words", "deny": ["acme"], "action": "review", "hold": True}, None),
+        ({"kind": "injection", "surfaces": ["output"]}, 1),
+    ],
+)
+async def test_each_rule_that_is_for_quotations_looks_at_them_once(rule, looks):
+    guarding = guarding_of({"one": rule}, output=["one"])
+    asked: list[str] = []
+    of_judge = guarding.judge._look
+
+    async def look(rule, text, surface):
+        asked.append(text)
+        return await of_judge(rule, text, surface)
+
+    guarding.judge._look = look
+    if looks is None:
+        with pytest.raises(AnswerRefused):
+            await seen(guarding, QUOTED)
+        looks = 1
+    else:
+        await seen(guarding, QUOTED)
+    assert asked.count("Das ist nicht Acme") == looks

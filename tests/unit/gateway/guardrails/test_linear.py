@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from penstock_gateway.adapters.guardrails.pii import detector
+from penstock_gateway.app.guard_rules import rule_of
 from penstock_gateway.domain.guardrails.grounding.grounding import ground
 from penstock_gateway.domain.guardrails.injection.decoding import views
 from penstock_gateway.domain.guardrails.injection.detector import Detector as InjectionDetector
@@ -16,8 +18,15 @@ from penstock_gateway.domain.guardrails.injection.features import seen
 from penstock_gateway.domain.guardrails.injection.finding import Surface
 from penstock_gateway.domain.guardrails.pii.detector import Detector
 from penstock_gateway.domain.guardrails.pii.excerpts import LONGEST, OVERLAP, excerpts, found_in_excerpts
-from penstock_gateway.domain.guardrails.pii.finding import Kind
+from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
+from penstock_gateway.domain.guardrails.pii.pseudonyms import Pseudonyms
+from penstock_gateway.domain.guardrails.pii.streams import RestoringStream
 from penstock_gateway.domain.guardrails.pii.windows import Windows
+from penstock_gateway.domain.guardrails.pipeline.across import Run, found_across, with_marks
+from penstock_gateway.domain.guardrails.pipeline.json_texts import with_originals
+from penstock_gateway.domain.guardrails.pipeline.rule import Found, Rule
+from penstock_gateway.domain.guardrails.pipeline.rule import Surface as Of
+from penstock_gateway.guardrail_settings import RuleSettings
 
 SHORT, LONG = 2_000, 8_000
 # Linear is 4, quadratic 16. Below the second figure (seconds of processor time) growth says nothing.
@@ -31,6 +40,32 @@ def in_windows(text: str) -> None:
     for start in range(0, len(text), 200):
         windows.feed(text[start : start + 200])
     windows.end()
+
+
+WORDS = rule_of("words", RuleSettings.model_validate({"kind": "words", "deny": ["acme corp"]}))
+
+
+def in_parts(text: str) -> None:
+    """Look at a text that was sent as many, each of them at most once alone."""
+    run = Run(Of.INPUT, [], text.split("|"))
+
+    async def look(rule: Rule, text: str, surface: Of) -> Sequence[Found]:
+        return rule.look.found(text, surface)
+
+    between, found = asyncio.run(found_across(WORDS, run, look))
+    assert len(found) > len(text) / 20
+    with_marks(run, between, found)
+
+
+def with_names(text: str) -> None:
+    """Give as many originals other names, each in a text of its own, and restore them where they stand together."""
+    names = Pseudonyms(b"k" * 32)
+    originals = [f"{text[:1]}{at} of it" for at in range(len(text) // 4)]
+    told = [names.pseudonymised(one, [Finding(Kind.PERSON, 0, len(one), 1.0)]) for one in originals]
+    assert names.pseudonymised("; ".join(originals), []) == (together := "; ".join(told))
+    stream = RestoringStream(names.originals)
+    assert stream.feed(together) + stream.end() == "; ".join(originals)
+    assert with_originals(f'["{together}"]', names.originals) == f'["{"; ".join(originals)}"]'
 
 
 LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
@@ -68,6 +103,8 @@ LOOKS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
             "A. ",
         ),
     ),
+    "in parts": (in_parts, ("acme |corp |", "acme| |corp|")),
+    "other names": (with_names, ("a", "1")),
     "what lies beneath": (views, ("a", "1", "%41", "a%", "_", "@1", "a b ", "A+B+", "ab__ ", "YWJj", "41:")),
     "carriers": (carriers, ("[a](", "![a](http://a", "![", "<a ", "a<", "url(", "[a]: ", "](")),
     "injection": (

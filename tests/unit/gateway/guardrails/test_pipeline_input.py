@@ -346,12 +346,14 @@ def flagged(surface: Flagged, key: str = "k") -> ReviewItem:
 
 async def test_an_edited_text_is_asked_about_by_the_rules_of_now():
     parts = guarding_of(RULES, input=["rivals"]).parts
-    rules = {**RULES, "late": {**RULES["rivals"], "shadow": True}}
-    now = RulesOfNow(rails_of(rules, input=["late", "rivals", "cards"], output=["cards"], keys=["k"]), parts)
+    again = {"kind": "words", "deny": ["zeus"], "action": "retry"}
+    rules = {**RULES, "late": {**RULES["rivals"], "shadow": True}, "again": again}
+    now = RulesOfNow(rails_of(rules, input=["late", "rivals", "cards"], output=["cards", "again"], keys=["k"]), parts)
     card = "4539 1488 0343 6467"
     assert await now.refused_by(flagged(Flagged.INPUT), "Acme Corp is fine") == "rivals"
     assert await now.refused_by(flagged(Flagged.INPUT), f"All is fine: {card}") == ""
     assert await now.refused_by(flagged(Flagged.OUTPUT), f"All is fine: {card}") == "cards"
+    assert await now.refused_by(flagged(Flagged.OUTPUT), "All of Zeus") == "again"
     assert await now.refused_by(flagged(Flagged.TOOL_RESULT), "Acme Corp is fine") == ""
     assert await now.refused_by(flagged(Flagged.INPUT, "another"), "Acme Corp is fine") == ""
 

@@ -8,7 +8,12 @@ from functools import cache
 from pathlib import Path
 
 import penstock_gateway
-from penstock_gateway.app.guard_rules import REVISIONS
+from penstock_gateway.adapters.guardrails.beside import Threads
+from penstock_gateway.app.guard_rules import REVISIONS, rule_of
+from penstock_gateway.domain.guardrails.pipeline.judging import Judge, Memo
+from penstock_gateway.domain.guardrails.pipeline.rule import Surface
+from penstock_gateway.domain.guardrails.pipeline.told import Tally
+from penstock_gateway.guardrail_settings import RuleSettings
 
 ROOT = Path(penstock_gateway.__file__).parent
 DOMAIN = "penstock_gateway.domain.guardrails."
@@ -105,3 +110,16 @@ def test_a_digest_changes_with_code_and_not_with_words():
 
     assert of('"""Say."""\nx = 1  # so\n') == of("x = 1\n") != of("x = 2\n")
     assert of('def f():\n    """Say."""\n    return "a"\n') != of('def f():\n    return "b"\n')
+
+
+async def test_what_was_found_before_a_change_is_not_remembered_after_it(monkeypatch):
+    memo, settings = Memo(), RuleSettings.model_validate({"kind": "words", "deny": ["acme"]})
+    before = rule_of("one", settings)
+    judge = Judge(Threads(1, 1), Tally(), memo)
+    assert await judge.found(before, "acme", Surface.INPUT)
+    # Another rule of that name, by a reload.
+    other = rule_of("one", RuleSettings.model_validate({"kind": "words", "deny": ["zeus"]}))
+    assert not await judge.found(other, "acme", Surface.INPUT)
+    # The same settings, and code that finds something else.
+    monkeypatch.setitem(REVISIONS, "words", 99)
+    assert rule_of("one", settings).version != before.version

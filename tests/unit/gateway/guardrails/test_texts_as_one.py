@@ -91,7 +91,18 @@ async def test_a_pseudonym_stands_where_its_original_began():
 async def test_others_texts_are_their_own():
     apart = (turn("Acme"), said("Yes?", Role.ASSISTANT), turn("Corp"))
     tools = (turn("acme", role=Role.TOOL), turn("corp", role=Role.TOOL))
-    for messages in (apart, tools):
+    echoed = (turn("Hello"), said("That is Acme", Role.ASSISTANT), turn("Corp tax?"), said("Acme", Role.ASSISTANT))
+    for messages in (apart, tools, echoed):
         assert await entered(guarding_of(RULES, input=["rivals"]), *messages) == messages
     request = asked(turn("Hello you", "and you"))
     assert await guarding_of(RULES, input=["rivals", "short", "cards"]).entering(request) is request
+
+
+async def test_no_text_is_left_empty_and_a_shadow_gives_no_other_names():
+    assert texts(await entered(guarding_of(RULES, input=["cards"]), turn("4539 1488", "0343 6467"))) == [
+        "[CREDIT_CARD]",
+        " ",
+    ]
+    shadow = guarding_of({"names": {**RULES["names"], "shadow": True}}, input=["names"])
+    assert texts(await entered(shadow, turn("ada@", "example.com"))) == ["ada@", "example.com"]
+    assert len(shadow.pseudonyms) == 0

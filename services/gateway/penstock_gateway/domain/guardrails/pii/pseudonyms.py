@@ -10,15 +10,17 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
+from penstock_gateway.domain.guardrails.pii.forms import CODE_LENGTH, formed, forms_in, restored
 from penstock_gateway.domain.guardrails.pii.redaction import replaced
 
-# Letters and digits of a pseudonym: 50 bits, and none that read like others.
-_CODE_LENGTH = 10
 _TRIES = 64
 _LEAST_KNOWN = 3
+_RUN = re.compile(r"[^\W_]+")
 
 Find = Callable[[str], Sequence[Finding]]
 
@@ -40,14 +42,18 @@ class Pseudonyms:
         self._by_original: dict[tuple[Kind, str], str] = {}
         self._originals: dict[str, str] = {}
         self._kinds: dict[str, Kind] = {}
+        # By the first letters or digits in a row of originals: how much stands before these, and how long the whole is.
+        self._places: dict[str, list[tuple[int, int]]] = {}
+        # What looks like a pseudonym in an original.
+        self._in_originals: set[str] = set()
 
     def __len__(self) -> int:
         return len(self._originals)
 
     @property
-    def originals(self) -> dict[str, str]:
-        """Originals by their pseudonyms, to be kept nowhere."""
-        return dict(self._originals)
+    def originals(self) -> Mapping[str, str]:
+        """Originals by their pseudonyms, to be kept nowhere; it grows with them."""
+        return MappingProxyType(self._originals)
 
     @property
     def hold_back(self) -> int:
@@ -64,24 +70,23 @@ class Pseudonyms:
         if known is not None:
             return known
         for turn in range(_TRIES):
-            made = _formed(kind, self._code(kind, original, turn))
+            made = formed(kind, self._code(kind, original, turn))
             if self._is_free(made):
                 self._by_original[kind, original] = made
                 self._originals[made] = original
-                if len(original) >= _LEAST_KNOWN:
-                    self._kinds[original] = kind
+                self._in_originals.update(forms_in(original))
+                self._remember(kind, original)
                 return made
         raise PseudonymsExhausted(f"no free pseudonym of kind {kind.value}")
 
     def _code(self, kind: Kind, original: str, turn: int) -> str:
         said = f"{kind.value}\0{turn}\0{original}".encode()
         digest = hmac.digest(self._key, said, hashlib.sha256)
-        return base64.b32encode(digest)[:_CODE_LENGTH].decode().lower()
+        return base64.b32encode(digest)[:CODE_LENGTH].decode().lower()
 
     def _is_free(self, made: str) -> bool:
-        """Return whether no original is or holds it, and no other pseudonym begins with it or is its beginning."""
-        others = self._originals
-        return not any(made.startswith(one) or one.startswith(made) or made in others[one] for one in others)
+        """Return whether no original is or holds it, and it is no other's: none begins with another (see ``formed``)."""
+        return made not in self._originals and made not in self._in_originals
 
     def pseudonymised(self, text: str, findings: Sequence[Finding]) -> str:
         """Return the text with pseudonyms for what was found, and for what was found earlier wherever it stands again."""
@@ -89,39 +94,48 @@ class Pseudonyms:
         return replaced(text, again, lambda one, original: self.pseudonym(one.kind, original))
 
     def _again(self, text: str, findings: Sequence[Finding]) -> list[Finding]:
-        # Most originals stand in few texts, and a pattern of all would be made anew for each.
-        kinds = {original: kind for original, kind in self._kinds.items() if original in text}
-        if not kinds:
-            return list(findings)
-        longest_first = sorted(kinds, key=len, reverse=True)
-        known = re.compile(r"(?<![^\W_])(?:" + "|".join(map(re.escape, longest_first)) + r")(?![^\W_])")
-        seen = [
-            Finding(kinds[match[0]], match.start(), match.end(), 1.0)
-            for match in known.finditer(text)
-            if not any(one.start < match.end() and match.start() < one.end for one in findings)
-        ]
-        return sorted([*findings, *seen], key=lambda one: one.start)
+        starts = [one.start for one in findings]
+
+        def is_new(one: Finding) -> bool:
+            before = bisect_left(starts, one.end) - 1
+            return before < 0 or findings[before].end <= one.start
+
+        seen = [one for one in self._known_in(text) if is_new(one)]
+        return sorted([*findings, *seen], key=lambda one: one.start) if seen else list(findings)
+
+    def _known_in(self, text: str) -> Iterator[Finding]:
+        """Yield the originals that stand in a text between borders of words: the first ones, and the longest of these."""
+        end = 0
+        for run in _RUN.finditer(text) if self._places else ():
+            for before, length in self._places.get(run[0], ()):
+                start = run.start() - before
+                is_there = end <= start <= len(text) - length
+                kind = self._kinds.get(text[start : start + length]) if is_there else None
+                if kind is not None and _is_bordered(text, start, start + length):
+                    end = start + length
+                    yield Finding(kind, start, end, 1.0)
+                    break
+
+    def _remember(self, kind: Kind, original: str) -> None:
+        """Have an original known wherever it stands again: by its first letters or digits in a row."""
+        run = _RUN.search(original)
+        if len(original) < _LEAST_KNOWN or run is None:
+            return
+        self._kinds[original] = kind
+        places = self._places.setdefault(run[0], [])
+        place = (run.start(), len(original))
+        if place not in places:
+            places.append(place)
+            places.sort(reverse=True)
 
     def restored(self, text: str) -> str:
         """Return the text with the originals in the place of their pseudonyms."""
-        if not self._originals:
-            return text
-        pattern = "|".join(map(re.escape, self._originals))
-        return re.sub(pattern, lambda match: self._originals[match[0]], text)
+        return restored(text, self._originals)
 
 
-def _formed(kind: Kind, code: str) -> str:
-    """Return a pseudonym that looks like its kind, where that is simple, and is no one's."""
-    if kind is Kind.EMAIL:
-        return f"{code}@mail.invalid"
-    if kind is Kind.URL_WITH_TOKEN:
-        return f"https://link.invalid/{code}"
-    if kind is Kind.PERSON:
-        return f"Person-{code.upper()}"
-    if kind is Kind.API_KEY:
-        # Behind the word "key" it would be found as one.
-        return f"Value-{code.upper()}"
-    return f"{kind.value.upper()}-{code.upper()}"
+def _is_bordered(text: str, start: int, end: int) -> bool:
+    """Return whether no letter or digit stands right before or behind."""
+    return not text[max(0, start - 1) : start].isalnum() and not text[end : end + 1].isalnum()
 
 
 def conversation_pseudonymised(texts: Iterable[str], find: Find, pseudonyms: Pseudonyms) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import codecs
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from penstock_gateway.domain.guardrails.pii.blocks import BEGINS, swallowed
 from penstock_gateway.domain.guardrails.pii.finding import Finding, Kind
+from penstock_gateway.domain.guardrails.pii.forms import known_in
 from penstock_gateway.domain.guardrails.pii.redaction import Replacement, in_brackets
 
 # Characters that the redactor holds back at most, where white space comes in time.
@@ -43,18 +45,16 @@ class RestoringStream:
 
     def __init__(self, originals: Mapping[str, str]) -> None:
         self._originals = originals
-        longest_first = sorted(originals, key=len, reverse=True)
-        self._whole = re.compile("|".join(map(re.escape, longest_first))) if originals else None
-        self._begins = {one[:length] for one in originals for length in range(1, len(one))}
+        self._names = sorted(originals)
         self.hold_back = max((len(one) for one in originals), default=1) - 1
         self._held = ""
 
     def feed(self, piece: str) -> str:
         """Return what may leave: all but an end that may be the beginning of a pseudonym."""
-        if self._whole is None:
+        if not self._names:
             return piece
         text, last, parts = self._held + piece, 0, list[str]()
-        for match in self._whole.finditer(text):
+        for match in known_in(text, self._originals):
             parts += (text[last : match.start()], self._originals[match[0]])
             last = match.end()
         kept = self._kept(text, last)
@@ -63,9 +63,13 @@ class RestoringStream:
 
     def _kept(self, text: str, earliest: int) -> int:
         for start in range(max(earliest, len(text) - self.hold_back), len(text)):
-            if text[start:] in self._begins:
+            if self._begins_one(text[start:]):
                 return start
         return len(text)
+
+    def _begins_one(self, end: str) -> bool:
+        at = bisect_left(self._names, end)
+        return at < len(self._names) and self._names[at].startswith(end)
 
     def end(self) -> str:
         """Return what was held: the beginning of no pseudonym."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -46,17 +47,23 @@ class Run(NamedTuple):
             at += len(text) + len(between)
         return between.join(self.texts), starts
 
+    def touched(self, one: Found, starts: Sequence[int]) -> list[int]:
+        """Return which texts a finding stands in, of those that begin at ``starts``."""
+        near = range(max(0, bisect_right(starts, one.start) - 1), bisect_left(starts, one.end))
+        return [at for at in near if one.start < starts[at] + len(self.texts[at])]
+
 
 def runs_of(messages: Sequence[Message]) -> list[Run]:
     """Return the runs of two texts and more."""
     runs: list[Run] = []
-    run, before = Run(Surface.INPUT, [], []), None
+    run, speaker = Run(Surface.INPUT, [], []), None
     for number, message in enumerate(messages):
         surface = SURFACES[message.role]
-        if before is None or surface is not SURFACES[before] or message.role not in _GO_ON:
+        goes_on = surface if message.role in _GO_ON else None
+        if goes_on is None or goes_on is not speaker:
             run = Run(surface, [], [])
             runs.append(run)
-        before = message.role
+        speaker = goes_on
         for at, part in enumerate(message.parts):
             if isinstance(part, Text) and part.text.strip():
                 run.places.append(Place(number, at))
@@ -73,28 +80,34 @@ async def found_across(rule: Rule, run: Run, look: Look) -> tuple[str, list[Foun
     """Return the first way of reading a run as one in which a rule finds something that no text has alone."""
     for between in _BETWEEN:
         text, starts = run.joined(between)
-        found: list[Found] = []
-        for start, end in _windows(starts[1:], len(text)):
+        borders, found = starts[1:], list[Found]()
+        for start, end in _windows(borders, len(text)):
             looked = await look(rule, text[start:end], run.surface)
             moved = (one._replace(start=one.start + start, end=one.end + start) for one in looked)
-            found += [one for one in moved if _is_across(one, starts[1:], len(between))]
+            found += [one for one in moved if _is_across(one, borders, len(between))]
         if found and (found := await _of_none(rule, run, starts, found, look)):
             return between, found
     return "", []
 
 
 def _is_across(one: Found, borders: Sequence[int], between: int) -> bool:
-    return any(one.start < border - between and border < one.end for border in borders)
+    at = bisect_right(borders, one.start + between)
+    return at < len(borders) and borders[at] < one.end
 
 
 async def _of_none(rule: Rule, run: Run, starts: list[int], found: list[Found], look: Look) -> list[Found]:
     """Return what was found that overlaps with nothing that a text has alone: that was seen to, or may stay."""
-    for start, text in zip(starts, run.texts, strict=True):
-        end = start + len(text)
-        if any(one.start < end and start < one.end for one in found):
-            own = [(one.start + start, one.end + start) for one in await look(rule, text, run.surface)]
-            found = [one for one in found if not any(at < one.end and one.start < last for at, last in own)]
-    return found
+    own: dict[int, list[tuple[int, int]]] = {}
+    kept: list[Found] = []
+    for one in found:
+        touched = run.touched(one, starts)
+        for at in touched:
+            if at not in own:
+                alone = await look(rule, run.texts[at], run.surface)
+                own[at] = [(each.start + starts[at], each.end + starts[at]) for each in alone]
+        if not any(start < one.end and one.start < end for at in touched for start, end in own[at]):
+            kept.append(one)
+    return kept
 
 
 def _windows(borders: Sequence[int], length: int) -> list[tuple[int, int]]:
@@ -112,20 +125,14 @@ def _windows(borders: Sequence[int], length: int) -> list[tuple[int, int]]:
 def with_marks(run: Run, between: str, found: Sequence[Found]) -> Run:
     """Return the run with marks for what was found: each where its finding begins, and nothing of that in what follows."""
     _, starts = run.joined(between)
-    texts: list[str] = []
-    for start, own in zip(starts, run.texts, strict=True):
-        end = start + len(own)
-        cut = [
-            Found(
-                one.kind,
-                max(one.start, start) - start,
-                min(one.end, end) - start,
-                one.mark if one.start >= start else "",
-            )
-            for one in found
-            if one.start < end and start < one.end
-        ]
-        texts.append(replaced(own, cut))
+    cut: dict[int, list[Found]] = {}
+    for one in found:
+        for at in run.touched(one, starts):
+            start, length = starts[at], len(run.texts[at])
+            mark = one.mark if one.start >= start else ""
+            place = Found(one.kind, max(one.start - start, 0), min(one.end - start, length), mark)
+            cut.setdefault(at, []).append(place)
+    texts = [replaced(text, cut[at]) if at in cut else text for at, text in enumerate(run.texts)]
     return run._replace(texts=texts)
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import (
     Batch,
@@ -50,8 +51,13 @@ class GuardedAnswer:
         return self
 
     async def __anext__(self) -> Batch:
-        if self._held is not None:
-            return await self._after_all()
+        try:
+            return await (self._next() if self._held is None else self._after_all())
+        except GuardrailRefused as refused:
+            # It is the model's text that is too long for the rule, not the caller's.
+            raise AnswerRefused(TOO_LONG, rule=refused.rule) from None
+
+    async def _next(self) -> Batch:
         while True:
             out = await self._seen(await anext(self._batches))
             if out:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from json import dumps, loads
 
+from penstock_gateway.domain.guardrails.pii.forms import restored
 from penstock_gateway.domain.guardrails.pipeline.rule import Found
 
 # A string of JSON, or a whole number that is long enough to be somebody's: each character is tried in one way. The last
 # string of a document that was cut short has no end.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\w.])\d{7,}(?![\w.])', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\w.-])-?\d{7,}(?![\w.])', re.DOTALL)
 _CUT = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _CLOSED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _COLON = re.compile(r"\s*:")
@@ -87,15 +88,12 @@ def with_originals(document: str, originals: Mapping[str, str]) -> str:
     """Return the document with originals in the place of their pseudonyms, however its JSON spells these."""
     if not originals:
         return document
-    pattern = re.compile("|".join(map(re.escape, sorted(originals, key=len, reverse=True))))
     changed = [
-        (start, end, pattern.sub(lambda one: originals[one[0]], text))
-        for start, end, text in strings_of(document)
-        if pattern.search(text)
+        (start, end, new) for start, end, text in strings_of(document) if (new := restored(text, originals)) is not text
     ]
     left = with_strings(document, changed) if changed else document
     # Of what is no JSON, strings are not all that is said.
-    return left if is_whole(left) else pattern.sub(lambda one: escaped(originals[one[0]]), left)
+    return left if is_whole(left) else restored(left, originals, escaped)
 
 
 class Spelling:

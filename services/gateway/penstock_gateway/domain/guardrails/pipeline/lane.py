@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from penstock_common.errors import GuardrailRefused
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
-from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused, end_of_answer
+from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused, end_of_answer
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import Act, RestoringStage, Stage, stage_of
 from penstock_gateway.domain.guardrails.rules.grounded import answer_text
@@ -77,10 +76,7 @@ class Verdicts:
         rule, item = hit.rule, ""
         if rule.action is Action.REVIEW:
             text, found = self._as_given(hit)
-            try:
-                item = await self._guarding.flag(rule, text, surface, found)
-            except GuardrailRefused:
-                return AnswerRefused(TOO_LONG, rule=rule.name)
+            item = await self._guarding.flag(rule, text, surface, found)
         return end_of_answer(rule, item)
 
     def _as_given(self, hit: Hit) -> tuple[str, Sequence[Found]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -12,6 +13,7 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Found, Rule, Surfac
 FAILED = "failed"
 """The action of a rule that could not look."""
 HEADER = "x-penstock-guardrails"
+NOTHING: Mapping[str, AttributeValue] = MappingProxyType({})
 _MOST_IN_A_HEADER = 1000
 
 
@@ -68,13 +70,13 @@ class Tally:
         """Return what was said, rules that found nothing included."""
         return tuple(self._told.values())
 
-    def attributes(self, *, of_output: bool) -> dict[str, AttributeValue]:
-        """Return what a trace says of it: of rules that looked at what goes in, or at what comes out."""
-        told = [one for one in self._told.values() if (one.surface == Surface.OUTPUT.value) is of_output]
-        return {
+    def attributes(self, before: Mapping[str, AttributeValue] = NOTHING) -> dict[str, AttributeValue]:
+        """Return what a trace says of it, but for what was said as much ``before``."""
+        said = {
             f"{one.rule}@{one.version}.{one.surface}": f"{one.action}{'(shadow)' if one.shadow else ''}:{one.count}"
-            for one in told
+            for one in self._told.values()
         }
+        return {name: value for name, value in said.items() if before.get(name) != value}
 
     def line(self) -> str:
         """Return it as a header says it, such as ``pii=redact:3, injection=report(shadow):1``; empty for nothing."""
