@@ -145,7 +145,7 @@ class StatefulRequests:
         elif stores:
             responses.check_own(len(own))
         items = joined([*chain.items, own]) if state.previous or state.refers else None
-        asked = Asked(name="", created_at=datetime.now(UTC), items=own, chain=chain)
+        asked = Asked(name="", created_at=datetime.now(UTC), items=own, tail=chain.tail)
         continued = await self._read(place, read, Kept(store=stores, items=items))
         request = StatefulRequest(caller, continued, (responses, self._format), asked)
         request.stores = stores
