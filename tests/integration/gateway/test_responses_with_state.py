@@ -242,6 +242,17 @@ async def test_what_items_stand_for_has_bounds(suite, client, upstream):
     assert (await create(client, [reference] * 3)).status == "completed"
 
 
+async def test_items_that_are_too_many_are_not_all_read(suite, client, upstream):
+    """Of different responses, one of which is read after the other: what comes beyond the bound is not looked for."""
+    names = []
+    for number in range(3):
+        upstream.enqueue(Answer(tokens=[f"{number}" + "x" * 8000]))
+        names.append((await create(client, "Hi")).output[0].id)
+    names.append("msg_" + "0" * 48 + "_0")
+    with pytest.raises(openai.BadRequestError, match="at most that are kept or referred to"):
+        await create(client, [{"type": "item_reference", "id": name} for name in names])
+
+
 async def test_chain_has_bounds(suite, client, upstream):
     previous = None
     for number in range(6):
