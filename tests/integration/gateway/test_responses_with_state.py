@@ -268,15 +268,15 @@ async def test_chain_has_bounds(suite, client, upstream):
 
 
 async def test_what_a_chain_holds_has_room_among_bodies(serve, document, upstream, hold):
-    """Of its items there are 200,000 bytes; beside them, what its callers were told is read as well."""
+    """Of its items there are 40,000 bytes; beside them, what its callers were told is read as well."""
     document["responses"]["max_chain_bytes"] = 1_000_000
-    document.setdefault("gateway", {})["max_held_body_bytes"] = 500_000
+    document.setdefault("gateway", {})["max_held_body_bytes"] = 100_000
     document["upstreams"][0]["models"][0]["context_window"] = 1_000_000
     suite = await serve()
     async with sdk(suite) as client:
         previous = None
         for _ in range(2):
-            upstream.enqueue(Answer(tokens=["x" * 100_000]))
+            upstream.enqueue(Answer(tokens=["x" * 20_000]))
             previous = (await create(client, previous_response_id=previous)).id
         upstream.enqueue(Answer(tokens=["Good", " day"], hold={2: hold}))
         first = await create(client, previous_response_id=previous, stream=True)
