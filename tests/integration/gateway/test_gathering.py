@@ -44,6 +44,9 @@ class Writer:
         """Return twice each."""
         self.groups.append(list(items))
         await self.open.wait()
+        for _ in range(4):
+            # Others have their turns meanwhile.
+            await asyncio.sleep(0)
         for item in items:
             if item in self.refuses:
                 raise self.refuses[item]
@@ -105,6 +108,48 @@ async def test_nothing_is_written_on_for_nobody() -> None:
     writer.open.set()
     assert await gathering.put(3) == 6
     assert writer.kept == [3]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_who_leaves_takes_nothing_from_the_others(fails: bool) -> None:
+    """Neither who leaves while it is written, nor who leaves before: that one is not written at all."""
+    writer = Writer()
+    if fails:
+        writer.refuses[3] = ServiceUnavailable("away", service="sql")
+    gathering = Gathering(writer.write, lambda _: 1)
+    first = asyncio.ensure_future(gathering.put(0))
+    while not writer.groups:
+        await asyncio.sleep(0)
+    before, *both = (asyncio.ensure_future(gathering.put(number)) for number in (1, 2, 3))
+    await asyncio.sleep(0)
+    before.cancel()
+    await asyncio.wait((before,))
+    writer.open.set()
+    async with asyncio.timeout(20):
+        await first
+        writer.open.clear()
+        while len(writer.groups) == 1:
+            await asyncio.sleep(0)
+        both[0].cancel()
+        await asyncio.wait((both[0],))
+        writer.open.set()
+        (got,) = await asyncio.gather(both[1], return_exceptions=True)
+    assert writer.groups == [[0], [2, 3]]
+    assert isinstance(got, ServiceUnavailable) if fails else got == 6
+
+
+async def test_what_is_tried_one_by_one_is_not_tried_for_who_has_left() -> None:
+    writer = Writer()
+    writer.open.set()
+    gathering = Gathering(writer.write, lambda _: 1)
+    writer.refuses[0] = IntegrityError("", None, ValueError("x"))
+    puts = [asyncio.ensure_future(gathering.put(number)) for number in range(3)]
+    puts[0].add_done_callback(lambda _: puts[2].cancel())
+    got = await asyncio.gather(*puts, return_exceptions=True)
+    assert isinstance(got[0], IntegrityError)
+    assert got[1] == 2
+    assert isinstance(got[2], asyncio.CancelledError)
+    assert writer.groups == [[0, 1, 2], [0], [1]]
 
 
 async def test_who_comes_while_a_write_for_nobody_ends_is_written() -> None:

@@ -80,7 +80,7 @@ _BEGINS = Chain()
 
 async def keep(kept, who=None, *, chain=_BEGINS, status=Status.COMPLETED, items=b'["asked"]', job="", at=NOW):
     who = who or caller()
-    asked = Asked(name=secrets.token_hex(12), created_at=at, items=items, chain=chain)
+    asked = Asked(name=secrets.token_hex(12), created_at=at, items=items, tail=chain.tail)
     content = Content(items=items, output=b'["answered"]', body=b'{"a":1}')
     response = msgspec.structs.replace(kept.new(who, asked, status, content), job=job)
     await kept.store.keep(response)

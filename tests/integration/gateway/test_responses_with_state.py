@@ -242,6 +242,17 @@ async def test_what_items_stand_for_has_bounds(suite, client, upstream):
     assert (await create(client, [reference] * 3)).status == "completed"
 
 
+async def test_items_that_are_too_many_are_not_all_read(suite, client, upstream):
+    """Of different responses, one of which is read after the other: what comes beyond the bound is not looked for."""
+    names = []
+    for number in range(3):
+        upstream.enqueue(Answer(tokens=[f"{number}" + "x" * 8000]))
+        names.append((await create(client, "Hi")).output[0].id)
+    names.append("msg_" + "0" * 48 + "_0")
+    with pytest.raises(openai.BadRequestError, match="at most that are kept or referred to"):
+        await create(client, [{"type": "item_reference", "id": name} for name in names])
+
+
 async def test_chain_has_bounds(suite, client, upstream):
     previous = None
     for number in range(6):
@@ -254,6 +265,28 @@ async def test_chain_has_bounds(suite, client, upstream):
     assert refused.value.param == "input"
     assert (await create(client, "x" * 20_001, store=False)).status == "completed"
     assert len(upstream.requests) == 7
+
+
+async def test_what_a_chain_holds_has_room_among_bodies(serve, document, upstream, hold):
+    """Of its items there are 40,000 bytes; beside them, what its callers were told is read as well."""
+    document["responses"]["max_chain_bytes"] = 1_000_000
+    document.setdefault("gateway", {})["max_held_body_bytes"] = 100_000
+    document["upstreams"][0]["models"][0]["context_window"] = 1_000_000
+    suite = await serve()
+    async with sdk(suite) as client:
+        previous = None
+        for _ in range(2):
+            upstream.enqueue(Answer(tokens=["x" * 20_000]))
+            previous = (await create(client, previous_response_id=previous)).id
+        upstream.enqueue(Answer(tokens=["Good", " day"], hold={2: hold}))
+        first = await create(client, previous_response_id=previous, stream=True)
+        with pytest.raises(openai.APIStatusError) as refused:
+            await create(client, previous_response_id=previous)
+        assert refused.value.status_code in (429, 503)
+        assert len(upstream.requests) == 3
+        hold.set()
+        assert [event async for event in first][-1].type == "response.completed"
+        assert (await create(client, previous_response_id=previous)).status == "completed"
 
 
 async def test_another_tenants_is_nobodys_on_every_verb(suite, client, upstream):
@@ -550,6 +583,24 @@ async def test_background_stream_goes_on_where_it_was_left(suite, client, upstre
         assert rest.frames == whole.frames[after + 1 : -1] + ["data: [DONE]"]
     kept = await client.responses.retrieve(response_id)
     assert kept.to_dict() == seen[-1].response.to_dict()
+
+
+async def test_numbers_of_an_attempt_that_is_gone_resume_nothing(suite, client, upstream):
+    """The second attempt says otherwise: event 4 is another now."""
+    upstream.enqueue(Answer(tokens=["Good", " day"], stop_after=2, end=End.RESET))
+    body = {"model": "fast", "input": "Hi", "background": True, "stream": True}
+    head = {"authorization": f"Bearer {suite.KEY}", "x-penstock-recovery": "off"}
+    begun = await suite.request("POST", RESPONSES, json=body, headers=head)
+    response_id = re.search(r'"id":\s?"(resp_[0-9a-f]+)"', "".join(begun.frames)).group(1)
+    assert (await ended(client, response_id)).status == "completed"
+    assert len(upstream.requests) == 2
+    with pytest.raises(openai.BadRequestError, match="begun anew") as refused:
+        await client.responses.retrieve(response_id, stream=True, starting_after=3)
+    assert refused.value.param == "starting_after"
+    whole = await client.responses.retrieve(response_id, stream=True)
+    events = [event async for event in whole]
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[-1].response.output_text == "Hello, world."
 
 
 async def test_background_answer_is_one_under_one_key(suite, client, upstream, tmp_path):

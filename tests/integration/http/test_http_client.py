@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import ssl
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -525,3 +527,13 @@ async def test_what_was_lent_is_closed_once_nobody_has_it_any_more():
             assert kept._connections
         assert not kept._connections
         assert client.pool(address.origin) is not kept
+
+
+async def test_what_nobody_has_any_more_leaves_nothing():
+    """Each reload of a configuration would leave a pool."""
+    async with HttpClient() as client:
+        async with client.lending() as lent:
+            kept = weakref.ref(lent.pool(parse_address("http://127.0.0.1:9/").origin))
+        del lent
+        gc.collect()
+        assert kept() is None

@@ -44,3 +44,15 @@ def test_what_a_connection_names_does_not_come_back():
         "content-type": "a/b", "x-ratelimit-limit": "9",
     }  # fmt: skip
     assert may_come_back(headers) == (("content-type", "a/b"), ("x-ratelimit-limit", "9"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alt-svc", "strict-transport-security", "clear-site-data", "nel", "report-to", "reporting-endpoints",
+        "service-worker-allowed", "x-accel-redirect", "x-sendfile",
+    ],
+)  # fmt: skip
+def test_an_upstream_does_not_speak_for_our_origin(name):
+    """Clients would reach for another port at our host, or send no plain HTTP to it for a year; a proxy would serve a file."""
+    assert may_come_back({name: "x", "etag": "1"}) == (("etag", "1"),)

@@ -6,6 +6,7 @@ import itertools
 import re
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -111,11 +112,11 @@ class Instruments:
             self.degraded.labels(model, row.degraded).inc()
         if row.time_to_first_token_ms is not None:
             self.first_token.labels(model).observe(row.time_to_first_token_ms / 1e3)
+        self.spend.labels(row.tenant, row.feature).inc(row.cost_nano_usd / 1e9)
         if row.model and row.cache_status != "hit":
             self.tokens.labels(row.upstream, row.model, "input").inc(row.usage.input_tokens)
             self.tokens.labels(row.upstream, row.model, "output").inc(row.usage.output_tokens)
             self.cost.labels(row.upstream, row.model).inc(row.cost_nano_usd / 1e9)
-            self.spend.labels(row.tenant, row.feature).inc(row.cost_nano_usd / 1e9)
             if row.outcome == "ok" and row.duration_ms > row.time_to_first_token_ms:
                 each = (row.duration_ms - row.time_to_first_token_ms) / (row.usage.output_tokens - 1)
                 self.token_time.labels(model).observe(each / 1e3)
@@ -149,6 +150,15 @@ def test_scrape_after_the_same_requests_is_what_it_always_was():
     texts = [re.sub(rb"(_created\{.*\}) .*", rb"\1", generate_latest(registry)) for registry in (ours, before)]
     assert texts[0] == texts[1]
     assert texts[0].count(b"_created{") > 20
+
+
+def test_dollars_of_what_no_answer_came_of_are_told_as_well():
+    """A request that failed after its upstreams were asked is billed, and names none of them."""
+    registry = CollectorRegistry()
+    failed = msgspec.structs.replace(next(rows()), upstream="", model="", outcome="upstream_timeout", feature="search")
+    Metrics(registry, lambda: 0).observe(failed, "fast")
+    labels = {"tenant": failed.tenant, "feature": "search"}
+    assert registry.get_sample_value("penstock_spend_usd_total", labels) == failed.cost_nano_usd / 1e9
 
 
 def test_dollars_are_told_by_tenant_and_feature_of_which_there_are_only_so_many():

@@ -31,8 +31,17 @@ ASKS_FOR_ANOTHER = frozenset(
 """What makes another method or path of a request than those that were let pass, or lets another project of ours pay."""
 OF_A_TRACE = frozenset({"traceparent", "tracestate", "x-request-id"})
 """Ours: the upstream is no part of it."""
+OF_AN_ORIGIN = frozenset(
+    {
+        "alt-svc", "clear-site-data", "expect-ct", "nel", "origin-agent-cluster", "public-key-pins", "report-to",
+        "reporting-endpoints", "service-worker-allowed", "set-cookie", "set-cookie2", "strict-transport-security",
+        "x-sendfile",
+    }
+)  # fmt: skip
+"""Of an answer: what clients, or a proxy before us, take for the word of whoever they have asked, and that is not the upstream."""
 _NEVER = OF_THE_CONNECTION | CREDENTIALS | ASKS_FOR_ANOTHER
-_OF_AN_ANSWER = OF_THE_CONNECTION | {"set-cookie", "set-cookie2"}
+_STAY_HERE = OF_THE_CONNECTION | OF_AN_ORIGIN
+_STAY_HERE_PREFIXES = ("proxy-", "x-accel-")
 
 
 def named_by_connection(value: str) -> frozenset[str]:
@@ -52,6 +61,6 @@ def may_come_back(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
         [
             (name, value)
             for name, value in headers.items()
-            if name not in _OF_AN_ANSWER and name not in named and not name.startswith("proxy-")
+            if name not in _STAY_HERE and name not in named and not name.startswith(_STAY_HERE_PREFIXES)
         ]
     )

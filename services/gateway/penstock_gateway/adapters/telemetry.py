@@ -91,6 +91,9 @@ class Metrics:
             counts.cache.value += 1
         if counts.billed is not None:
             self._bill(counts.billed, row, model)
+        if row.cost_nano_usd:
+            # Whether an answer came of it or not, and from whomever.
+            self.spend.add((row.tenant, row.feature), row.cost_nano_usd / _NANO)
         self.duration.observe((model, row.outcome), row.duration_ms / 1e3)
         self.overhead.observe((row.surface,), row.overhead_ms / 1e3)
         if row.time_to_first_token_ms is not None:
@@ -108,8 +111,6 @@ class Metrics:
         input_tokens.value += row.usage.input_tokens
         output_tokens.value += row.usage.output_tokens
         cost.value += row.cost_nano_usd / _NANO
-        if row.cost_nano_usd:
-            self.spend.add((row.tenant, row.feature), row.cost_nano_usd / _NANO)
         tokens, first_ms = row.usage.output_tokens, row.time_to_first_token_ms
         if first_ms is not None and tokens > 1 and row.outcome == OK and row.duration_ms > first_ms:
             self.token_time.observe((model,), (row.duration_ms - first_ms) / (tokens - 1) / 1e3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator, Mapping
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 
@@ -48,5 +49,5 @@ def _families(address: str) -> list[Metric]:
         asked = urllib.request.Request(f"http://{address}/metrics", headers=_ASKED)
         with urllib.request.urlopen(asked, timeout=_TIMEOUT_SECONDS) as page:  # noqa: S310 - as above
             return list(text_string_to_metric_families(page.read().decode()))
-    except (URLError, OSError, ValueError):
+    except (URLError, HTTPException, OSError, ValueError):
         return []

@@ -50,7 +50,7 @@ class Gathering(Generic[ItemT, ResultT]):
 
     def _end_unless_awaited(self) -> None:
         is_awaited = any(not done.done() for _, done in (*self._in_hand, *self._waiting))
-        if self._writing is not None and any(done.cancelled() for _, done in self._in_hand) and not is_awaited:
+        if self._writing is not None and not is_awaited:
             self._writing.cancel()
 
     async def _run(self) -> None:
@@ -72,10 +72,11 @@ class Gathering(Generic[ItemT, ResultT]):
             if taken and weight > MOST_WEIGHT:
                 break
             taken.append(self._waiting.popleft())
-        # Nobody waits any more for those that were cancelled.
-        return [one for one in taken if not one[1].done()]
+        return taken
 
     async def _written(self, taken: Sequence[tuple[ItemT, asyncio.Future[ResultT]]]) -> None:
+        # Nobody waits any more for those that were cancelled.
+        taken = [one for one in taken if not one[1].done()]
         if not taken:
             return
         try:
@@ -87,13 +88,9 @@ class Gathering(Generic[ItemT, ResultT]):
                     await self._written([one])
                 return
             for _, done in taken:
-                _settle(done, error)
+                with suppress(asyncio.InvalidStateError):
+                    done.set_exception(error)
             return
         for (_, done), result in zip(taken, results, strict=True):
-            if not done.done():
+            with suppress(asyncio.InvalidStateError):
                 done.set_result(result)
-
-
-def _settle(done: asyncio.Future[ResultT], error: Exception) -> None:
-    with suppress(asyncio.InvalidStateError):
-        done.set_exception(error)

@@ -21,14 +21,13 @@ from penstock_gateway.domain.administration.audit import Now, utc_now
 from penstock_gateway.domain.batches.desk import may_change, sees
 from penstock_gateway.domain.responses.ids import ResponseIds
 from penstock_gateway.domain.responses.ports import ResponseStore
-from penstock_gateway.domain.responses.response import Chain, Content, Extent, Response, Status
+from penstock_gateway.domain.responses.response import Chain, Content, Extent, Response, Status, Tail
 
 KIND = "response"
 _FORGOTTEN_AT_ONCE = 200
 # Between two of those, so that nobody who writes waits for long.
 _PAUSE = 0.1
 _SHOWN = 96
-_EMPTY = Chain()
 
 
 class PreviousResponseNotFound(ResourceNotFound):
@@ -53,7 +52,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     created_at: datetime
     items: bytes
-    chain: Chain = _EMPTY
+    tail: Tail | None = None
+    """Of the chain that it goes on from: a stream is long, and has nothing of what was said before in hand."""
 
 
 class Responses:
@@ -152,7 +152,7 @@ class Responses:
 
     def new(self, caller: Caller, asked: Asked, status: Status, content: Content) -> Response:
         """Return an answer as it is to be kept."""
-        last = asked.chain.last
+        last = asked.tail
         return Response(
             id=self.ids.of(caller.tenant.name, asked.name),
             tenant=caller.tenant.name,

@@ -79,6 +79,14 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
     kept_bytes: int
 
 
+class Tail(msgspec.Struct, frozen=True):
+    """What the next answer of a chain has to know of the last one, whose content may be large and is gone by then."""
+
+    id: str
+    depth: int
+    chain_bytes: int
+
+
 class Chain(msgspec.Struct, frozen=True):
     """What a request goes on from, the oldest first; nothing where it begins."""
 
@@ -88,6 +96,12 @@ class Chain(msgspec.Struct, frozen=True):
     def last(self) -> Response | None:
         """The one that the request names."""
         return self.turns[-1] if self.turns else None
+
+    @property
+    def tail(self) -> Tail | None:
+        """What is to be kept of it beside the next answer."""
+        last = self.last
+        return None if last is None else Tail(last.id, last.depth, last.chain_bytes)
 
     @property
     def items(self) -> list[bytes]:

@@ -16,8 +16,9 @@ from penstock_gateway.domain.life.door import Place
 from penstock_gateway.domain.responses.ids import PREFIX
 from penstock_gateway.domain.responses.keeping import Asked, Responses, check_followed
 from penstock_gateway.domain.responses.response import Chain, Status
+from penstock_gateway.surfaces.http1.messages import FREE_BYTES
 from penstock_gateway.surfaces.wire_formats.background import Background, BackgroundParts
-from penstock_gateway.surfaces.wire_formats.bodies import LARGE_BYTES, Bodies
+from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.ended_jobs import EndedJobs
 from penstock_gateway.surfaces.wire_formats.format import (
     AnswerForm,
@@ -145,7 +146,7 @@ class StatefulRequests:
         elif stores:
             responses.check_own(len(own))
         items = joined([*chain.items, own]) if state.previous or state.refers else None
-        asked = Asked(name="", created_at=datetime.now(UTC), items=own, chain=chain)
+        asked = Asked(name="", created_at=datetime.now(UTC), items=own, tail=chain.tail)
         continued = await self._read(place, read, Kept(store=stores, items=items))
         request = StatefulRequest(caller, continued, (responses, self._format), asked)
         request.stores = stores
@@ -213,7 +214,7 @@ def _holder(place: Place) -> Callable[[int], None]:
     """Return what holds the bytes of a chain besides the request's own; those of a small one are free, as a small body's are."""
 
     def hold(size_bytes: int) -> None:
-        if size_bytes > LARGE_BYTES:
+        if size_bytes > FREE_BYTES:
             place.hold(place.held_bytes + size_bytes)
 
     return hold

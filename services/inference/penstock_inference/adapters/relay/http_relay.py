@@ -67,12 +67,13 @@ class HttpRelay:
         finally:
             feeding.cancel()
             asking.cancel()
-            await asyncio.wait((feeding, asking))
-            _seen(feeding, asking)
-            if response is None and not asking.cancelled() and asking.exception() is None:
+            if response is None and _has_answered(asking):
                 response = asking.result()
+            # Before anything is waited for: whoever is cancelled once more meanwhile comes no further.
             if response is not None:
                 response.release()
+            await asyncio.wait((feeding, asking))
+            _seen(feeding, asking)
 
     def _request(self, head: RelayRequestHead) -> RequestHead:
         place = head.place
@@ -170,6 +171,10 @@ def _head_of(response: Response) -> RelayResponseHead:
     headers = response.headers
     length = headers.get("content-length", "")
     return RelayResponseHead(response.status, may_come_back(headers), int(length) if length.isdecimal() else None)
+
+
+def _has_answered(asking: asyncio.Task[Response]) -> bool:
+    return asking.done() and not asking.cancelled() and asking.exception() is None
 
 
 def _seen(*tasks: asyncio.Task[object]) -> None:
