@@ -59,6 +59,7 @@ def rule_of(name: str, settings: RuleSettings, asked: Asked = NOBODY) -> Rule:
         text=settings.text,
         hold=settings.hold,
         ask=settings.ask,
+        late=settings.late,
     )
 
 

@@ -36,6 +36,7 @@ def pipelines_of(settings: Settings, asked: Asked = NOBODY) -> tuple[Pipeline, .
             keys=frozenset(one.keys),
             input=_in_order(one.input, rules),
             output=_in_order(one.output, rules),
+            hold_for=None if one.hold_for is None else one.hold_for.total_seconds(),
         )
         for one in section.pipelines
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -94,6 +94,13 @@ class GuardedChat(BudgetedChat):
         if guarding is not None and (guarding.held.output or len(guarding.pseudonyms)):
             stream = GuardedAnswer(stream, guarding)
         return stream
+
+    async def _stop_reading(self, batches: AsyncGenerator[Batch, None] | None) -> None:
+        """Read no more of the answer, which ``batches`` gives: a guard may be reading on, whoever listens."""
+        if batches is not None:
+            await batches.aclose()
+        if isinstance(self._stream, GuardedAnswer):
+            await self._stream.stop()
 
     def _generated(self) -> Progress:
         """Return what was generated of the answer, whatever the caller has seen of it."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from penstock_gateway.domain.guardrails.pattern_cost import checked_pattern
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold, LocalLook, Surface
-from penstock_gateway.domain.guardrails.plain import made_plain, plain
+from penstock_gateway.domain.guardrails.plain import made_plain, place_of, plain
 
 _BLANKS = re.compile(r"\s+")
 # White space in a phrase stands for so much of it in a text.
@@ -24,7 +24,8 @@ class Words(LocalLook):
         said = {_BLANKS.sub(" ", one.strip()) for one in phrases if one.strip()}
         self._pattern, width = _any_of(said)
         self._of_plain, plain_width = _any_of({made_plain(one) for one in said})
-        self.hold = Hold(width=max(width, plain_width))
+        self._forms = {_folded(one) for one in said} | {_folded(made_plain(one)) for one in said}
+        self.hold = Hold(width=max(width, plain_width), begun=self._begun)
 
     def found(self, text: str, surface: Surface) -> Sequence[Found]:
         """Return what is found."""
@@ -37,6 +38,16 @@ class Words(LocalLook):
         else:
             return found
         return _first_of_each_place([*found, *more])
+
+    def _begun(self, text: str) -> int:
+        """Return from where on a text may be one of the phrases, or the beginning of one."""
+        for at in range(max(0, place_of(text, self.hold.width)), len(text)):
+            if at and _is_of_a_word(text[at - 1]):
+                continue
+            tails = (_folded(text[at:]), _folded(made_plain(text[at:])))
+            if any(one.startswith(tail) for tail in tails for one in self._forms):
+                return at
+        return len(text)
 
 
 class Patterns(LocalLook):
@@ -62,6 +73,14 @@ class Patterns(LocalLook):
                 for one in pattern.finditer(read.text)
             ]
         return _first_of_each_place(found)
+
+
+def _folded(text: str) -> str:
+    return _BLANKS.sub(" ", text).casefold()
+
+
+def _is_of_a_word(one: str) -> bool:
+    return one.isalnum() or one == "_"
 
 
 def _any_of(phrases: Collection[str]) -> tuple[re.Pattern[str], int]:
