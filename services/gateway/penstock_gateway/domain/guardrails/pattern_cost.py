@@ -55,6 +55,31 @@ def checked_pattern(pattern: str) -> tuple[re.Pattern[str], int]:
     return compiled, width
 
 
+def literal_of(pattern: re.Pattern[str]) -> str:
+    """Return the longest text that stands in whatever a pattern matches, as it is written; empty where there is none."""
+    if pattern.flags & re.IGNORECASE:
+        return ""
+    runs = [""]
+    for operation, argument in parser.parse(pattern.pattern):
+        if operation is constants.LITERAL:
+            runs[-1] += chr(argument)
+        elif operation is not constants.AT:
+            runs.append("")
+    return max(runs, key=len)
+
+
+def needs_digit(pattern: re.Pattern[str]) -> bool:
+    """Return whether a digit stands in whatever a pattern matches."""
+    return any(_is_digit(operation, argument) for operation, argument in parser.parse(pattern.pattern))
+
+
+def _is_digit(operation: Any, argument: Any) -> bool:
+    if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+        least, _, inner = argument
+        return least > 0 and len(inner) == 1 and _is_digit(*inner[0])
+    return operation is constants.IN and argument == [(constants.CATEGORY, constants.CATEGORY_DIGIT)]
+
+
 def _ways(parsed: Any) -> int:
     """Return an upper bound of the ways in which a pattern can be tried at one place."""
     ways = 1
