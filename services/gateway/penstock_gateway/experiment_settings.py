@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -24,6 +24,7 @@ from penstock_gateway.domain.experiments.definition import (
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_PROMPT_VERSION = r"^([A-Za-z0-9][A-Za-z0-9._-]{0,127}@[1-9][0-9]{0,8})?$"
 _TINY = 1e-9
 
 
@@ -48,8 +49,8 @@ class VariantSettings(Section):
     """From 0 to 1. One that grows takes from the control alone."""
     model: str = ""
     """The public model that is asked; for another policy, one that has it."""
-    prompt: str = ""
-    """`name@version` of a registered prompt."""
+    prompt: Annotated[str, Field(pattern=_PROMPT_VERSION)] = ""
+    """`name@version` of a registered prompt, for who names that prompt and leaves the version open."""
 
 
 class MetricSettings(Section):
@@ -79,12 +80,13 @@ class AdaptiveSettings(Section):
 
 
 class ExperimentSettings(Section):
-    """A comparison of variants on some public models."""
+    """A comparison of variants on some public models, or on a registered prompt."""
 
     name: Name
     """Letters, digits, `.`, `_` and `-`."""
-    models: Annotated[list[str], Field(min_length=1)]
-    """Public models whose requests take part; no two experiments may have one in common."""
+    models: list[str] = []
+    """Public models whose requests take part; no two experiments may have one in common. None where prompts are varied: then
+    requests take part that name the prompt, and neither a version nor a label but `production`."""
     unit: Unit = Unit.USER
     """Whom a variant stays with: `user`, `conversation` or `key`. A request that names no user has its conversation's (the
     tag `conversation`, else its first turn), one without that its key's."""
@@ -113,7 +115,8 @@ class ExperimentSettings(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> ExperimentSettings:
-        refuse([*self._variants_at_odds(), *self._rules_at_odds()])
+        of_kind = self._prompts_at_odds() if self._varies_prompts else self._models_at_odds()
+        refuse([*self._variants_at_odds(), *of_kind, *self._rules_at_odds()])
         return self
 
     def _variants_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
@@ -124,18 +127,44 @@ class ExperimentSettings(Section):
                 yield (*at, "name"), "the control is whoever has no variant; leave it out, or name this one otherwise"
             elif names[variant.name] > 1:
                 yield (*at, "name"), f"the variant '{variant.name}' is defined twice"
-            if variant.prompt:
-                yield (*at, "prompt"), "prompts cannot be varied yet; name a model"
-            elif not variant.model:
-                yield (*at, "model"), f"the variant '{variant.name}' changes nothing; name the model that it asks"
-            elif variant.model in self.models:
-                yield (
-                    (*at, "model"),
-                    f"the variant '{variant.name}' asks the model '{variant.model}' that it is to vary",
-                )
         total = sum(variant.share for variant in self.variants)
         if total > 1 + _TINY:
             yield ("variants",), f"the variants' shares are {total:.0%} together; at most 100 % can be given"
+
+    @property
+    def _varies_prompts(self) -> bool:
+        return any(variant.prompt for variant in self.variants)
+
+    def _models_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
+        if not self.models:
+            yield ("models",), "name the public models whose requests take part, or let the variants name a `prompt`"
+        for index, variant in enumerate(self.variants):
+            at = ("variants", index, "model")
+            if not variant.model:
+                yield at, f"the variant '{variant.name}' changes nothing; name the model that it asks"
+            elif variant.model in self.models:
+                yield at, f"the variant '{variant.name}' asks the model '{variant.model}' that it is to vary"
+
+    def _prompts_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
+        if self.models:
+            yield (
+                ("models",),
+                "of a prompt's experiment all requests take part that name the prompt; leave 'models' out",
+            )
+        if self.shadow:
+            yield ("shadow",), "a shadow answers what the caller asked; it cannot vary the prompt"
+        name = next(variant.prompt for variant in self.variants if variant.prompt).partition("@")[0]
+        for index, variant in enumerate(self.variants):
+            at = ("variants", index)
+            if not variant.prompt:
+                yield (*at, "prompt"), f"the variant '{variant.name}' changes nothing; name the version that it has"
+            elif variant.prompt.partition("@")[0] != name:
+                yield (*at, "prompt"), f"the variant '{variant.name}' has another prompt than '{name}', which is varied"
+            if variant.model:
+                yield (
+                    (*at, "model"),
+                    "a variant has another prompt or another model, not both; a prompt's version can name a model",
+                )
 
     def _rules_at_odds(self) -> Iterator[tuple[KeyPath, str]]:
         metrics = [metric.name for metric in self.metrics]
@@ -155,7 +184,9 @@ class ExperimentSettings(Section):
         return Experiment(
             name=self.name,
             models=frozenset(self.models),
-            variants=tuple(Variant(name=one.name, share=one.share, model=one.model) for one in self.variants),
+            variants=tuple(
+                Variant(name=one.name, share=one.share, model=one.model, prompt=one.prompt) for one in self.variants
+            ),
             measures=tuple(one.measure() for one in self.metrics or (MetricSettings(name=Metric.COST),)),
             unit=self.unit,
             salt=self.salt,
@@ -209,6 +240,13 @@ def experiments_at_odds(
             if model in owners:
                 yield where, f"the model '{model}' is in the experiment '{owners[model]}' already; it can be in one"
             owners.setdefault(model, one.name)
+    yield from _variants_beside_others(experiments, public_models, owners)
+    yield from _prompts_of_two(experiments)
+
+
+def _variants_beside_others(
+    experiments: Sequence[ExperimentSettings], public_models: Collection[str], owners: Mapping[str, str]
+) -> Iterator[tuple[KeyPath, str]]:
     for index, one in enumerate(experiments):
         for at, variant in enumerate(one.variants):
             where = ("experiments", index, "variants", at, "model")
@@ -216,3 +254,14 @@ def experiments_at_odds(
                 yield where, f"there is no model '{variant.model}'{nearest(variant.model, public_models)}"
             elif owners.get(variant.model, one.name) != one.name:
                 yield where, f"the model '{variant.model}' is varied by the experiment '{owners[variant.model]}' itself"
+
+
+def _prompts_of_two(experiments: Sequence[ExperimentSettings]) -> Iterator[tuple[KeyPath, str]]:
+    owners: dict[str, str] = {}
+    for index, one in enumerate(experiments):
+        prompt = one.experiment().prompt
+        if prompt in owners:
+            where = ("experiments", index, "variants")
+            yield where, f"the prompt '{prompt}' is in the experiment '{owners[prompt]}' already; it can be in one"
+        elif prompt:
+            owners[prompt] = one.name

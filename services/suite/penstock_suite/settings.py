@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from penstock_common.addresses import Listen
-from penstock_common.configuration import RELOADED, Configuration, Section
+from penstock_common.configuration import RELOADED, Configuration, Duration, Section
 from penstock_common.datasheet.files import DatasheetSettings
 from penstock_common.faults import nearest, refuse
 from penstock_common.sections import (
@@ -216,6 +217,9 @@ class LocalSettings(Section):
     """The program `penstock-edge`."""
     redis_server: Path | None = None
     """The program `redis-server`."""
+    model_patience: Annotated[Duration, Field(ge=timedelta(), le=timedelta(minutes=10))] = timedelta(seconds=30)
+    """How long `penstock up` waits for the embedding model of `cache.mode: semantic` before it says that it is ready; it
+    loads on meanwhile, and until it has, nothing is matched by meaning (`miss; reason=away`)."""
     kept_logs: Annotated[int, Field(ge=0, le=100)] = 5
     """Logs of earlier runs that each part keeps beside its own, as `NAME.log.1` and so on."""
 

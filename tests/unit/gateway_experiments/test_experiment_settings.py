@@ -27,6 +27,10 @@ def one(more: str = "", variant: str = "{name: v, share: 0.5, model: large}") ->
     return f"experiments: [{{name: a, models: [fast], variants: [{variant}]{more}}}]"
 
 
+def on_prompt(variant: str, more: str = "") -> str:
+    return f"experiments: [{{name: a, variants: [{variant}]{more}}}]"
+
+
 def test_what_is_not_said_has_a_default() -> None:
     (experiment,) = read(one()).experiments_configured()
     assert (experiment.unit, experiment.minimum_samples, experiment.planned_samples) == (Unit.USER, 200, 10_000)
@@ -59,7 +63,14 @@ def test_all_that_can_be_said_is_read() -> None:
         (one(variant="{name: v, share: 0.7, model: large}, {name: w, share: 0.4, model: other}"), "110% together"),
         (one(variant="{name: v, share: 0.5}"), "changes nothing"),
         (one(variant="{name: v, model: fast}"), "asks the model 'fast' that it is to vary"),
-        (one(variant="{name: v, prompt: 'greet@2'}"), "cannot be varied yet"),
+        (one(variant="{name: v, prompt: 'greet@2'}"), "leave 'models' out"),
+        (on_prompt("{name: v, prompt: greet}"), "experiments[0].variants[0].prompt"),
+        (on_prompt("{name: v, prompt: 'greet@0'}"), "experiments[0].variants[0].prompt"),
+        (on_prompt("{name: v, prompt: 'greet@2'}, {name: w, share: 0.1}"), "'w' changes nothing; name the version"),
+        (on_prompt("{name: v, prompt: 'greet@2'}, {name: w, prompt: 'bye@1'}"), "'w' has another prompt than 'greet'"),
+        (on_prompt("{name: v, prompt: 'greet@2', model: large}"), "another prompt or another model, not both"),
+        (on_prompt("{name: v, prompt: 'greet@2'}", ", shadow: true"), "it cannot vary the prompt"),
+        (on_prompt("{name: v, model: large}"), "or let the variants name a `prompt`"),
         (one(variant="{name: control, model: large}"), "the control is whoever has no variant"),
         (one(variant="{name: v, model: large}, {name: v, model: other}"), "variant 'v' is defined twice"),
         (one(variant="{name: v, model: large, policy: cost}"), "unknown key 'experiments[0].variants[0].policy'"),
@@ -93,3 +104,13 @@ def _two(second: str) -> str:
 )
 def test_experiments_are_not_laid_over_one_another(second: str, told: str) -> None:
     assert told in faults(_two(second))
+
+
+def test_versions_of_a_prompt_are_compared_by_one_experiment() -> None:
+    (experiment,) = read(
+        on_prompt("{name: v, prompt: 'greet@2'}, {name: w, prompt: 'greet@3'}")
+    ).experiments_configured()
+    assert (experiment.prompt, experiment.models) == ("greet", frozenset())
+    assert [variant.version for variant in experiment.variants] == [2, 3]
+    two = "{name: a, variants: [{name: v, prompt: 'p@2'}]}, {name: b, variants: [{name: v, prompt: 'p@3'}]}"
+    assert "the prompt 'p' is in the experiment 'a' already" in faults(f"experiments: [{two}]")

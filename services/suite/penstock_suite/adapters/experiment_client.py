@@ -57,9 +57,11 @@ def _row(message: pb.Experiment) -> ExperimentRow:
     return ExperimentRow(
         name=message.name,
         models=tuple(message.models),
+        prompt=message.prompt,
         unit=message.unit,
         variants=tuple(
-            VariantRow(name=one.name, share=one.share, model=one.model, units=one.units) for one in message.variants
+            VariantRow(name=one.name, share=one.share, model=one.model, prompt=one.prompt, units=one.units)
+            for one in message.variants
         ),
         is_shadow=message.is_shadow,
         is_adaptive=message.is_adaptive,

@@ -120,7 +120,7 @@ async def _run(request: UpRequest, workshop: Workshop, running: Checked, reloads
         with ending.interrupts():
             gateways = await _start(request, workshop)
             reload = StackReload(request.selection, workshop, gateways, running)
-            async with reloads.answered(reload.reload), warming(workshop, gateways), documenting(workshop, gateways):
+            async with reloads.answered(reload.reload), documenting(workshop, gateways):
                 await ending.wait()
         if gateways is None:
             return
@@ -133,14 +133,17 @@ async def _run(request: UpRequest, workshop: Workshop, running: Checked, reloads
 async def _start(request: UpRequest, workshop: Workshop) -> Gateways:
     plan, stack = workshop.plan, workshop.stack
     addresses = _free_addresses(plan)
-    workshop.cache = facts = cache_facts(plan)
+    workshop.cache = cache_facts(plan)
     key = ensure_keys(plan)
     redis_url, triton_grpc = await start_redis_and_triton(workshop)
     configuration = plan.configuration(redis_url=redis_url, triton_grpc=triton_grpc)
     gateways = await stack.enter_async_context(_gateways(request, workshop, configuration, addresses.grpc))
+    loaded = await stack.enter_async_context(warming(workshop, gateways))
     await start_edge(workshop, addresses.http, gateways.grpc_targets, gateways.http_sockets, request.grace)
     await gateways.set_ready()
     await _await_readiness(workshop, addresses.http)
+    await loaded()
+    facts = workshop.cache or cache_facts(plan)
     ready = replace(_ready(plan, addresses, key, time.monotonic() - workshop.began), cache=facts.told)
     record = _record(request, workshop, ready, gateways)
     stack.enter_context(recorded(plan.state, record))

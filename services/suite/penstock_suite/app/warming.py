@@ -1,10 +1,10 @@
-"""What a stack prepares once it serves: the model that a semantic cache needs, so that no request waits for it."""
+"""What a stack loads before it says that it is ready: the model that a semantic cache needs, so that no request waits."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from msgspec.structs import replace
@@ -17,8 +17,11 @@ from penstock_suite.app.parts import Workshop
 from penstock_suite.app.plan import StackPlan
 from penstock_suite.domain.cache_facts import CacheFacts
 from penstock_suite.domain.failure import SuiteFailure
-from penstock_suite.domain.progress import Prepared
+from penstock_suite.domain.progress import Prepared, Preparing
 from penstock_suite.domain.requests import Role
+
+Loaded = Callable[[], Awaitable[None]]
+"""Returns once it is loaded, has failed to be, or takes too long to be waited for."""
 
 _NO_WEIGHTS = "the weights of the embedding model are not installed, which 'make setup' does"
 
@@ -36,19 +39,28 @@ def cache_facts(plan: StackPlan) -> CacheFacts:
 
 
 @asynccontextmanager
-async def warming(workshop: Workshop, gateways: Gateways) -> AsyncGenerator[None]:
-    """Load meanwhile what the first request would wait for, where that may happen."""
-    embedding = workshop.plan.settings.embedding
+async def warming(workshop: Workshop, gateways: Gateways) -> AsyncGenerator[Loaded]:
+    """Load what the first request would wait for, where that may happen; yield what waits for it, but not for ever."""
+    settings = workshop.plan.settings
+    embedding = settings.embedding
     # A provider is asked by callers alone: each text has its price. What is loaded at the start has served already.
-    if not workshop.plan.settings.matches_meaning or embedding is None or embedding.get("runtime") == "provider":
-        yield
+    if not settings.matches_meaning or embedding is None or embedding.get("runtime") == "provider":
+        yield _nothing_to_load
         return
     loading = asyncio.create_task(_load(workshop, gateways), name="load the embedding model")
+
+    async def loaded() -> None:
+        await asyncio.wait([loading], timeout=settings.local.model_patience.total_seconds())
+
     try:
-        yield
+        yield loaded
     finally:
         loading.cancel()
         await asyncio.wait([loading])
+
+
+async def _nothing_to_load() -> None:
+    pass
 
 
 async def _load(workshop: Workshop, gateways: Gateways) -> None:
@@ -56,6 +68,7 @@ async def _load(workshop: Workshop, gateways: Gateways) -> None:
     channel = await gateways.channel(Role.EMBEDDING)
     if channel is None:
         return
+    workshop.show(Preparing(cache_facts(workshop.plan).model))
     try:
         model = await embed_once(channel)
     except PenstockError as error:
@@ -63,4 +76,4 @@ async def _load(workshop: Workshop, gateways: Gateways) -> None:
         return
     workshop.cache = replace(workshop.cache or cache_facts(workshop.plan), model=model)
     workshop.on_change()
-    workshop.show(Prepared(model, time.monotonic() - began))
+    workshop.show(Prepared(model.partition("@")[0], time.monotonic() - began))

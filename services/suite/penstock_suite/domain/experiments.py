@@ -9,19 +9,21 @@ import msgspec
 
 
 class VariantRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant: its share, from 0 to 1, the model that it asks (empty: the caller's own) and the units counted."""
+    """A variant: its share, from 0 to 1, what it has (an empty model or prompt: the caller's own), and the units counted."""
 
     name: str
     share: float
     model: str
+    prompt: str
     units: int
 
 
 class ExperimentRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An experiment; ``state`` is running, stopped or promoted, whatever its times say."""
+    """An experiment, on ``models`` or on a ``prompt``; ``state`` is running, stopped or promoted, whatever its times say."""
 
     name: str
     models: tuple[str, ...]
+    prompt: str
     unit: str
     variants: tuple[VariantRow, ...]
     is_shadow: bool

@@ -642,11 +642,11 @@ func (x *PromoteVariantResponse) GetExperiment() *Experiment {
 	return nil
 }
 
-// Experiment is a comparison of variants on some public models.
+// Experiment is a comparison of variants on some public models, or on a registered prompt.
 type Experiment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Public models whose requests take part.
+	// Public models whose requests take part; none where `prompt` is set.
 	Models []string `protobuf:"bytes,2,rep,name=models,proto3" json:"models,omitempty"`
 	// Whom a variant stays with: user, conversation or key.
 	Unit string `protobuf:"bytes,3,opt,name=unit,proto3" json:"unit,omitempty"`
@@ -668,8 +668,10 @@ type Experiment struct {
 	EndsAt    *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
 	// Units of each variant before anything is said of it.
 	MinimumSamples uint32 `protobuf:"varint,14,opt,name=minimum_samples,json=minimumSamples,proto3" json:"minimum_samples,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The registered prompt whose requests take part, if they name neither a version nor a label but `production`.
+	Prompt        string `protobuf:"bytes,15,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Experiment) Reset() {
@@ -800,6 +802,13 @@ func (x *Experiment) GetMinimumSamples() uint32 {
 	return 0
 }
 
+func (x *Experiment) GetPrompt() string {
+	if x != nil {
+		return x.Prompt
+	}
+	return ""
+}
+
 // ExperimentVariant is what a share of the units has.
 type ExperimentVariant struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -810,7 +819,9 @@ type ExperimentVariant struct {
 	// The public model that is asked; empty for the caller's own.
 	Model string `protobuf:"bytes,3,opt,name=model,proto3" json:"model,omitempty"`
 	// Units that have it, in the phase that is counted; only where results are told.
-	Units         uint64 `protobuf:"varint,4,opt,name=units,proto3" json:"units,omitempty"`
+	Units uint64 `protobuf:"varint,4,opt,name=units,proto3" json:"units,omitempty"`
+	// The version of the prompt, as `name@version`; empty for the caller's own.
+	Prompt        string `protobuf:"bytes,5,opt,name=prompt,proto3" json:"prompt,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -871,6 +882,13 @@ func (x *ExperimentVariant) GetUnits() uint64 {
 		return x.Units
 	}
 	return 0
+}
+
+func (x *ExperimentVariant) GetPrompt() string {
+	if x != nil {
+		return x.Prompt
+	}
+	return ""
 }
 
 // ExperimentResult is what can be said of one variant.
@@ -1171,7 +1189,7 @@ const file_penstock_gateway_v1_experiment_service_proto_rawDesc = "" +
 	"\x16PromoteVariantResponse\x12?\n" +
 	"\n" +
 	"experiment\x18\x01 \x01(\v2\x1f.penstock.gateway.v1.ExperimentR\n" +
-	"experiment\"\x99\x05\n" +
+	"experiment\"\xb1\x05\n" +
 	"\n" +
 	"Experiment\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
@@ -1191,17 +1209,19 @@ const file_penstock_gateway_v1_experiment_service_proto_rawDesc = "" +
 	"changed_at\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x127\n" +
 	"\tstarts_at\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\bstartsAt\x123\n" +
 	"\aends_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x06endsAt\x12'\n" +
-	"\x0fminimum_samples\x18\x0e \x01(\rR\x0eminimumSamples\"X\n" +
+	"\x0fminimum_samples\x18\x0e \x01(\rR\x0eminimumSamples\x12\x16\n" +
+	"\x06prompt\x18\x0f \x01(\tR\x06prompt\"X\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_RUNNING\x10\x01\x12\x11\n" +
 	"\rSTATE_STOPPED\x10\x02\x12\x12\n" +
-	"\x0eSTATE_PROMOTED\x10\x03\"i\n" +
+	"\x0eSTATE_PROMOTED\x10\x03\"\x81\x01\n" +
 	"\x11ExperimentVariant\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05share\x18\x02 \x01(\x01R\x05share\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x14\n" +
-	"\x05units\x18\x04 \x01(\x04R\x05units\"\xf4\x02\n" +
+	"\x05units\x18\x04 \x01(\x04R\x05units\x12\x16\n" +
+	"\x06prompt\x18\x05 \x01(\tR\x06prompt\"\xf4\x02\n" +
 	"\x10ExperimentResult\x12\x18\n" +
 	"\avariant\x18\x01 \x01(\tR\avariant\x12G\n" +
 	"\averdict\x18\x02 \x01(\x0e2-.penstock.gateway.v1.ExperimentResult.VerdictR\averdict\x12\x14\n" +

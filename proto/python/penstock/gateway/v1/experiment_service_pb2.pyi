@@ -80,7 +80,7 @@ class PromoteVariantResponse(_message.Message):
     def __init__(self, experiment: _Optional[_Union[Experiment, _Mapping]] = ...) -> None: ...
 
 class Experiment(_message.Message):
-    __slots__ = ("name", "models", "unit", "variants", "is_shadow", "is_adaptive", "state", "is_running", "promoted_variant", "reason", "changed_at", "starts_at", "ends_at", "minimum_samples")
+    __slots__ = ("name", "models", "unit", "variants", "is_shadow", "is_adaptive", "state", "is_running", "promoted_variant", "reason", "changed_at", "starts_at", "ends_at", "minimum_samples", "prompt")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Experiment.State]
@@ -105,6 +105,7 @@ class Experiment(_message.Message):
     STARTS_AT_FIELD_NUMBER: _ClassVar[int]
     ENDS_AT_FIELD_NUMBER: _ClassVar[int]
     MINIMUM_SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
     name: str
     models: _containers.RepeatedScalarFieldContainer[str]
     unit: str
@@ -119,19 +120,22 @@ class Experiment(_message.Message):
     starts_at: _timestamp_pb2.Timestamp
     ends_at: _timestamp_pb2.Timestamp
     minimum_samples: int
-    def __init__(self, name: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ..., variants: _Optional[_Iterable[_Union[ExperimentVariant, _Mapping]]] = ..., is_shadow: bool = ..., is_adaptive: bool = ..., state: _Optional[_Union[Experiment.State, str]] = ..., is_running: bool = ..., promoted_variant: _Optional[str] = ..., reason: _Optional[str] = ..., changed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., starts_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_samples: _Optional[int] = ...) -> None: ...
+    prompt: str
+    def __init__(self, name: _Optional[str] = ..., models: _Optional[_Iterable[str]] = ..., unit: _Optional[str] = ..., variants: _Optional[_Iterable[_Union[ExperimentVariant, _Mapping]]] = ..., is_shadow: bool = ..., is_adaptive: bool = ..., state: _Optional[_Union[Experiment.State, str]] = ..., is_running: bool = ..., promoted_variant: _Optional[str] = ..., reason: _Optional[str] = ..., changed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., starts_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., minimum_samples: _Optional[int] = ..., prompt: _Optional[str] = ...) -> None: ...
 
 class ExperimentVariant(_message.Message):
-    __slots__ = ("name", "share", "model", "units")
+    __slots__ = ("name", "share", "model", "units", "prompt")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SHARE_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
     name: str
     share: float
     model: str
     units: int
-    def __init__(self, name: _Optional[str] = ..., share: _Optional[float] = ..., model: _Optional[str] = ..., units: _Optional[int] = ...) -> None: ...
+    prompt: str
+    def __init__(self, name: _Optional[str] = ..., share: _Optional[float] = ..., model: _Optional[str] = ..., units: _Optional[int] = ..., prompt: _Optional[str] = ...) -> None: ...
 
 class ExperimentResult(_message.Message):
     __slots__ = ("variant", "verdict", "words", "comparisons")

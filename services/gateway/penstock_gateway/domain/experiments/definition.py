@@ -56,6 +56,11 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     prompt: str = ""
     """``name@version`` of a registered prompt."""
 
+    @property
+    def version(self) -> int:
+        """That of the prompt; 0 where there is none."""
+        return int(self.prompt.partition("@")[2] or 0)
+
 
 class Measure(msgspec.Struct, frozen=True, kw_only=True):
     """A metric of an experiment. With a ``guardrail`` a variant that is certainly worse by more than this is stopped."""
@@ -73,7 +78,7 @@ class AdaptiveShares(msgspec.Struct, frozen=True):
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
-    """One experiment. The first of ``measures`` decides; ``error_probability`` bounds all wrong calls of it together.
+    """One experiment, on ``models`` or on a ``prompt``. The first of ``measures`` decides; ``error_probability`` bounds all wrong calls of it together.
 
     ``minimum_samples`` are units of each variant. ``planned_samples`` are units of all: there intervals are narrowest
     for what they promise, before and after it they hold all the same. ``near`` is how little is as good as nothing,
@@ -95,6 +100,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     adaptive: AdaptiveShares | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The registered prompt whose versions are compared; empty where models are."""
+        return self.variants[0].prompt.partition("@")[0]
 
     @property
     def shares(self) -> tuple[float, ...]:

@@ -96,8 +96,7 @@ class Keeper:
         if not self._experiments.configured:
             return
         await self.renew()
-        under_way = {running.experiment.name: running.experiment for running in self._experiments.by_model.values()}
-        ended = [await self._look_at(experiment) for experiment in under_way.values()]
+        ended = [await self._look_at(experiment) for experiment in self._experiments.under_way().values()]
         if any(ended):
             await self.renew()
 

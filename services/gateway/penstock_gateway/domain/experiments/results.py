@@ -121,11 +121,10 @@ class ExperimentAdministration:
         return found[0]
 
     def _summary(self, experiment: Experiment) -> ExperimentSummary:
-        about = self._experiments.by_model.get(min(experiment.models))
         return ExperimentSummary(
             experiment=as_reported(self._experiments, experiment),
             standing=self._experiments.standing_of(experiment.name),
-            is_running=about is not None and about.experiment.name == experiment.name,
+            is_running=experiment.name in self._experiments.under_way(),
         )
 
 

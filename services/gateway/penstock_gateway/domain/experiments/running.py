@@ -47,11 +47,13 @@ AS_CONFIGURED = Standing()
 class Assigned(msgspec.Struct, frozen=True):
     """What a request has of an experiment. ``model`` is the one that is asked, empty for the caller's own.
 
-    ``shadow`` answers beside it, to nobody.
+    ``version`` is that of the prompt that the request names, 0 for where its label points. ``shadow`` answers beside it, to
+    nobody.
     """
 
     part: Part
     model: str = ""
+    version: int = 0
     shadow: Variant | None = None
 
 
@@ -70,6 +72,12 @@ class Running:
         self._ranges = ranges_of(shares)
         chosen = [variant for variant in experiment.variants if variant.name == standing.promoted]
         self._promoted = chosen[0] if standing.state is State.PROMOTED and chosen else None
+
+    @property
+    def versions(self) -> Sequence[int]:
+        """Versions of the prompt that a tenant must have to take part."""
+        variants = self.experiment.variants if self._promoted is None else (self._promoted,)
+        return [variant.version for variant in variants]
 
     def assign(self, call: Call[ChatOrder]) -> Assigned | None:
         """Return the request's part; None where it has none, and is answered as if there were no experiment.
@@ -93,23 +101,27 @@ class Running:
         if experiment.shadow:
             # Nobody is compared with whom no shadow stands beside.
             return None if variant is None else Assigned(part, shadow=variant)
-        return Assigned(part, "" if variant is None else variant.model)
+        return Assigned(part) if variant is None else Assigned(part, variant.model, variant.version)
 
     def _given_to_all(self, variant: Variant, call: Call[ChatOrder]) -> Assigned | None:
         if variant.model and not call.caller.may_use(variant.model):
             return None
-        return Assigned(Part(experiment=self.experiment.name, variant=variant.name), variant.model)
+        part = Part(experiment=self.experiment.name, variant=variant.name)
+        return Assigned(part, variant.model, variant.version)
 
 
 class Experiments:
-    """Those that run, by the public models that they are about; a reload, and what is done to one, exchange them."""
+    """Those that run, by what they are about; a reload, and what is done to one, exchange them."""
 
-    __slots__ = ("_configured", "_now", "_standings", "by_model")
+    __slots__ = ("_configured", "_now", "_standings", "by_model", "by_prompt")
 
     def __init__(
         self, configured: Sequence[Experiment] = (), now: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         self.by_model: Mapping[str, Running] = {}
+        """By the public models that requests ask."""
+        self.by_prompt: Mapping[str, Running] = {}
+        """By the prompts that requests name."""
         self._configured = tuple(configured)
         self._now = now
         self._standings: Mapping[str, Standing] = {}
@@ -142,12 +154,18 @@ class Experiments:
     def renew(self) -> None:
         """Begin those whose time has come, and end those whose time is over."""
         now = self._now()
-        self.by_model = {
-            model: Running(experiment, self.standing_of(experiment.name))
+        running = [
+            Running(experiment, self.standing_of(experiment.name))
             for experiment in self._configured
             if _is_on(experiment, self.standing_of(experiment.name), now)
-            for model in experiment.models
-        }
+        ]
+        self.by_model = {model: one for one in running for model in one.experiment.models}
+        self.by_prompt = {prompt: one for one in running if (prompt := one.experiment.prompt)}
+
+    def under_way(self) -> dict[str, Experiment]:
+        """Return those that run, by name."""
+        running = (*self.by_model.values(), *self.by_prompt.values())
+        return {one.experiment.name: one.experiment for one in running}
 
 
 def _is_on(experiment: Experiment, standing: Standing, now: datetime) -> bool:

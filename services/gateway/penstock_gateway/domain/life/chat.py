@@ -25,7 +25,6 @@ from penstock_common.llm.types import Batch, Decision, GenerationInput, Plan, Us
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
-from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, stale_outcome
 from penstock_gateway.domain.life.compression import CompressionTold
 from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on
@@ -50,7 +49,7 @@ from penstock_gateway.domain.life.seats import Boarding, Following, Leading, Sea
 from penstock_gateway.domain.life.settlement import NO_PART
 from penstock_gateway.domain.life.sources import AnswerSource, AnswerStream, Generation, Replay, kept_form, renamed
 from penstock_gateway.domain.life.validation import validate_input
-from penstock_gateway.domain.prompts.library import with_prompt
+from penstock_gateway.domain.prompts.varying import with_varied_prompt
 from penstock_gateway.domain.structured.terms import Told
 
 __all__ = ["ChatExchange", "ChatLife", "LifeParts"]
@@ -72,7 +71,6 @@ class ChatExchange(GuardedChat):
 
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
         super().__init__(call, parts)
-        self.cache_outcome = BYPASS
         self.age_seconds: int | None = None
         """Of a stale answer."""
         self.assigned: Assigned | None = None
@@ -86,7 +84,6 @@ class ChatExchange(GuardedChat):
         self._source: AnswerSource | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
-        self._descent: Descent | None = None
         self._was_left, self._followed_ns = False, 0
 
     @property
@@ -160,7 +157,7 @@ class ChatExchange(GuardedChat):
             effective = await self._retrieve(effective)
         if self._source is not None:
             return
-        if experiments := parts.experiments.by_model:
+        if (experiments := parts.experiments.by_model) and self.assigned is None:
             self.assigned, effective = take_part(experiments, self.call, effective)
         self._effective = effective
         # First, so that no kept answer is given in the name of a model that would not be asked now.
@@ -190,10 +187,10 @@ class ChatExchange(GuardedChat):
             self._note_generating(plan, self._source)
 
     async def _take_prompt(self) -> None:
-        """Have the prompt that the request names complete it."""
         self._steps.next("prompt")
-        self.call, render = await with_prompt(self.call, self._parts.prompts)
-        self._visit = CacheVisit(self.call, self._parts.cache, by_meaning=self._parts.matches_meaning)
+        parts, running = self._parts, self._parts.experiments.by_prompt
+        self.assigned, self.call, render = await with_varied_prompt(self.call, parts.prompts, running)
+        self._visit = CacheVisit(self.call, parts.cache, by_meaning=parts.matches_meaning)
         self._input_steps = (render, *self._input_steps)
 
     async def _retrieve(self, asked: GenerationInput) -> GenerationInput:
@@ -328,7 +325,7 @@ class ChatExchange(GuardedChat):
             await self._afterwards()
 
     def _outcome(self) -> Outcome:
-        seen, is_hit = self.progress, self.cache_outcome.status == "hit"
+        seen, is_hit = self.progress, self.is_hit
         progress = self.progress = seen if self._given is None or is_hit else self._generated()
         if progress.finished is None and (self._generate is not None or self._descent is not None):
             self._note_what_is_owed(self._attempts())
@@ -336,7 +333,7 @@ class ChatExchange(GuardedChat):
         # A hit costs nothing, however far its replay came.
         bill = Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective)
         saved = self._source.saved if is_hit and finished is not None and self._source is not None else None
-        if finished is not None and not finished.stopped_by and self._descent is not None:
+        if finished is not None and (is_hit or not finished.stopped_by) and self._descent is not None:
             bill = and_also(bill, self._descent.owed())
         return Outcome(
             bill=bill if self._owed is None else and_also(bill, self._owed),

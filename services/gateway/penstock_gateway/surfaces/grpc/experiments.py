@@ -58,7 +58,7 @@ class ExperimentServicer:
 
 def _message(summary: ExperimentSummary) -> pb.Experiment:
     experiment, standing = summary.experiment, summary.standing
-    models = ("", *[variant.model for variant in experiment.variants])
+    varied = [("", ""), *[(variant.model, variant.prompt) for variant in experiment.variants]]
     message = pb.Experiment(
         name=experiment.name,
         models=sorted(experiment.models),
@@ -70,9 +70,10 @@ def _message(summary: ExperimentSummary) -> pb.Experiment:
         promoted_variant=standing.promoted,
         reason=standing.reason,
         minimum_samples=experiment.minimum_samples,
+        prompt=experiment.prompt,
     )
-    for name, share, model in zip(experiment.names, experiment.shares, models, strict=True):
-        message.variants.add(name=name, share=share, model=model)
+    for name, share, (model, prompt) in zip(experiment.names, experiment.shares, varied, strict=True):
+        message.variants.add(name=name, share=share, model=model, prompt=prompt)
     for field, moment in (
         ("changed_at", standing.changed_at),
         ("starts_at", experiment.starts_at),

@@ -19,7 +19,7 @@ _HELP = """Experiments of the configuration: what was found of the variants, and
 
 Intervals hold at every look, so they may be looked at as often as one likes.
 """
-_LIST_TITLES = ("experiment", "models", "state", "variants", "by", "why")
+_LIST_TITLES = ("experiment", "on", "state", "variants", "by", "why")
 _METRIC_TITLES = ("variant", "metric", "control", "its own", "of requests", "guardrail")
 _VERDICT_COLOURS = {"better": "green", "worse": "red", "harms": "bold red", "as_good": "cyan"}
 _POINTS = {"error_rate", "feedback"}
@@ -113,12 +113,16 @@ def _row(row: ExperimentRow) -> Sequence[str]:
     kind = " beside it, to nobody" if row.is_shadow else ", by the figures" if row.is_adaptive else ""
     return (
         escape(row.name),
-        escape(", ".join(row.models)),
+        _subject(row),
         _state(row),
         escape(variants + kind),
         row.unit,
         escape(row.reason) or "-",
     )
+
+
+def _subject(row: ExperimentRow) -> str:
+    return f"the prompt {escape(row.prompt)}" if row.prompt else escape(", ".join(row.models))
 
 
 def _state(row: ExperimentRow) -> str:
@@ -131,7 +135,7 @@ def _show(found: ExperimentResults) -> None:
     out, row = console(), found.experiment
     units = ", ".join(f"{one.name} {one.units}" for one in row.variants)
     reason = f" ({escape(row.reason)})" if row.reason else ""
-    out.print(f"[bold]{escape(row.name)}[/] on {escape(', '.join(row.models))}: {_state(row)}{reason}")
+    out.print(f"[bold]{escape(row.name)}[/] on {_subject(row)}: {_state(row)}{reason}")
     out.print(f"units, each a {row.unit}: {escape(units)}")
     if found.has_mismatch:
         out.print(

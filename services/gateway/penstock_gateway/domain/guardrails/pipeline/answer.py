@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from penstock_common.errors import PenstockError
+from penstock_common.errors import GuardrailRefused, PenstockError
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import (
     Batch,
@@ -54,17 +54,22 @@ class GuardedAnswer:
         return self
 
     async def __anext__(self) -> Batch:
-        if self._held is not None:
-            return await self._after_all()
         try:
-            while True:
-                batch = await self._reader.next(min([lane.due for lane in self._lanes.values()], default=NEVER))
-                out = await self._late() if batch is None else await self._seen(batch)
-                if out:
-                    return out
+            return await (self._next() if self._held is None else self._after_all())
+        except GuardrailRefused as refused:
+            await self.stop()
+            # It is the model's text that is too long for the rule, not the caller's.
+            raise AnswerRefused(TOO_LONG, rule=refused.rule) from None
         except (PenstockError, asyncio.CancelledError):
             await self.stop()
             raise
+
+    async def _next(self) -> Batch:
+        while True:
+            batch = await self._reader.next(min([lane.due for lane in self._lanes.values()], default=NEVER))
+            out = await self._late() if batch is None else await self._seen(batch)
+            if out:
+                return out
 
     async def stop(self) -> None:
         """Read no more: before anything else is done with the answer that it is of."""

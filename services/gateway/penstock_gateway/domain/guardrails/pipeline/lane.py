@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from penstock_common.errors import GuardrailRefused
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
 from penstock_gateway.domain.guardrails.pipeline.patience import Patience
-from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, TOO_SLOW, AnswerRefused, end_of_answer
+from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_SLOW, AnswerRefused, end_of_answer
 from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Late, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import Act, RestoringStage, Stage, stage_of
 from penstock_gateway.domain.guardrails.rules.grounded import answer_text
@@ -78,10 +77,7 @@ class Verdicts:
         rule, item = hit.rule, ""
         if rule.action is Action.REVIEW:
             text, found = self._as_given(hit)
-            try:
-                item = await self._guarding.flag(rule, text, surface, found)
-            except GuardrailRefused:
-                return AnswerRefused(TOO_LONG, rule=rule.name)
+            item = await self._guarding.flag(rule, text, surface, found)
         return end_of_answer(rule, item)
 
     def _as_given(self, hit: Hit) -> tuple[str, Sequence[Found]]:

@@ -23,7 +23,8 @@ from penstock_gateway.domain.guardrails.plain import last_seen, place_of
 _CONTEXT = 300
 # Stands for what has left, of which borders of words alone are known: no rule looks for it.
 _A_LETTER, _NO_LETTER = "\u00aa", "\x1f"
-# Characters of a sentence that are held at most.
+# Characters of a word, most of them such as nobody sees, and of a sentence that are held at most.
+MOST_HELD = 16_384
 MOST_OF_A_SENTENCE = 1024
 # The longest address that is looked for, and what stands around it.
 _MOST_OF_A_CARRIER = 4400
@@ -60,7 +61,7 @@ class Stage(Protocol):
 class WidthStage:
     """Holds back as many characters as the longest finding has, and one more, by which its end is known.
 
-    Those that nobody sees are not counted: any number of them may stand in what is found.
+    Those that nobody sees are not counted: as many of them may stand in what is found as are held at most.
     """
 
     def __init__(self, find: Find, act: Act, hold: Hold) -> None:
@@ -77,7 +78,10 @@ class WidthStage:
     async def feed(self, piece: str) -> str:
         """Return what may leave."""
         self._held += piece
-        return self._leave(place_of(self._held, self._width))
+        if not last_seen(piece):
+            # Nothing has ended, and all that is held would be looked at again for it.
+            return self._leave(len(self._held) - MOST_HELD)
+        return self._leave(max(place_of(self._held, self._width), len(self._held) - MOST_HELD))
 
     async def late(self, late: Late) -> str:
         """Return what no finding may begin in, or all: what goes on from there is found from there on."""
