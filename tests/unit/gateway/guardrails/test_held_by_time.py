@@ -160,7 +160,7 @@ async def test_where_all_leaves_what_goes_on_is_found_from_there_on():
 
 async def test_a_rule_may_end_an_answer_that_is_too_slow_or_wait_for_it():
     with pytest.raises(AnswerRefused) as caught:
-        await in_a_lane(slowly("ends"), "About")
+        await in_a_lane(slowly("ends"), "About pro")
     assert caught.value.message == TOO_SLOW
     guarding = slowly("ends")
     lane = Lane(0, "text", guarding, Verdicts(guarding))

@@ -59,7 +59,9 @@ class Stage(Protocol):
 
 
 class WidthStage:
-    """Holds back as many characters as the longest finding has, and one more, by which its end is known.
+    """Holds back what may have begun, where its rule can tell that.
+
+    At most, and else always, these are as many characters as the longest finding has, and one more, by which its end is known.
 
     Those that nobody sees are not counted: as many of them may stand in what is found as are held at most.
     """
@@ -81,7 +83,8 @@ class WidthStage:
         if not last_seen(piece):
             # Nothing has ended, and all that is held would be looked at again for it.
             return self._leave(len(self._held) - MOST_HELD)
-        return self._leave(max(place_of(self._held, self._width), len(self._held) - MOST_HELD))
+        cut = place_of(self._held, self._width) if self._begun is None else self._begun(self._held)
+        return self._leave(max(cut, len(self._held) - MOST_HELD))
 
     async def late(self, late: Late) -> str:
         """Return what no finding may begin in, or all: what goes on from there is found from there on."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 
-from penstock_gateway.domain.guardrails.pattern_cost import checked_pattern, literal_of, needs_digit
+from penstock_gateway.domain.guardrails.pattern_cost import checked_pattern, first_of, literal_of, needs_digit
 from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold, LocalLook, Surface
-from penstock_gateway.domain.guardrails.plain import made_plain, place_of, plain, strange_in
+from penstock_gateway.domain.guardrails.plain import Plain, made_plain, place_of, plain, strange_in
 
 _BLANKS = re.compile(r"\s+")
 _WORD = re.compile(r"\w+")
+# Characters of all beginnings of phrases.
+_MOST_OF_BEGINNINGS = 4_000_000
+# Behind every text that is looked at.
+_NOWHERE = 1 << 40
 _OTHER_DIGIT = re.compile(r"\d")
 # So many words are looked for one by one.
 _FEW = 40
@@ -30,8 +35,13 @@ class Words(LocalLook):
         self._pattern, width = _any_of(said)
         self._of_plain, plain_width = _any_of(plainly)
         self._needs, self._plain_needs = Needed(said), Needed(plainly)
-        self._forms = {_folded(one) for one in said} | {_folded(made_plain(one)) for one in said}
-        self.hold = Hold(width=max(width, plain_width), begun=self._begun)
+        forms = {_folded(one) for one in said} | {_folded(one) for one in plainly}
+        # Marks may follow that make another letter of the last one.
+        forms |= {_without_marks(one) for one in forms}
+        # All beginnings of long phrases would take much memory.
+        is_short = sum(len(one) ** 2 for one in forms) <= _MOST_OF_BEGINNINGS
+        self._beginnings = {one[:end] for one in forms for end in range(len(one) + 1)} if is_short else set[str]()
+        self.hold = Hold(width=max(width, plain_width), begun=self._begun if is_short else None)
 
     def found(self, text: str, surface: Surface) -> Sequence[Found]:
         """Return what is found."""
@@ -58,8 +68,8 @@ class Words(LocalLook):
         for at in range(max(0, place_of(text, self.hold.width)), len(text)):
             if at and _is_of_a_word(text[at - 1]):
                 continue
-            tails = (_folded(text[at:]), _folded(made_plain(text[at:])))
-            if any(one.startswith(tail) for tail in tails for one in self._forms):
+            tail = text[at:]
+            if _folded(tail) in self._beginnings or _folded(made_plain(tail)) in self._beginnings:
                 return at
         return len(text)
 
@@ -71,7 +81,27 @@ class Patterns(LocalLook):
         checked = [checked_pattern(one) for one in patterns]
         self._patterns = [pattern for pattern, _ in checked]
         self._needs = [(literal_of(pattern), needs_digit(pattern)) for pattern in self._patterns]
-        self.hold = Hold(width=max(width for _, width in checked))
+        firsts = [first_of(pattern) for pattern in self._patterns]
+        self._firsts = [one for one in firsts if one is not None]
+        self._are_ascii = all(one.isascii() for one in patterns)
+        begun = self._begun if len(self._firsts) == len(firsts) else None
+        self.hold = Hold(width=max(width for _, width in checked), begun=begun)
+
+    def _begun(self, text: str) -> int:
+        """Return from where on a text has a character with which a match may begin."""
+        start = max(0, place_of(text, self.hold.width))
+        read = plain(text[start:])
+        # Marks may follow that make another letter of the last one.
+        end = len(text) if self._are_ascii else max(start, place_of(text, 1))
+        return min(end, self._first(text, start), end if read is None else start + self._first_of_plain(read))
+
+    def _first(self, text: str, start: int) -> int:
+        found = [one.search(text, start) for one in self._firsts]
+        return min((one.start() for one in found if one is not None), default=len(text))
+
+    def _first_of_plain(self, read: Plain) -> int:
+        at = self._first(read.text, 0)
+        return read.origin(at, at + 1)[0] if at < len(read.text) else _NOWHERE
 
     def found(self, text: str, surface: Surface) -> Sequence[Found]:
         """Return what is found, of those that overlap the first."""
@@ -118,6 +148,10 @@ def _small(text: str) -> str:
 
 def _folded(text: str) -> str:
     return _BLANKS.sub(" ", text).casefold()
+
+
+def _without_marks(text: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFD", text) if not unicodedata.combining(one))
 
 
 def _is_of_a_word(one: str) -> bool:
