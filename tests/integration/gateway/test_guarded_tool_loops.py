@@ -13,7 +13,7 @@ import pytest
 from penstock_common.testing.anthropic_answers import Message, refusal
 from penstock_common.testing.thinking_verifier import ThinkingVerifier
 
-ROUNDS, CONVERSATIONS = 20, 10
+ROUNDS, CONVERSATIONS = 10, 20
 MAIL, CARD = "zoe.ümit{}@example.com", "4539 1488 0343 6467"
 TOOL = {
     "name": "find",
@@ -50,7 +50,7 @@ class Thinker:
 
     def _answer(self, body, verifier, address):
         number = sum(turn["role"] == "assistant" for turn in body["messages"])
-        thought = verifier.thinking(body, (), f"Thought {number} of much.", shown=number % 3 != 1)
+        thought = verifier.thinking(body, (), f"Thought {number} of {address}.", shown=number % 3 != 1)
         text = {"type": "text", "text": f"I look for {address} now."}
         again = verifier.thinking(body, [thought, text], f"And {number} once more.")
         call = {
