@@ -84,6 +84,11 @@ _PLAIN_WORDS = frozenset(
 # A German passport is a "Pass".
 _PAPER = re.compile(r"[A-Z](?=[A-Z0-9]*\d)[A-Z0-9]{7,9}")
 _MAX_VALUE = 400
+# What stands behind the name of a secret before its value, and what sets it.
+_MAX_NAME = 80
+_SETS = re.compile(r"[:=\"'`]")
+_DIGIT = re.compile(r"[0-9]")
+_OF_KEYS = frozenset({"token", "key", "auth", "sess", "cookie"})
 # Of a line, what is looked at before a name and behind its beginning.
 _LINE_BEFORE, _LINE_BEHIND = 200, 80
 _ASSIGNMENT = re.compile(r"[\w.\-]\s?=\s?\S")
@@ -161,10 +166,17 @@ def _named(scanned: Scanned) -> Iterator[Finding]:
 
 def _value_of(scanned: Scanned, stem: str, at: int) -> tuple[int, int] | None:
     """Return where the value is that this name is given, if it is a secret."""
-    if not _is_a_name(scanned, stem, at):
-        return None
     text, behind = scanned.text, at + len(stem)
     limit = min(len(text), behind + _MAX_VALUE)
+    if (
+        stem in _OF_KEYS
+        and text.isascii()
+        and not (_SETS.search(text, behind, behind + _MAX_NAME) or _DIGIT.search(text, behind, limit))
+    ):
+        # Nothing is set to anything, and a key that a sentence tells has a digit.
+        return None
+    if not _is_a_name(scanned, stem, at):
+        return None
     if match := _ASSIGNED.match(text, behind, limit):
         scheme = _BASIC.match(text, match.start("value"), limit)
         found = scheme or match

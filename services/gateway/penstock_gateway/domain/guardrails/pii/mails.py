@@ -42,6 +42,13 @@ _SIGNS = (
 _DOTTED = re.compile(
     rf"[\])}}]?\s*[\w-]+\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\)|\.)", re.IGNORECASE
 )
+# "He arrived at some point last week", "at gunpoint" and "at boiling point it" are no addresses.
+_OF_PROSE = re.compile(
+    r"\sat\s+(?:the|this|that|these|those|some|any|which|what|whatever|one|an?|no|every|each|another|my|your|his|her|its|our|their)\s"
+    r"|\sat\s.*\s(?:point|punkt|punto|ponto|punt|kropka)\s+(?!(?:com|org|net|edu|gov|io|co|ai|app|dev|info|biz|de|fr|es|pt|nl|pl|ru|se|ch|eu|uk|"
+    r"ca|au|nz|jp|cn|br|mx|tv|example|test)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 _REACH_BEFORE, _REACH_BEHIND = 400, 300
 DOT_WORDS = frozenset("dot punkt point punto ponto punt kropka".split())
 _FAR_GATES = (" kropka ", " точка ", "ドット", " نقطة ", " ät ")
@@ -58,7 +65,8 @@ def mails(scanned: Scanned) -> Iterator[Finding]:
     if scanned.has(DOT_WORDS, _FAR_GATES):
         for place in _spelled_places(scanned):
             for match in _SPELLED.finditer(text, *place):
-                yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
+                if not _OF_PROSE.search(match[0]):
+                    yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
             for match in _HALF_SPELLED.finditer(text, *place):
                 yield Finding(Kind.EMAIL, match.start(), match.end(), 0.8)
 
