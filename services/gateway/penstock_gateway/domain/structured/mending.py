@@ -110,23 +110,9 @@ def mended(text: str, *, may_go_on: bool = False) -> Mended | None:
     ``may_go_on``: the text is a beginning, and so is what comes back, without what has only begun. What stands behind the last
     bracket is left out.
     """
-    writer, at, is_behind_a_line = _Writer(), 0, False
+    writer = _Writer()
     try:
-        while at < len(text) and not writer.is_over:
-            token = _TOKEN.match(text, at)
-            if may_go_on and (token is None or token.end() == len(text)) and _BEGUN.fullmatch(text, at):
-                if text[at] != "/" and not writer.takes_more(is_behind_a_line=is_behind_a_line):
-                    return None
-                break
-            if token is None:
-                return None
-            at = token.end()
-            if token.lastgroup == "blank":
-                is_behind_a_line |= "\n" in token[0]
-                continue
-            if not (may_go_on and token.lastgroup == "word" and at == len(text)):
-                _write(writer, token, is_behind_a_line=is_behind_a_line)
-            is_behind_a_line = False
+        _write_all(writer, text, may_go_on=may_go_on)
         is_whole = writer.is_over
         if not writer.out:
             return Mended("", is_whole=False) if may_go_on else None
@@ -134,6 +120,25 @@ def mended(text: str, *, may_go_on: bool = False) -> Mended | None:
     except _Odd:
         return None
     return Mended("".join(writer.out), is_whole)
+
+
+def _write_all(writer: _Writer, text: str, *, may_go_on: bool) -> None:
+    at, is_behind_a_line = 0, False
+    while at < len(text) and not writer.is_over:
+        token = _TOKEN.match(text, at)
+        if may_go_on and (token is None or token.end() == len(text)) and _BEGUN.fullmatch(text, at):
+            if text[at] != "/" and not writer.takes_more(is_behind_a_line=is_behind_a_line):
+                raise _Odd
+            return
+        if token is None:
+            raise _Odd
+        at = token.end()
+        if token.lastgroup == "blank":
+            is_behind_a_line |= "\n" in token[0]
+            continue
+        if not (may_go_on and token.lastgroup == "word" and at == len(text)):
+            _write(writer, token, is_behind_a_line=is_behind_a_line)
+        is_behind_a_line = False
 
 
 def _write(writer: _Writer, token: re.Match[str], *, is_behind_a_line: bool) -> None:

@@ -64,11 +64,15 @@ def mails(scanned: Scanned) -> Iterator[Finding]:
         at = text.find("@", at + 1)
     if scanned.has(DOT_WORDS, _FAR_GATES):
         for place in _spelled_places(scanned):
-            for match in _SPELLED.finditer(text, *place):
-                if not _OF_PROSE.search(match[0]):
-                    yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
-            for match in _HALF_SPELLED.finditer(text, *place):
-                yield Finding(Kind.EMAIL, match.start(), match.end(), 0.8)
+            yield from _spelled(text, *place)
+
+
+def _spelled(text: str, start: int, end: int) -> Iterator[Finding]:
+    for match in _SPELLED.finditer(text, start, end):
+        if not _OF_PROSE.search(match[0]):
+            yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
+    for match in _HALF_SPELLED.finditer(text, start, end):
+        yield Finding(Kind.EMAIL, match.start(), match.end(), 0.8)
 
 
 def _spelled_places(scanned: Scanned) -> list[tuple[int, int]]:
