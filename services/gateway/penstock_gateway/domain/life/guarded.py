@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -105,10 +105,8 @@ class GuardedChat(BudgetedChat):
             stream = GuardedAnswer(stream, guarding)
         return stream
 
-    async def _stop_reading(self, batches: AsyncGenerator[Batch, None] | None) -> None:
-        """Read no more of the answer, which ``batches`` gives: a guard may be reading on, whoever listens."""
-        if batches is not None:
-            await batches.aclose()
+    async def _stop_reading(self) -> None:
+        """Read no more of the answer: a guard may be reading on, whoever listens."""
         if isinstance(self._stream, GuardedAnswer):
             await self._stream.stop()
 
