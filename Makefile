@@ -95,6 +95,9 @@ bench-cache: setup-dev ## Measure what the semantic cache spares and costs; ARGS
 bench-experiments: setup-dev ## Simulate experiments: how often they are called rightly and wrongly; ARGS such as --quick, --json
 	$(TOOLS) python bench/experiments.py $(ARGS)
 
+.PHONY: bench-guardrails
+bench-guardrails: setup-dev ## Measure what guardrails cost: CPU of 1,000 tokens, the classifier, streams; ARGS such as --quick, "--only inline", --json
+	$(TOOLS) python bench/guardrail_costs.py $(ARGS)
 .PHONY: bench-knowledge
 bench-knowledge: setup-dev ## Questions about the documentation to the real parts, answered by quotes. ARGS=--mode hybrid_rerank
 	$(TOOLS) python bench/knowledge/documentation.py $(ARGS)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock_common.errors import GuardrailRefused
-from penstock_gateway.domain.guardrails.pipeline.rule import Found, Surface
+from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import MOST_HELD, WidthStage
 from penstock_gateway.domain.guardrails.rules.phrases import Patterns, Words
 
@@ -67,7 +67,7 @@ async def test_what_nobody_sees_is_looked_at_a_few_times_however_it_comes(piece)
         looked += len(text)
         return []
 
-    stage, text = WidthStage(find, lambda found, text: None, 5), piece * 1000
+    stage, text = WidthStage(find, lambda found, text: None, Hold(width=5)), piece * 1000
     out = [await stage.feed(piece) for _ in range(1000)]
     assert "".join([*out, await stage.end()]) == text
     assert looked < 40 * len(text)

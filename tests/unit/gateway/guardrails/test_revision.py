@@ -33,12 +33,12 @@ KINDS = {
 }
 # Revision, and the code that it stands for. A change that finds the same has the new digest alone.
 KNOWN: dict[str, tuple[int, str]] = {
-    "pii": (1, "257abd948656"),
-    "secrets": (1, "d95bd03bf2a4"),
+    "pii": (2, "01e8fefa56e1"),
+    "secrets": (1, "35158f43aa8d"),
     "injection": (1, "99c4b0ca9f68"),
     "exfiltration": (2, "6208845d92a7"),
-    "words": (2, "4fbca3513686"),
-    "pattern": (2, "4fbca3513686"),
+    "words": (2, "2736dbab85f7"),
+    "pattern": (2, "2736dbab85f7"),
     "length": (1, "0358e853140c"),
     "language": (1, "0358e853140c"),
     "tools": (1, "c0d8cdcfc674"),

@@ -306,6 +306,8 @@ class ChatExchange(GuardedChat):
         self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
         if self._batches is not None:
             await self._batches.aclose()
+        if self.guarding is not None:
+            await self._stop_reading()
         if self._seat is not None and (error is not None or self._source is not self._seat or self._stream is None):
             await self._leave_seat(self._seat, error)
         if self._stream is not None:

@@ -105,6 +105,11 @@ class GuardedChat(BudgetedChat):
             stream = GuardedAnswer(stream, guarding)
         return stream
 
+    async def _stop_reading(self) -> None:
+        """Read no more of the answer: a guard may be reading on, whoever listens."""
+        if isinstance(self._stream, GuardedAnswer):
+            await self._stream.stop()
+
     def _generated(self) -> Progress:
         """Return what was generated of the answer, whatever the caller has seen of it."""
         seen, given = self.progress, self._given

@@ -34,7 +34,8 @@ from penstock_gateway.domain.life.ports import AnswerStream
 from penstock_gateway.domain.life.progress import owed_for
 from penstock_gateway.domain.life.sources import Generation, Saved
 from penstock_gateway.domain.structured.burden import TooMuch
-from penstock_gateway.domain.structured.schema import Problem, Schema, bared
+from penstock_gateway.domain.structured.mending import mended
+from penstock_gateway.domain.structured.schema import Problem, Schema, bared, begins
 from penstock_gateway.domain.structured.terms import Terms, Told, asked_again
 
 # A text is looked at again once it has grown by so much, or by a quarter: all looks together cost little more than one.
@@ -196,9 +197,9 @@ class _CheckedAnswer:
             problem = await _problem(schema, text)
             if problem is None:
                 return _Tried(events, as_told=Told.VALID)
-            bare = bared(text)
-            if bare is not text and await _problem(schema, bare) is None:
-                return _Tried(events, as_told=Told.MENDED, text=bare)
+            text = await _mended(schema, text)
+            if text is not None:
+                return _Tried(events, as_told=Told.MENDED, text=text)
         except TooMuch:
             return _Tried(events, as_told=Told.UNCHECKED)
         return _Tried(events, as_told=Told.INVALID, problem=problem)
@@ -257,6 +258,20 @@ class _CheckedAnswer:
 
 async def _problem(schema: Schema, text: str) -> Problem | None:
     return schema.problem(text) if len(text) < _LONG else await asyncio.to_thread(schema.problem, text)
+
+
+async def _mended(schema: Schema, text: str) -> str | None:
+    """Return the text as the schema accepts it, with nothing but its signs put right; None where it does not."""
+    return _put_right(schema, text) if len(text) < _LONG else await asyncio.to_thread(_put_right, schema, text)
+
+
+def _put_right(schema: Schema, text: str) -> str | None:
+    bare = bared(text)
+    if bare is not text and schema.problem(bare) is None:
+        return bare
+    if (at := begins(text)) < 0 or (made := mended(text[at:])) is None:
+        return None
+    return made.text if schema.problem(made.text) is None else schema.fitted(made.text)
 
 
 def _step_of(events: Sequence[GenerationEvent]) -> Step:

@@ -84,6 +84,11 @@ _PLAIN_WORDS = frozenset(
 # A German passport is a "Pass".
 _PAPER = re.compile(r"[A-Z](?=[A-Z0-9]*\d)[A-Z0-9]{7,9}")
 _MAX_VALUE = 400
+# What stands behind the name of a secret before its value, and what sets it.
+_MAX_NAME = 80
+_SETS = re.compile(r"[:=\"'`]")
+_DIGIT = re.compile(r"[0-9]")
+_OF_KEYS = frozenset({"token", "key", "auth", "sess", "cookie"})
 # Of a line, what is looked at before a name and behind its beginning.
 _LINE_BEFORE, _LINE_BEHIND = 200, 80
 _ASSIGNMENT = re.compile(r"[\w.\-]\s?=\s?\S")
@@ -111,8 +116,30 @@ def _issued(word: Word) -> Iterator[Finding]:
             yield Finding(Kind.API_KEY, word.start + match.start(), word.start + match.end(), 0.98)
 
 
+# What the expression of commands begins with.
+_COMMANDS_BEGIN = (
+    "docker", "podman", "mysql", "mariadb", "sshpass", "psql", "mongo", "redis-cli", "htpasswd", "az", "helm", "smbclient", "ldap",
+    "curl", "wget", "rabbitmqadmin", "svn", "influx", "kinit", "login",
+)  # fmt: skip
+
+
+def _commands(text: str) -> Iterator[re.Match[str]]:
+    """Yield what programs are told, where one is named: for all of a text the expression takes long."""
+    starts = set[int]()
+    for begins, before in (*((one, 0) for one in _COMMANDS_BEGIN), ("-pass", 1), ("--pass", 1)):
+        at = text.find(begins)
+        while at >= 0:
+            starts.add(max(0, at - before))
+            at = text.find(begins, at + 1)
+    end = 0
+    for start in sorted(starts):
+        if start >= end and (match := _COMMANDS.match(text, start)):
+            yield match
+            end = match.end()
+
+
 def _told_to_commands(text: str) -> Iterator[Finding]:
-    for match in _COMMANDS.finditer(text):
+    for match in _commands(text):
         value = match["value"] or match["netrc"] or match["option"]
         if not is_placeholder(value) and (any(each.isdigit() for each in value) or match["netrc"]):
             start = match.start(match.lastgroup or "value")
@@ -139,10 +166,17 @@ def _named(scanned: Scanned) -> Iterator[Finding]:
 
 def _value_of(scanned: Scanned, stem: str, at: int) -> tuple[int, int] | None:
     """Return where the value is that this name is given, if it is a secret."""
-    if not _is_a_name(scanned, stem, at):
-        return None
     text, behind = scanned.text, at + len(stem)
     limit = min(len(text), behind + _MAX_VALUE)
+    if (
+        stem in _OF_KEYS
+        and text.isascii()
+        and not (_SETS.search(text, behind, behind + _MAX_NAME) or _DIGIT.search(text, behind, limit))
+    ):
+        # Nothing is set to anything, and a key that a sentence tells has a digit.
+        return None
+    if not _is_a_name(scanned, stem, at):
+        return None
     if match := _ASSIGNED.match(text, behind, limit):
         scheme = _BASIC.match(text, match.start("value"), limit)
         found = scheme or match
