@@ -12,7 +12,7 @@ from penstock_common.configuration import Duration, Section
 from penstock_common.faults import KeyPath, nearest, refuse
 from penstock_gateway.domain.guardrails.pattern_cost import PatternRefused, checked_pattern
 from penstock_gateway.domain.guardrails.pii.finding import Kind
-from penstock_gateway.domain.guardrails.pipeline.rule import INPUT_SURFACES, OUTPUT_SURFACES, Action, Surface
+from penstock_gateway.domain.guardrails.pipeline.rule import INPUT_SURFACES, OUTPUT_SURFACES, Action, Late, Surface
 
 RuleKind = Literal[
     "pii", "secrets", "injection", "exfiltration", "words", "pattern", "length", "language", "tools", "topics",
@@ -74,6 +74,7 @@ _OF_KINDS: dict[str, frozenset[str]] = {
     "url": frozenset({"moderation"}),
     "api_key": frozenset({"moderation"}),
     "datamarking": frozenset({"spotlight"}),
+    "held_too_long": frozenset({"pii", "secrets", "injection", "exfiltration", "words", "pattern"}),
 }
 _NEEDED = {
     "words": "deny",
@@ -110,6 +111,9 @@ class RuleSettings(Section):
     """Whether a text passes that the rule could not look at, or the request fails."""
     timeout: Annotated[Duration, Field(gt=timedelta(), le=timedelta(seconds=30))] = timedelta(milliseconds=500)
     """Of one look, where it is not done at once."""
+    held_too_long: Literal["words", "all", "wait", "refuse"] | None = None
+    """What follows where text of an answer has waited for it for as long as `hold_for` says: whole words leave and what may
+    have begun waits on, all leaves, all waits on, or the answer ends. Unset: `words`, and `all` with `on_failure: open`."""
     shadow: bool = False
     """Whether it only says what it would do."""
     text: Annotated[str, Field(max_length=2000)] = ""
@@ -153,6 +157,11 @@ class RuleSettings(Section):
         if self.kind == "spotlight":
             return Action.SPOTLIGHT
         return Action(self.action or ACTIONS[self.kind][0])
+
+    @property
+    def late(self) -> Late:
+        """What follows where text has waited for it for too long."""
+        return Late(self.held_too_long or ("words" if self.on_failure == "closed" else "all"))
 
     @property
     def looks_at(self) -> frozenset[Surface]:
@@ -207,6 +216,9 @@ class PipelineSettings(Section):
     """Rules for what goes to a model, in their order; each sees what those before it have made of it."""
     output: Annotated[list[str], Field(max_length=50)] = []
     """Rules for what comes back."""
+    hold_for: Annotated[Duration, Field(gt=timedelta(), le=timedelta(minutes=10))] | None = None
+    """How long text of an answer waits for its rules where the upstream is slow. Unset: as another pipeline says that holds, or
+    5s; where several say so, the last."""
 
 
 class GuardrailSettings(Section):

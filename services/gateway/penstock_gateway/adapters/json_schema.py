@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
+from itertools import islice
 from typing import Any, cast
 
 import jsonschema_rs
@@ -11,10 +13,14 @@ import pydantic_core
 
 from penstock_common.llm.types import JsonSchema, ResponseFormat
 from penstock_gateway.domain.structured.burden import MOST_WORK, TooMuch, steps_of
+from penstock_gateway.domain.structured.mending import mended
 from penstock_gateway.domain.structured.schema import LONGEST_PREFACE, Problem, Schema
 
 _ANY_OBJECT = '{"type":"object"}'
 _KEPT = 256
+# Values in quotes that are none of texts.
+_MOST_UNQUOTED = 64
+_LITERAL = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?|true|false|null")
 _LONGEST_FAULT = 300
 _PATTERN_BYTES = 1 << 20
 # What is said of members; what the whole must have, an answer may not have yet.
@@ -67,6 +73,19 @@ class RustSchema:
             return Problem(is_json=True, told=f"at {where or 'the top'}: {fault.message}"[:_LONGEST_FAULT])
         return None
 
+    def fitted(self, text: str) -> str | None:
+        """Return the text as it is accepted, with what stands in quotes where none may be out of them; None: nothing helps.
+
+        Raises:
+            TooMuch: as ``problem``.
+        """
+        if self._is_too_much(text):
+            raise TooMuch("the schema is too large for a text of so many values")
+        value = pydantic_core.from_json(text, allow_inf_nan=False)
+        if not _unquote(self._validator, value) or not self._validator.is_valid(value):
+            return None
+        return json.dumps(value, ensure_ascii=False)
+
     def is_lost(self, beginning: str) -> bool:
         """Return whether no text that begins so can be accepted: it is no JSON, or a member that is complete has a fault.
 
@@ -78,20 +97,54 @@ class RustSchema:
             return self._begins is not None and len(preface) > LONGEST_PREFACE and not {"{", "["} & set(preface)
         if self._begins is not None and not begun.startswith(self._begins):
             return True
-        try:
-            value = pydantic_core.from_json(begun, allow_partial=True, allow_inf_nan=False)
-        except ValueError:
+        value = _begun_value(begun)
+        if value is None:
             return True
         if self._of_members is None or not isinstance(value, dict) or not value or self._is_too_much(begun):
             return False
         members = cast("dict[str, Any]", value)
         # The last one may go on.
         members.popitem()
-        return not self._of_members.is_valid(members)
+        if self._of_members.is_valid(members):
+            return False
+        return not _unquote(self._of_members, members) or not self._of_members.is_valid(members)
 
     def _is_too_much(self, text: str) -> bool:
         # Each value but the first has a comma or a bracket before it.
         return self._steps * (1 + text.count(",") + text.count("{") + text.count("[")) > MOST_WORK
+
+
+def _begun_value(begun: str) -> object:
+    """Return what stands in a text that has begun, as far as that is seen; None: it is no JSON, nor as good as."""
+    try:
+        return pydantic_core.from_json(begun, allow_partial=True, allow_inf_nan=False)
+    except ValueError:
+        made = mended(begun, may_go_on=True)
+    if made is None:
+        return None
+    try:
+        return pydantic_core.from_json(made.text, allow_inf_nan=False) if made.text else {}
+    except ValueError:
+        return None
+
+
+def _unquote(validator: Any, value: Any) -> bool:
+    """Take what the schema wants as a number, a truth value or null out of its quotes; return whether that was all of its faults."""
+    faults = list(islice(validator.iter_errors(value), _MOST_UNQUOTED + 1))
+    if len(faults) > _MOST_UNQUOTED:
+        return False
+    for fault in faults:
+        kind, said = fault.kind, fault.instance
+        if not isinstance(kind, jsonschema_rs.ValidationErrorKind.Type) or not isinstance(said, str):
+            return False
+        if not fault.instance_path or not _LITERAL.fullmatch(said):
+            return False
+        *path, last = fault.instance_path
+        at = value
+        for step in path:
+            at = at[step]
+        at[last] = json.loads(said)
+    return True
 
 
 def _validator(schema: dict[str, Any]) -> Any:

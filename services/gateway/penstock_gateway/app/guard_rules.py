@@ -38,6 +38,8 @@ class Asked(NamedTuple):
     http: HttpClient | None = None
     is_offline: bool = False
     """Nobody is to be asked: rules that would are there, and fail."""
+    personal: PersonalDetector | None = None
+    """Looks for personal data for all rules; None: each rule has one of its own."""
 
 
 NOBODY = Asked()
@@ -45,7 +47,7 @@ NOBODY = Asked()
 
 def rule_of(name: str, settings: RuleSettings, asked: Asked = NOBODY) -> Rule:
     """Return a rule, ready to look. Raises as ``pipelines_of`` does."""
-    look = _remote_look_of(name, settings, asked) or _look_of(settings)
+    look = _remote_look_of(name, settings, asked) or _look_of(settings, asked)
     return Rule(
         name=name,
         kind=settings.kind,
@@ -59,6 +61,7 @@ def rule_of(name: str, settings: RuleSettings, asked: Asked = NOBODY) -> Rule:
         text=settings.text,
         hold=settings.hold,
         ask=settings.ask,
+        late=settings.late,
     )
 
 
@@ -77,9 +80,9 @@ def _remote_look_of(name: str, settings: RuleSettings, asked: Asked) -> Look | N
     return None
 
 
-def _look_of(settings: RuleSettings) -> Look:
+def _look_of(settings: RuleSettings, asked: Asked) -> Look:
     if settings.kind in ("pii", "secrets"):
-        return _personal(settings)
+        return _personal(settings, asked.personal or PersonalDetector())
     if settings.kind == "injection":
         return Injection(InjectionDetector(), settings.threshold, by_classifier=settings.classifier)
     if settings.kind == "exfiltration":
@@ -109,9 +112,9 @@ def _other_look_of(settings: RuleSettings) -> Look:
     raise ConfigurationError(f"guardrails.rules: the kind '{settings.kind}' is not there yet")
 
 
-def _personal(settings: RuleSettings) -> PersonalData:
+def _personal(settings: RuleSettings, shared: PersonalDetector) -> PersonalData:
     if not settings.names:
-        return PersonalData(PersonalDetector(), types_of(settings), settings.allow)
+        return PersonalData(shared, types_of(settings), settings.allow)
     # What it learned takes memory, and few want it.
     from penstock_gateway.adapters.guardrails.pii import detector
 

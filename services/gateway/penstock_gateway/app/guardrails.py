@@ -11,6 +11,7 @@ from penstock_common.http.client import HttpClient
 from penstock_common.key_material import read_key_material
 from penstock_gateway.adapters.guardrails.beside import Threads
 from penstock_gateway.app.guard_rules import NOBODY, Asked, rule_of
+from penstock_gateway.domain.guardrails.pii.detector import Detector as PersonalDetector
 from penstock_gateway.domain.guardrails.pipeline.guarding import GuardParts
 from penstock_gateway.domain.guardrails.pipeline.judging import Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Pipeline, Rails
@@ -28,6 +29,7 @@ def pipelines_of(settings: Settings, asked: Asked = NOBODY) -> tuple[Pipeline, .
     """
     section = settings.guardrails
     named = {name for one in section.pipelines for name in (*one.input, *one.output)}
+    asked = asked._replace(personal=PersonalDetector())
     rules = {name: rule_of(name, section.rules[name], asked) for name in sorted(named)}
     return tuple(
         Pipeline(
@@ -36,6 +38,7 @@ def pipelines_of(settings: Settings, asked: Asked = NOBODY) -> tuple[Pipeline, .
             keys=frozenset(one.keys),
             input=_in_order(one.input, rules),
             output=_in_order(one.output, rules),
+            hold_for=None if one.hold_for is None else one.hold_for.total_seconds(),
         )
         for one in section.pipelines
     )

@@ -32,6 +32,7 @@ def call_of(document: str) -> list[ToolCallDelta]:
         (f'{{"a":"\\ud800 {NUMBER}"}}', '{"a":"\ufffd [CREDIT_CARD]"}'),
         (f'{{"a":"\\ud800","b":"{NUMBER}"}}', '{"a":"\\ud800","b":"[CREDIT_CARD]"}'),
         (f'{{"a":"\\ud83d\\ude00 {NUMBER}"}}', '{"a":"\U0001f600 [CREDIT_CARD]"}'),
+        ('{"a":-4539148803436467,"b":[-1]}', '{"a":"-[CREDIT_CARD]","b":[-1]}'),
         ('{"a":"\\u0034539 1488 0343 646\\u0037"', '{"a":"[CREDIT_CARD]"'),
         ('{"a":"\\u0034539 1488 0343 646\\u0037', '{"a":"[CREDIT_CARD]'),
         ('{"a":"\\u0034539 1488 0343 646\\u0037 and \\u00', '{"a":"[CREDIT_CARD] and '),

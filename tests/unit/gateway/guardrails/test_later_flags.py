@@ -11,7 +11,7 @@ import pytest
 from penstock_common.errors import GuardrailRefused, ServiceUnavailable
 from penstock_common.llm.types import Role
 from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
-from penstock_gateway.domain.reviews.flag import MAX_TEXT
+from penstock_gateway.domain.reviews.flag import MAX_TEXT, Flag, Found, Source, Surface, shortened
 from penstock_gateway.domain.reviews.later import LaterDesk
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -89,3 +89,36 @@ async def test_what_is_too_long_for_a_person_is_refused_and_not_cut():
     with pytest.raises(AnswerRefused, match=TOO_LONG):
         await seen(guarding, text_batches([longer]))
     assert len(desk.flags) == 1
+
+
+async def test_what_waits_is_bounded_in_characters_too():
+    desk = SlowDesk()
+    later = LaterDesk(desk, most_characters=3 * MAX_TEXT)
+    text = "x " * MAX_TEXT + "refund"
+    for _ in range(4):
+        await entered(guarding_of(RULES, input=["asks"], desk=later), said(text))
+    assert len(later._pending) == 3
+    desk.may_answer.set()
+    await later.close()
+    assert [len(flag.text) for flag in desk.flags] == [MAX_TEXT] * 3
+    await entered(guarding_of(RULES, input=["asks"], desk=later), said("refund"))
+    await later.close()
+    assert len(desk.flags) == 4
+
+
+def test_a_person_is_shown_what_was_found_however_far_behind_it_stands():
+    def kept(length: int, *found: tuple[int, int]):
+        parts = tuple(Found("word", *one) for one in found)
+        flag = Flag(tenant="t", key_id="k", source=Source.RULE, surface=Surface.INPUT, text="x" * length, found=parts)
+        told = shortened(flag)
+        assert len(told.text) == min(length, MAX_TEXT)
+        return [(one.start, one.end) for one in told.found]
+
+    assert kept(MAX_TEXT, (5, 9)) == [(5, 9)]
+    assert kept(MAX_TEXT + 9, (5, 9), (MAX_TEXT - 1, MAX_TEXT + 3), (MAX_TEXT + 2, MAX_TEXT + 4)) == [
+        (5, 9),
+        (MAX_TEXT - 1, MAX_TEXT),
+    ]
+    assert kept(4 * MAX_TEXT, (3 * MAX_TEXT, 3 * MAX_TEXT + 4)) == [(MAX_TEXT // 2, MAX_TEXT // 2 + 4)]
+    assert kept(2 * MAX_TEXT, (2 * MAX_TEXT - 4, 2 * MAX_TEXT)) == [(MAX_TEXT - 4, MAX_TEXT)]
+    assert kept(2 * MAX_TEXT, (0, 2 * MAX_TEXT)) == [(0, MAX_TEXT)]

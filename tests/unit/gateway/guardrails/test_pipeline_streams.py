@@ -22,7 +22,7 @@ from penstock_common.llm.types import (
     Usage,
 )
 from penstock_gateway.domain.guardrails.pii.detector import Detector
-from penstock_gateway.domain.guardrails.pipeline.lane import MOST_AT_ONCE
+from penstock_gateway.domain.guardrails.pipeline.lane import MOST_AT_ONCE, Lane, Verdicts
 from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.rule import Hold, LocalLook
 from penstock_gateway.domain.guardrails.rules.personal import PersonalData
@@ -71,6 +71,18 @@ async def test_redaction_is_the_same_for_every_cut():
     assert await text_seen(guarding_of(RULES, output=OUTPUT), list(SAID)) == REDACTED
     for at in range(1, len(SAID)):
         assert await text_seen(guarding_of(RULES, output=OUTPUT), [SAID[:at], SAID[at:]]) == REDACTED, at
+
+
+async def test_words_and_patterns_hold_nothing_but_what_may_have_begun():
+    guarded = guarding_of(RULES, output=["rivals", "orders"])
+    lane = Lane(0, "text", guarded, Verdicts(guarded))
+    left = [
+        await lane.feed(piece)
+        for piece in ("So it is. ", "if O", "RD", "-12", "345 a", "nd Ac", "id, acme", " corp", "!", " Wi", "ld Оr")
+    ]
+    # The last begins with a letter of another script that looks like the first of an order.
+    assert left == ["So it is. ", "if ", "", "", "", "[REDACTED] and ", "Acid, ", "", "[REDACTED]!", " ", "Wild "]
+    assert await lane.end() == "Оr"
 
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEowIBAAKCAQEA7v5Xn2kQpL9\n" * 30 + "-----END RSA PRIVATE KEY-----"
@@ -235,7 +247,7 @@ async def test_nothing_overtakes_text_that_is_held():
     events = [
         STARTED,
         TextDelta(text="Project"),
-        TextDelta(text="one", choice=1),
+        TextDelta(text="pro", choice=1),
         ToolCallDelta(index=0, id="a", name="x", arguments_json_fragment="{"),
         ToolCallDelta(index=1, id="b", name="y", arguments_json_fragment="{"),
         ToolCallDelta(index=0, arguments_json_fragment="}"),
@@ -248,7 +260,7 @@ async def test_nothing_overtakes_text_that_is_held():
     assert got == [
         STARTED,
         TextDelta(text="Project"),
-        TextDelta(text="one", choice=1),
+        TextDelta(text="pro", choice=1),
         ChoiceFinished(choice=1, reason=FinishReason.STOP),
         ToolCallDelta(index=0, id="a", name="x", arguments_json_fragment="{}"),
         ToolCallDelta(index=1, id="b", name="y", arguments_json_fragment="{}"),

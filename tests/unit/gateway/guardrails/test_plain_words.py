@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from penstock_common.errors import GuardrailRefused
-from penstock_gateway.domain.guardrails.pipeline.rule import Surface
+from penstock_gateway.domain.guardrails.pipeline.rule import Found, Hold, Surface
+from penstock_gateway.domain.guardrails.pipeline.windows import MOST_HELD, WidthStage
 from penstock_gateway.domain.guardrails.rules.phrases import Patterns, Words
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -55,3 +56,27 @@ def test_places_are_those_of_the_text_as_it_was_given():
         "ﬁ",
         "acme",
     ]
+
+
+@pytest.mark.parametrize("piece", ["\u200b" * 4, "x" + "\u200b" * 3])
+async def test_what_nobody_sees_is_looked_at_a_few_times_however_it_comes(piece):
+    looked = 0
+
+    def find(text: str) -> list[Found]:
+        nonlocal looked
+        looked += len(text)
+        return []
+
+    stage, text = WidthStage(find, lambda found, text: None, Hold(width=5)), piece * 1000
+    out = [await stage.feed(piece) for _ in range(1000)]
+    assert "".join([*out, await stage.end()]) == text
+    assert looked < 40 * len(text)
+
+
+async def test_a_word_is_found_among_as_much_as_is_held():
+    for unseen, left in ((MOST_HELD - 10, "buy [REDACTED] now"), (MOST_HELD + 10, "buy acme now")):
+        pieces = ["buy a", *["\u200b" * 10] * (unseen // 10), "cme now"]
+        got = await text_seen(
+            guarding_of({"w": {"kind": "words", "deny": ["acme"], "action": "redact"}}, output=["w"]), pieces
+        )
+        assert got.replace("\u200b", "") == left

@@ -91,7 +91,8 @@ async def test_a_pseudonym_stands_where_its_original_began():
 async def test_others_texts_are_their_own():
     apart = (turn("Acme"), said("Yes?", Role.ASSISTANT), turn("Corp"))
     tools = (turn("acme", role=Role.TOOL), turn("corp", role=Role.TOOL))
-    for messages in (apart, tools):
+    echoed = (turn("Hello"), said("That is Acme", Role.ASSISTANT), turn("Corp tax?"), said("Acme", Role.ASSISTANT))
+    for messages in (apart, tools, echoed):
         assert await entered(guarding_of(RULES, input=["rivals"]), *messages) == messages
     request = asked(turn("Hello you", "and you"))
     assert await guarding_of(RULES, input=["rivals", "short", "cards"]).entering(request) is request

@@ -26,6 +26,13 @@ _REFUSED = {
 }
 
 
+_CATEGORIES = {
+    constants.CATEGORY_DIGIT: r"\d",
+    constants.CATEGORY_WORD: r"\w",
+    constants.CATEGORY_SPACE: r"\s",
+}
+
+
 class PatternRefused(ValueError):
     """The pattern is none, or may take long."""
 
@@ -53,6 +60,66 @@ def checked_pattern(pattern: str) -> tuple[re.Pattern[str], int]:
             "write fewer repetitions in a row or inside one another, or shorter ones"
         )
     return compiled, width
+
+
+def literal_of(pattern: re.Pattern[str]) -> str:
+    """Return the longest text that stands in whatever a pattern matches, as it is written; empty where there is none."""
+    if pattern.flags & re.IGNORECASE:
+        return ""
+    runs = [""]
+    for operation, argument in parser.parse(pattern.pattern):
+        if operation is constants.LITERAL:
+            runs[-1] += chr(argument)
+        elif operation is not constants.AT:
+            runs.append("")
+    return max(runs, key=len)
+
+
+def needs_digit(pattern: re.Pattern[str]) -> bool:
+    """Return whether a digit stands in whatever a pattern matches."""
+    return any(_is_digit(operation, argument) for operation, argument in parser.parse(pattern.pattern))
+
+
+def first_of(pattern: re.Pattern[str]) -> re.Pattern[str] | None:
+    """Return what the first character of whatever a pattern matches is like; None where that is not easily said."""
+    signs = _first_signs(parser.parse(pattern.pattern))
+    return None if signs is None else re.compile(f"[{signs}]", pattern.flags & re.IGNORECASE)
+
+
+def _first_signs(parsed: Any) -> str | None:
+    """Return the inside of a set of characters."""
+    for operation, argument in parsed:
+        if operation is constants.AT:
+            continue
+        if operation is constants.LITERAL:
+            return re.escape(chr(argument))
+        if operation is constants.IN:
+            return _signs_of(argument)
+        if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+            return _first_signs(argument[2]) if argument[0] else None
+        return _first_signs(argument[-1]) if operation is constants.SUBPATTERN and not argument[1] else None
+    return None
+
+
+def _signs_of(members: Any) -> str | None:
+    signs = ""
+    for operation, argument in members:
+        if operation is constants.LITERAL:
+            signs += re.escape(chr(argument))
+        elif operation is constants.RANGE:
+            signs += f"{re.escape(chr(argument[0]))}-{re.escape(chr(argument[1]))}"
+        elif argument in _CATEGORIES:
+            signs += _CATEGORIES[argument]
+        else:
+            return None
+    return signs
+
+
+def _is_digit(operation: Any, argument: Any) -> bool:
+    if operation in (constants.MAX_REPEAT, constants.MIN_REPEAT):
+        least, _, inner = argument
+        return least > 0 and len(inner) == 1 and _is_digit(*inner[0])
+    return operation is constants.IN and argument == [(constants.CATEGORY, constants.CATEGORY_DIGIT)]
 
 
 def _ways(parsed: Any) -> int:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from penstock_gateway.domain.guardrails.injection.folding import INVISIBLE, LOOKS_LATIN, compatible
 
@@ -17,6 +18,8 @@ from penstock_gateway.domain.guardrails.injection.folding import INVISIBLE, LOOK
 _MARKS = "\u0300-\u036f\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _MARKED = re.compile(f"[^{_MARKS}]?[{_MARKS}]+")
 _UNSEEN = re.compile(f"{INVISIBLE.pattern}|[{_MARKS}]")
+_STRANGE = re.compile(r"[^\x00-\x7f]+")
+_TWO = re.compile("[\u00df\u1e9e]")
 _LONGER = {"\u00df": "ss", "\u1e9e": "SS"}
 _MOST_KNOWN = 8192
 
@@ -38,12 +41,14 @@ def plain(text: str) -> Plain | None:
     """Return the text made plain; None where it is so already. One whose characters all are costs a look."""
     if text.isascii():
         return None
-    strange = [one for one in set(text) if one > "\x7f" and not _is_plain(one)]
+    strange = [one for one in strange_in(text) if not _is_plain(one)]
     if not strange:
         return None
+    if all(ord(one) in LOOKS_LATIN for one in strange):
+        return Plain(_in_latin(text, strange), range(len(text)))
+    if all(one in _LONGER or ord(one) in LOOKS_LATIN for one in strange):
+        return _longer(_in_latin(text, strange))
     read = text
-    if all(one in LOOKS_LATIN for one in map(ord, strange)):
-        return Plain(_in_latin(read, strange), range(len(read)))
     read, offsets = _edited(text, list(range(len(text))), INVISIBLE, lambda _: "")
     read, offsets = _edited(read, offsets, _MARKED, _composed)
     read, offsets, _ = compatible(read, offsets)
@@ -51,6 +56,39 @@ def plain(text: str) -> Plain | None:
         offsets = [at for at, one in zip(offsets, read, strict=True) for _ in _LONGER.get(one, one)]
         read = read.translate(str.maketrans(_LONGER))
     return Plain(_in_latin(read, set(read)), offsets)
+
+
+def strange_in(text: str) -> set[str]:
+    """Return the characters of a text that are not of ASCII."""
+    return set() if text.isascii() else set("".join(_STRANGE.findall(text)))
+
+
+def _longer(text: str) -> Plain:
+    """Return a text whose letters that stand for two are two: as ``plain`` does, where nothing else is to be done."""
+    places = [one.start() for one in _TWO.finditer(text)]
+    for one, two in _LONGER.items():
+        text = text.replace(one, two)
+    return Plain(text, _Offsets(len(text), [place + number for number, place in enumerate(places)]))
+
+
+class _Offsets(Sequence[int]):
+    """Where characters came from, of which two came from one at each of some ``places``; nobody asks for most of them."""
+
+    def __init__(self, length: int, places: Sequence[int]) -> None:
+        self._length, self._places = length, places
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, at: int) -> int: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[int]: ...
+    def __getitem__(self, at: int | slice) -> int | Sequence[int]:
+        """Return where a character came from."""
+        if isinstance(at, slice):
+            return [self[one] for one in range(*at.indices(self._length))]
+        return at - bisect_left(self._places, at)
 
 
 @lru_cache(_MOST_KNOWN)

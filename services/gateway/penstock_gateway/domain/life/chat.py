@@ -25,7 +25,6 @@ from penstock_common.llm.types import Batch, Decision, GenerationInput, Plan, Us
 from penstock_common.telemetry.steps import Step
 from penstock_gateway.domain.experiments.running import Assigned, take_part
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
-from penstock_gateway.domain.life.cache_outcome import BYPASS
 from penstock_gateway.domain.life.caching import CacheVisit, followed_outcome, stale_outcome
 from penstock_gateway.domain.life.compression import CompressionTold
 from penstock_gateway.domain.life.descent import Descent, Stranded, goes_on
@@ -72,7 +71,6 @@ class ChatExchange(GuardedChat):
 
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
         super().__init__(call, parts)
-        self.cache_outcome = BYPASS
         self.age_seconds: int | None = None
         """Of a stale answer."""
         self.assigned: Assigned | None = None
@@ -86,7 +84,6 @@ class ChatExchange(GuardedChat):
         self._source: AnswerSource | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
-        self._descent: Descent | None = None
         self._was_left, self._followed_ns = False, 0
 
     @property
@@ -306,8 +303,7 @@ class ChatExchange(GuardedChat):
 
     async def _close(self, error: BaseException | None) -> None:
         self._was_left = isinstance(error, asyncio.CancelledError | GeneratorExit | DeadlineExceeded)
-        if self._batches is not None:
-            await self._batches.aclose()
+        await self._stop_reading(self._batches)
         if self._seat is not None and (error is not None or self._source is not self._seat or self._stream is None):
             await self._leave_seat(self._seat, error)
         if self._stream is not None:
@@ -329,7 +325,7 @@ class ChatExchange(GuardedChat):
             await self._afterwards()
 
     def _outcome(self) -> Outcome:
-        seen, is_hit = self.progress, self.cache_outcome.status == "hit"
+        seen, is_hit = self.progress, self.is_hit
         progress = self.progress = seen if self._given is None or is_hit else self._generated()
         if progress.finished is None and (self._generate is not None or self._descent is not None):
             self._note_what_is_owed(self._attempts())
@@ -337,7 +333,7 @@ class ChatExchange(GuardedChat):
         # A hit costs nothing, however far its replay came.
         bill = Bill(progress.usage or Usage()) if is_hit else progress.bill(self._effective)
         saved = self._source.saved if is_hit and finished is not None and self._source is not None else None
-        if finished is not None and not finished.stopped_by and self._descent is not None:
+        if finished is not None and (is_hit or not finished.stopped_by) and self._descent is not None:
             bill = and_also(bill, self._descent.owed())
         return Outcome(
             bill=bill if self._owed is None else and_also(bill, self._owed),

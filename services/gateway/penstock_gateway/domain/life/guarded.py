@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import msgspec
 
@@ -18,6 +18,7 @@ from penstock_common.llm.types import (
     Started,
     StopDetails,
     TextDelta,
+    Usage,
 )
 from penstock_gateway.domain.guardrails.pipeline.answer import GuardedAnswer
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
@@ -25,10 +26,12 @@ from penstock_gateway.domain.guardrails.pipeline.refusing import AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.retrying import retries_of
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
 from penstock_gateway.domain.life.budgeted import BudgetedChat
+from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
+from penstock_gateway.domain.life.descent import Descent
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.order import Call, ChatOrder
 from penstock_gateway.domain.life.ports import AnswerStream
-from penstock_gateway.domain.life.progress import Progress, attempts_made
+from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.retrieval import GuardHits
 from penstock_gateway.domain.life.sources import Recorded, renamed
 from penstock_gateway.domain.limits.meter import OutOfMoney
@@ -61,7 +64,14 @@ class GuardedChat(BudgetedChat):
     guarding: Guarding | None = None
     """What rules do with the request; None where none holds for it."""
     _given: Recorded | None = None
+    _descent: Descent | None = None
+    cache_outcome: CacheOutcome = BYPASS
     _input_steps: Sequence[InputStep]
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether the answer was generated for another request, and costs this one nothing."""
+        return self.cache_outcome.status == "hit"
 
     def _guarded_steps(self) -> Sequence[InputStep]:
         """Return the steps of the input, with the request's rules after all others."""
@@ -95,6 +105,13 @@ class GuardedChat(BudgetedChat):
             stream = GuardedAnswer(stream, guarding)
         return stream
 
+    async def _stop_reading(self, batches: AsyncGenerator[Batch, None] | None) -> None:
+        """Read no more of the answer, which ``batches`` gives: a guard may be reading on, whoever listens."""
+        if batches is not None:
+            await batches.aclose()
+        if isinstance(self._stream, GuardedAnswer):
+            await self._stream.stop()
+
     def _generated(self) -> Progress:
         """Return what was generated of the answer, whatever the caller has seen of it."""
         seen, given = self.progress, self._given
@@ -121,16 +138,20 @@ class GuardedChat(BudgetedChat):
         self.progress.note(end)
         return end
 
+    def _bill_of(self, generated: Progress) -> Bill:
+        """Return what a refused answer costs: all that was generated, whatever the caller has seen of it."""
+        if not self.is_hit and generated.finished is None:
+            generated.note_ended(self._attempts())
+            return generated.bill(self._effective)
+        # A hit costs nothing, however far its replay came.
+        bill = Bill(generated.usage or Usage()) if self.is_hit else generated.bill(self._effective)
+        return bill if self._descent is None else and_also(bill, self._descent.owed())
+
     def _refused_end(self, cause: AnswerRefused) -> Batch:
         progress, given = self.progress, [] if self._given is None else self._given.events
-        attempts = self._attempts()
-        # It is billed for what was generated, whatever the caller has seen of it.
         generated = self._generated()
-        whole = generated.finished
-        if whole is None:
-            generated.note_ended(attempts)
-        bill = generated.bill(self._effective)
-        made = attempts_made(attempts, generated) if whole is None else whole.attempts
+        bill, whole = self._bill_of(generated), generated.finished
+        made = whole.attempts if whole is not None else attempts_made(self._attempts(), generated)
         before: list[GenerationEvent] = []
         started = next((event for event in given if isinstance(event, Started)), None)
         if started is not None and not progress.events:
@@ -148,7 +169,7 @@ class GuardedChat(BudgetedChat):
         finished = Finished(
             reason=FinishReason.CONTENT_FILTER,
             answered_by=answered_by,
-            attempts=made,
+            attempts=0 if whole is None and self.is_hit else made,
             cost_nano_usd=bill.cost_nano_usd,
             unit_prices=bill.unit_prices,
             recoveries=() if whole is None else whole.recoveries,

@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 MAX_TEXT = 65_536
-"""Characters that are kept of a text, and of what it stood beside; the rest is cut."""
+"""Characters that are kept of a text, and of what it stood beside; the rest is cut (see ``shortened``)."""
 
 
 class Source(StrEnum):
@@ -64,6 +64,23 @@ class Flag(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     generation_id: str = ""
     hold: bool = False
+
+
+def shortened(flag: Flag) -> Flag:
+    """Return a flag with as much of its texts as is kept: of a long one the part that has what was found first."""
+    text, found, start = flag.text, flag.found, 0
+    if len(text) <= MAX_TEXT and len(flag.context) <= MAX_TEXT:
+        return flag
+    if found and found[0].end > MAX_TEXT:
+        start = max(0, min(found[0].start - MAX_TEXT // 2, len(text) - MAX_TEXT))
+    end = start + MAX_TEXT
+    kept = [Found(one.kind, max(one.start, start) - start, min(one.end, end) - start) for one in found]
+    return msgspec.structs.replace(
+        flag,
+        text=text[start:end],
+        context=flag.context[:MAX_TEXT],
+        found=tuple(one for one in kept if one.start < one.end),
+    )
 
 
 class ReviewDesk(Protocol):

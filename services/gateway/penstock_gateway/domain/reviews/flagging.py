@@ -8,7 +8,7 @@ import structlog
 from penstock_common.errors import ServiceUnavailable
 from penstock_gateway.domain.administration.audit import Now, utc_now
 from penstock_gateway.domain.feedback.judgement import Feedback, Reason
-from penstock_gateway.domain.reviews.flag import MAX_TEXT, Flag, Source, Surface
+from penstock_gateway.domain.reviews.flag import Flag, Source, Surface, shortened
 from penstock_gateway.domain.reviews.item import Content, ReviewItem, new_review_id
 from penstock_gateway.domain.reviews.observing import NobodyCounts, ReviewObserver
 from penstock_gateway.domain.reviews.ports import Outcome, ReviewStore
@@ -36,7 +36,7 @@ class FlagDesk:
         return added.id
 
     def _formed(self, flag: Flag) -> tuple[ReviewItem, Content]:
-        now = self._now()
+        now, flag = self._now(), shortened(flag)
         text = _kept(flag.text)
         found = tuple(one for one in flag.found if 0 <= one.start < one.end <= len(text))
         item = ReviewItem(
@@ -95,4 +95,4 @@ class FeedbackFlags(msgspec.Struct, frozen=True):
 
 def _kept(text: str) -> str:
     """Return what is kept of a text: what every database takes."""
-    return text[:MAX_TEXT].encode(errors="replace").decode()
+    return text.encode(errors="replace").decode()

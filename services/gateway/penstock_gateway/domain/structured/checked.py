@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -29,12 +29,13 @@ from penstock_common.llm.types import (
     UnitPrices,
     Usage,
 )
-from penstock_common.telemetry.steps import Step
+from penstock_common.telemetry.steps import AttributeValue, Step
 from penstock_gateway.domain.life.ports import AnswerStream
 from penstock_gateway.domain.life.progress import owed_for
 from penstock_gateway.domain.life.sources import Generation, Saved
 from penstock_gateway.domain.structured.burden import TooMuch
-from penstock_gateway.domain.structured.schema import Problem, Schema, bared
+from penstock_gateway.domain.structured.mending import mended
+from penstock_gateway.domain.structured.schema import Problem, Schema, bared, begins
 from penstock_gateway.domain.structured.terms import Terms, Told, asked_again
 
 # A text is looked at again once it has grown by so much, or by a quarter: all looks together cost little more than one.
@@ -123,6 +124,7 @@ class _CheckedAnswer:
         self._asking = source.generation
         self._stream: AnswerStream | None = None
         self._rejected: list[_Rejected] = []
+        self._first_step = 0
         self._is_over = False
 
     def __aiter__(self) -> _CheckedAnswer:
@@ -135,7 +137,6 @@ class _CheckedAnswer:
         while tried.problem is not None and self._source.may_ask_again(tried.problem):
             self._reject(tried)
             self._ask_again(tried)
-            before = len(self._steps)
             try:
                 tried = await self._try()
             except PenstockError:
@@ -143,7 +144,7 @@ class _CheckedAnswer:
                     raise
                 # It is paid for, and whoever can read it may.
                 self._rejected.pop()
-                failed = [step.attributes for step in self._steps[before:] if is_owing(step.attributes)]
+                failed = [step.attributes for step in self._steps[self._first_step :] if is_owing(step.attributes)]
                 self._rejected += [_rejected(owed_in(told)) for told in failed]
                 break
         self._is_over = True
@@ -157,6 +158,7 @@ class _CheckedAnswer:
 
     async def _try(self) -> _Tried:
         """Read one answer, to its end or to where it cannot become valid any more."""
+        self._first_step = len(self._steps)
         stream = self._stream = self._asking.open(self._steps)
         events: list[GenerationEvent] = []
         held, text, seen, look = self._source.held, "", 0, float(_FIRST_LOOK)
@@ -170,7 +172,12 @@ class _CheckedAnswer:
                     await stream.aclose()
                     return _Tried(events, Told.INVALID, _LOST)
         await stream.aclose()
-        return await self._judged(events)
+        try:
+            return await self._judged(events)
+        except BaseException:
+            # The caller has left, or its time is over: it is paid for all the same.
+            self._note_owed(events, {})
+            raise
 
     async def _judged(self, events: list[GenerationEvent]) -> _Tried:
         finished, rules = events[-1], self._source.rules
@@ -191,23 +198,33 @@ class _CheckedAnswer:
             problem = await _problem(schema, text)
             if problem is None:
                 return _Tried(events, as_told=Told.VALID)
-            bare = bared(text)
-            if bare is not text and await _problem(schema, bare) is None:
-                return _Tried(events, as_told=Told.MENDED, text=bare)
+            text = await _mended(schema, text)
+            if text is not None:
+                return _Tried(events, as_told=Told.MENDED, text=text)
         except TooMuch:
             return _Tried(events, as_told=Told.UNCHECKED)
         return _Tried(events, as_told=Told.INVALID, problem=problem)
 
     def _reject(self, tried: _Tried) -> None:
-        """Note what an answer has cost that the caller is not given, in its attempt's step too: the bill is in there."""
-        events, problem = tried.events, tried.problem
-        assert problem is not None, "it is rejected for something"
-        finished, step = events[-1], self._steps[-1] if self._steps else None
+        """Note what an answer has cost that the caller is not given."""
+        assert tried.problem is not None, "it is rejected for something"
+        owed, finished = self._note_owed(tried.events, {"rejected": tried.problem.kind}), tried.events[-1]
+        if isinstance(finished, Finished):
+            # It may hold what other attempts have cost, which came to nothing.
+            self._rejected.append(_Rejected(owed, finished.attempts, finished.cost_nano_usd))
+        else:
+            self._rejected.append(_rejected(owed))
+
+    def _note_owed(self, events: Sequence[GenerationEvent], told: Mapping[str, AttributeValue]) -> Owed:
+        """Return what an answer has cost, and note it in its attempt's step, with what else is told: the bill is in there."""
+        made, finished = self._steps[self._first_step :], events[-1]
         if isinstance(finished, Finished):
             usage = next((event for event in reversed(events) if isinstance(event, Usage)), Usage())
             owed = Owed(usage, finished.unit_prices)
-        elif step is not None and is_owing(step.attributes) and "rejected" not in step.attributes:
-            owed = owed_in(step.attributes)
+            # Of attempts beside it and before it, what they are owed stands in their own.
+            step = next((one for one in reversed(made) if not is_owing(one.attributes)), None)
+        elif made and is_owing(made[-1].attributes):
+            owed, step = owed_in(made[-1].attributes), made[-1]
         else:
             # Inference in another process tells nothing of what it was told to end.
             bill = owed_for(tuple(events), self._asking.asked)
@@ -215,12 +232,8 @@ class _CheckedAnswer:
         if step is None:
             step = _step_of(events)
             self._steps.append(step)
-        step.attributes = {**step.attributes, **owed.told(), "rejected": problem.kind}
-        if isinstance(finished, Finished):
-            # It may hold what other attempts have cost, which came to nothing.
-            self._rejected.append(_Rejected(owed, finished.attempts, finished.cost_nano_usd))
-        else:
-            self._rejected.append(_rejected(owed))
+        step.attributes = {**step.attributes, **owed.told(), **told}
+        return owed
 
     def _ask_again(self, tried: _Tried) -> None:
         """Ask for the answer again: with what was wrong with it, and from the second time on of another candidate first."""
@@ -246,6 +259,20 @@ class _CheckedAnswer:
 
 async def _problem(schema: Schema, text: str) -> Problem | None:
     return schema.problem(text) if len(text) < _LONG else await asyncio.to_thread(schema.problem, text)
+
+
+async def _mended(schema: Schema, text: str) -> str | None:
+    """Return the text as the schema accepts it, with nothing but its signs put right; None where it does not."""
+    return _put_right(schema, text) if len(text) < _LONG else await asyncio.to_thread(_put_right, schema, text)
+
+
+def _put_right(schema: Schema, text: str) -> str | None:
+    bare = bared(text)
+    if bare is not text and schema.problem(bare) is None:
+        return bare
+    if (at := begins(text)) < 0 or (made := mended(text[at:])) is None:
+        return None
+    return made.text if schema.problem(made.text) is None else schema.fitted(made.text)
 
 
 def _step_of(events: Sequence[GenerationEvent]) -> Step:

@@ -39,6 +39,14 @@ class Schema(Protocol):
         """
         ...
 
+    def fitted(self, text: str) -> str | None:
+        """Return JSON with numbers and truth values that stand in quotes out of them; None where it is not accepted then either.
+
+        Raises:
+            TooMuch: if it would take too long to say.
+        """
+        ...
+
     def is_lost(self, beginning: str) -> bool:
         """Return whether no text that begins so can be accepted, as far as that is easily seen."""
         ...
@@ -62,6 +70,12 @@ def bared(text: str) -> str:
             continue
         return text[at:end]
     return text
+
+
+def begins(text: str) -> int:
+    """Return where the JSON of a text may begin, behind what is said before it; negative: nowhere."""
+    found = _BEGINS.search(text, 0, LONGEST_PREFACE + 1)
+    return -1 if found is None else found.start()
 
 
 LONGEST_PREFACE = 240

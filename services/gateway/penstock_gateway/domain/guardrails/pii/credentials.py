@@ -111,8 +111,30 @@ def _issued(word: Word) -> Iterator[Finding]:
             yield Finding(Kind.API_KEY, word.start + match.start(), word.start + match.end(), 0.98)
 
 
+# What the expression of commands begins with.
+_COMMANDS_BEGIN = (
+    "docker", "podman", "mysql", "mariadb", "sshpass", "psql", "mongo", "redis-cli", "htpasswd", "az", "helm", "smbclient", "ldap",
+    "curl", "wget", "rabbitmqadmin", "svn", "influx", "kinit", "login",
+)  # fmt: skip
+
+
+def _commands(text: str) -> Iterator[re.Match[str]]:
+    """Yield what programs are told, where one is named: for all of a text the expression takes long."""
+    starts = set[int]()
+    for begins, before in (*((one, 0) for one in _COMMANDS_BEGIN), ("-pass", 1), ("--pass", 1)):
+        at = text.find(begins)
+        while at >= 0:
+            starts.add(max(0, at - before))
+            at = text.find(begins, at + 1)
+    end = 0
+    for start in sorted(starts):
+        if start >= end and (match := _COMMANDS.match(text, start)):
+            yield match
+            end = match.end()
+
+
 def _told_to_commands(text: str) -> Iterator[Finding]:
-    for match in _COMMANDS.finditer(text):
+    for match in _commands(text):
         value = match["value"] or match["netrc"] or match["option"]
         if not is_placeholder(value) and (any(each.isdigit() for each in value) or match["netrc"]):
             start = match.start(match.lastgroup or "value")

@@ -34,6 +34,15 @@ _HALF_SPELLED = re.compile(
     rf"(?<![\w@.])[\w+-]+(?:[._][\w+-]+)+\s*(?:\s(?:{AT})\s|\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])|(?<![\w@.])[\w.+-]+\s*(?:\[at\]|\(at\)|\{{at\}})\s*(?:[\w-]+\.)+[^\W\d_]{{2,12}}(?![\w@])",
     re.IGNORECASE,
 )
+# What stands for "@", and behind it a word and what stands for a dot: without them no address is spelled out.
+_SIGNS = (
+    "at", "at sign", "ät", "arobase", "arroba", "chiocciola", "apenstaartje", "małpa", "malpa", "snabel-a", "snabela", "klammeraffe",
+    "собака", "@", "アットマーク", "艾特", "آت",
+)  # fmt: skip
+_DOTTED = re.compile(
+    rf"[\])}}]?\s*[\w-]+\s*(?:\s(?:{_DOT})\s|\[dot\]|\(dot\)|\{{dot\}}|\[punkt\]|\(punkt\)|\.)", re.IGNORECASE
+)
+_REACH_BEFORE, _REACH_BEHIND = 400, 300
 DOT_WORDS = frozenset("dot punkt point punto ponto punt kropka".split())
 _FAR_GATES = (" kropka ", " точка ", "ドット", " نقطة ", " ät ")
 
@@ -47,10 +56,32 @@ def mails(scanned: Scanned) -> Iterator[Finding]:
             yield Finding(Kind.EMAIL, *found, 1.0)
         at = text.find("@", at + 1)
     if scanned.has(DOT_WORDS, _FAR_GATES):
-        for match in _SPELLED.finditer(text):
-            yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
-        for match in _HALF_SPELLED.finditer(text):
-            yield Finding(Kind.EMAIL, match.start(), match.end(), 0.8)
+        for place in _spelled_places(scanned):
+            for match in _SPELLED.finditer(text, *place):
+                yield Finding(Kind.EMAIL, match.start(), match.end(), 0.85)
+            for match in _HALF_SPELLED.finditer(text, *place):
+                yield Finding(Kind.EMAIL, match.start(), match.end(), 0.8)
+
+
+def _spelled_places(scanned: Scanned) -> list[tuple[int, int]]:
+    """Return where addresses may be spelled out: the expressions would take long for all of a text."""
+    lower, found = scanned.lower, list[int]()
+    for sign in _SIGNS:
+        if sign.isascii() and sign.isalpha() and sign not in scanned.words:
+            continue
+        at = lower.find(sign)
+        while at >= 0:
+            if _DOTTED.match(lower, at + len(sign)):
+                found.append(at)
+            at = lower.find(sign, at + len(sign))
+    places: list[tuple[int, int]] = []
+    for at in sorted(found):
+        start, end = max(0, at - _REACH_BEFORE), min(len(lower), at + _REACH_BEHIND)
+        if places and start <= places[-1][1]:
+            places[-1] = (places[-1][0], end)
+        else:
+            places.append((start, end))
+    return places
 
 
 def _around(text: str, at: int) -> tuple[int, int] | None:

@@ -56,7 +56,8 @@ def luhn(digits: str) -> bool:
 
 def mod_97(iban: str) -> bool:
     """Return whether an IBAN without spaces fits its check digits (ISO 13616)."""
-    return int("".join(str(int(each, 36)) for each in iban[4:] + iban[:4])) % 97 == 1
+    # Letters of other alphabets are taken for ASCII's where case is of no matter.
+    return iban.isascii() and int("".join(str(int(each, 36)) for each in iban[4:] + iban[:4])) % 97 == 1
 
 
 def ibans(scanned: Scanned) -> Iterator[Finding]:

@@ -19,6 +19,8 @@ _PASSPORT = re.compile(
 _MRZ = re.compile(r"(?m)^(?P<number>[A-Z0-9]{7,9})<{0,2}\d[A-Z<]{3}\d{7}[MFX<]\d{7}[A-Z0-9<]{10,16}")
 _WITH_ITS_GROUPS = 4
 _REACH = 420
+# Longer than such a number, and what must not stand behind it.
+_AROUND_DIGITS = 20
 _NOT_A_PASSPORT = re.compile(
     r"(?<![^\W\d_])(?:flight|vol|flug\w*|vuelo|volo|bus|train|hull|room|seat|gate|booking|pnr|order|ref\w*|visa no|visa number|ticket|tel\w*|phone|mobile|ssn|iban|card|expir\w*|issued|valid\w*|"
     r"gültig\w*|born|geb\w*|dob|date|am|vom|until|bis|aktenzeichen|case|policy|member|employee|rechnung|invoice|dossier|zimmer|chambre|habitación|camera|kamer|reserv\w*|id|nr\. der buchung|cap|plz|zip)\b\W{0,3}(?:no\.?|nr\.?|n\.?º|number|n°|on|am|is)?\W{0,3}$"
@@ -33,14 +35,24 @@ def passports(scanned: Scanned) -> Iterator[Finding]:
             yield Finding(Kind.PASSPORT, *match.span("number"), 0.98)
     if cue is None:
         return
-    place = cue.end()
-    for match in _PASSPORT.finditer(scanned.text, place):
+    for match in _numbers(scanned, cue.end()):
         if sum(each.isdigit() for each in match[0]) < _WITH_ITS_GROUPS or _is_other(scanned, match):
             continue
         nearest = last_of(cues.PASSPORT, scanned.before(match.start(), _REACH))
         if nearest < 0:
             continue
         yield Finding(Kind.PASSPORT, match.start(), match.end(), 0.9 if nearest > _REACH - 60 else 0.75)
+
+
+def _numbers(scanned: Scanned, place: int) -> Iterator[re.Match[str]]:
+    """Yield what looks like the number of a passport behind a place: around digits, as the expression tries every word."""
+    start = end = place
+    for first, last in scanned.runs:
+        if first - _AROUND_DIGITS > end:
+            yield from _PASSPORT.finditer(scanned.text, start, end)
+            start = first - _AROUND_DIGITS
+        end = max(end, last + _AROUND_DIGITS)
+    yield from _PASSPORT.finditer(scanned.text, start, end)
 
 
 _PASSPORT_WORDS = frozenset(
@@ -166,8 +178,22 @@ def _places_of_births(scanned: Scanned) -> list[int]:
     return sorted(places)
 
 
+# Every date has one of these: the expression of all of them takes long to say that there is none.
+_IN_DIGITS = re.compile(r"\d[./-]\s?'?\d|\d[ -]\d|\d{8}|[年月日]")
+_MONTH_STEMS = (
+    "jan", "feb", "fév", "fev", "mar", "mär", "mrz", "maa", "mrt", "apr", "avr", "may", "mai", "maj", "mag", "mei", "jun", "jui", "giu",
+    "jul", "lug", "aug", "aoû", "aou", "ago", "sep", "set", "oct", "okt", "out", "ott", "nov", "dec", "dez", "dic", "déc", "ene", "gen",
+    "abr", "cze", "sty", "lut", "kwi", "lip", "sie", "wrz", "paz", "paź", "lis", "gru", "янв", "фев", "мар", "апр", "мая", "июн", "июл",
+    "авг", "сен", "окт", "ноя", "дек", "يناير", "فبراير", "مارس", "أبريل", "ابريل", "إبريل", "مايو", "يونيو", "يوليو", "أغسطس",
+    "سبتمبر", "أكتوبر", "اكتوبر", "نوفمبر", "ديسمبر",
+)  # fmt: skip
+
+
 def _date_at(scanned: Scanned, digits: int, earliest: int) -> re.Match[str] | None:
     """Return the date that holds these digits."""
+    around = scanned.lower[earliest : digits + 48]
+    if not _IN_DIGITS.search(around) and not any([one in around for one in _MONTH_STEMS]):
+        return None
     for match in _DATE.finditer(scanned.text, earliest, digits + 48):
         if match.start() <= digits < match.end():
             return match

@@ -31,42 +31,31 @@ def _digits() -> dict[str, str]:
     return found
 
 
-def _ranges(characters: Sequence[str]) -> str:
-    """Return a set of a regular expression's for characters in order, with runs as ranges."""
-    parts: list[str] = []
-    start = last = ord(characters[0])
-    for point in [*map(ord, characters[1:]), -1]:
-        if point != last + 1:
-            parts.append(f"{re.escape(chr(start))}-{re.escape(chr(last))}")
-            start = point
-        last = point
-    return "".join(parts)
+def _expanded(characters: str) -> list[str]:
+    """Return the characters of a set as a regular expression has it, its ranges written out."""
+    found: list[str] = []
+    for one, last in re.findall(r"(.)(?:-(.))?", characters, re.DOTALL):
+        found += map(chr, range(ord(one), ord(last or one) + 1))
+    return found
 
 
 class _Plain:
-    """The characters that are replaced or left out, put together once, by who first asks."""
+    """What stands for characters that are replaced, nothing for those that are left out; put together once, by who first asks."""
 
     @cached_property
     def table(self) -> dict[str, str]:
-        return _digits() | {chr(point): chr(point - 0xFEE0) for point in range(0xFF01, 0xFF5F)}
+        found = {one: plain for characters, plain in _MARKS for one in _expanded(characters)}
+        found |= _digits() | {chr(point): chr(point - 0xFEE0) for point in range(0xFF01, 0xFF5F)}
+        return dict.fromkeys(_expanded(_UNSEEN), "") | found
 
     @cached_property
-    def odd(self) -> re.Pattern[str]:
-        known = _ranges(sorted(self.table))
-        return re.compile(f"[{_UNSEEN}{_SPACES}{_DASHES}{_SINGLE}{_DOUBLE}{_IDEOGRAPHIC}{known}]")
-
-    def of(self, match: re.Match[str]) -> str:
-        character = match[0]
-        if (plain := self.table.get(character)) is not None:
-            return plain
-        return next((plain for pattern, plain in _MARKS if pattern.match(character)), "")
+    def odd(self) -> frozenset[str]:
+        return frozenset(self.table)
 
 
-_MARKS = tuple(
-    (re.compile(f"[{characters}]"), plain)
-    for characters, plain in ((_SPACES, " "), (_DASHES, "-"), (_SINGLE, "'"), (_DOUBLE, '"'), (_IDEOGRAPHIC, "."))
-)
+_MARKS = ((_SPACES, " "), (_DASHES, "-"), (_SINGLE, "'"), (_DOUBLE, '"'), (_IDEOGRAPHIC, "."))
 _PLAIN = _Plain()
+_STRANGE = re.compile(r"[^\x00-\x7f]+")
 _IS_DIGIT = bytes(ord("x") if chr(byte).isdigit() else ord(" ") for byte in range(128)) + b" " * 128
 _IS_NO_SPACE = bytes(ord(" ") if chr(byte).isspace() else ord("x") for byte in range(128)) + b"x" * 128
 _SMALL_LETTERS = bytes(
@@ -104,15 +93,16 @@ class Scanned:
     def __init__(self, original: str) -> None:
         self.text = original
         self._places: list[int] | None = None
-        if not original.isascii() and _PLAIN.odd.search(original):
+        if not original.isascii():
             self._make_plain(original)
 
     def _make_plain(self, original: str) -> None:
-        plain = _PLAIN.odd.sub(_PLAIN.of, original)
-        if len(plain) != len(original):
-            left_out = {match.start() for match in _PLAIN.odd.finditer(original) if not _PLAIN.of(match)}
-            self._places = [place for place in range(len(original)) if place not in left_out]
-        self.text = plain
+        odd = _PLAIN.odd.intersection("".join(_STRANGE.findall(original)))
+        for one in odd:
+            self.text = self.text.replace(one, _PLAIN.table[one])
+        if len(self.text) != len(original):
+            left_out = {one for one in odd if not _PLAIN.table[one]}
+            self._places = [place for place, one in enumerate(original) if one not in left_out]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Return where in the original that is."""
@@ -158,7 +148,7 @@ class Scanned:
     @cached_property
     def words(self) -> frozenset[str]:
         """The words in small letters; of letters beyond Latin-1 none."""
-        return frozenset(self._bytes.translate(_SMALL_LETTERS).decode("latin-1").split(" "))
+        return frozenset(self._bytes.translate(_SMALL_LETTERS).decode("latin-1").split())
 
     @cached_property
     def runs(self) -> list[tuple[int, int]]:

@@ -84,6 +84,15 @@ class Windows:
         self._pending += piece
         return self._drained(is_last=False)
 
+    def late(self, *, is_all: bool) -> Window:
+        """Return what may leave of what waits, looked at as it stands; with ``is_all`` nothing waits any longer.
+
+        What goes on behind what has left so, and is found then, is found from there on.
+        """
+        if self._in_key or self._open is not None or not self._pending:
+            return _NOTHING
+        return self._look(len(self._pending), is_last=is_all)
+
     def end(self) -> Window:
         """Return the rest; nothing may follow."""
         return self._drained(is_last=True)

@@ -50,13 +50,14 @@ class Run(NamedTuple):
 def runs_of(messages: Sequence[Message]) -> list[Run]:
     """Return the runs of two texts and more."""
     runs: list[Run] = []
-    run, before = Run(Surface.INPUT, [], []), None
+    run, speaker = Run(Surface.INPUT, [], []), None
     for number, message in enumerate(messages):
         surface = SURFACES[message.role]
-        if before is None or surface is not SURFACES[before] or message.role not in _GO_ON:
+        goes_on = surface if message.role in _GO_ON else None
+        if goes_on is None or goes_on is not speaker:
             run = Run(surface, [], [])
             runs.append(run)
-        before = message.role
+        speaker = goes_on
         for at, part in enumerate(message.parts):
             if isinstance(part, Text) and part.text.strip():
                 run.places.append(Place(number, at))

@@ -1,15 +1,17 @@
 """An answer under its rules: what of it the caller may see, event by event, in the order that it came in.
 
-Text waits for as long as its rules need; a call waits until all of it is there. Signed reasoning is never changed: what
-a provider has signed comes back to it, or is refused.
+Text waits for as long as its rules need, and no longer than the pipelines say; a call waits until all of it is there. Signed
+reasoning is never changed: what a provider has signed comes back to it, or is refused.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from penstock_common.errors import GuardrailRefused, PenstockError
 from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import (
     Batch,
@@ -24,6 +26,7 @@ from penstock_common.llm.types import (
 from penstock_gateway.domain.guardrails.pipeline.calls import Calls
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
 from penstock_gateway.domain.guardrails.pipeline.lane import REASONING, Lane, Verdicts
+from penstock_gateway.domain.guardrails.pipeline.patience import NEVER, Reader
 from penstock_gateway.domain.guardrails.pipeline.quotations import Quotations, quoted
 from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused
 from penstock_gateway.domain.guardrails.pipeline.rule import Surface
@@ -36,6 +39,7 @@ class GuardedAnswer:
     def __init__(self, answer: AnswerStream, guarding: Guarding) -> None:
         self._answer, self._guarding = answer, guarding
         self._batches: AsyncIterator[Batch] = aiter(answer)
+        self._reader = Reader(self._batches, guarding.parts.clock)
         self._verdicts = Verdicts(guarding)
         rules = guarding.held.output.get(Surface.OUTPUT, ())
         self._whole = [rule for rule in rules if rule.enforces and rule.needs_all]
@@ -50,16 +54,40 @@ class GuardedAnswer:
         return self
 
     async def __anext__(self) -> Batch:
-        if self._held is not None:
-            return await self._after_all()
+        try:
+            return await (self._next() if self._held is None else self._after_all())
+        except GuardrailRefused as refused:
+            await self.stop()
+            # It is the model's text that is too long for the rule, not the caller's.
+            raise AnswerRefused(TOO_LONG, rule=refused.rule) from None
+        except (PenstockError, asyncio.CancelledError):
+            await self.stop()
+            raise
+
+    async def _next(self) -> Batch:
         while True:
-            out = await self._seen(await anext(self._batches))
+            batch = await self._reader.next(min([lane.due for lane in self._lanes.values()], default=NEVER))
+            out = await self._late() if batch is None else await self._seen(batch)
             if out:
                 return out
 
+    async def stop(self) -> None:
+        """Read no more: before anything else is done with the answer that it is of."""
+        await self._reader.stop()
+
     async def aclose(self) -> None:
         """End it."""
+        await self.stop()
         await self._answer.aclose()
+
+    async def _late(self) -> list[GenerationEvent]:
+        """Return what may leave of what has waited for as long as it may."""
+        out: list[GenerationEvent] = []
+        now = self._guarding.parts.clock()
+        for lane in self._lanes.values():
+            if lane.due <= now:
+                self._say(lane, await lane.late(), out)
+        return out
 
     async def _after_all(self) -> Batch:
         """Return the answer once rules have looked at all of it."""

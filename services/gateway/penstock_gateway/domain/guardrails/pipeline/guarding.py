@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -56,6 +57,8 @@ class GuardParts(NamedTuple):
     most_looked: int = MOST_LOOKED
     retries: int = 1
     """How often an answer is asked for again that a rule with this action finds something in."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds, by which text of an answer waits."""
 
 
 class Guarding:

@@ -10,7 +10,7 @@ from penstock_gateway.domain.guardrails.pipeline.rule import Found
 
 # A string of JSON, or a whole number that is long enough to be somebody's: each character is tried in one way. The last
 # string of a document that was cut short has no end.
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\w.])\d{7,}(?![\w.])', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|(?<![\w.-])-?\d{7,}(?![\w.])', re.DOTALL)
 _CUT = re.compile(r"(?<!\\)((?:\\\\)*)\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _CLOSED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _COLON = re.compile(r"\s*:")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from penstock_common.errors import GuardrailRefused
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
-from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_LONG, AnswerRefused, end_of_answer
-from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Rule, Runs, Surface
+from penstock_gateway.domain.guardrails.pipeline.patience import Patience
+from penstock_gateway.domain.guardrails.pipeline.refusing import TOO_SLOW, AnswerRefused, end_of_answer
+from penstock_gateway.domain.guardrails.pipeline.rule import Action, Found, Late, Rule, Runs, Surface
 from penstock_gateway.domain.guardrails.pipeline.windows import Act, RestoringStage, Stage, stage_of
 from penstock_gateway.domain.guardrails.rules.grounded import answer_text
 
@@ -77,10 +77,7 @@ class Verdicts:
         rule, item = hit.rule, ""
         if rule.action is Action.REVIEW:
             text, found = self._as_given(hit)
-            try:
-                item = await self._guarding.flag(rule, text, surface, found)
-            except GuardrailRefused:
-                return AnswerRefused(TOO_LONG, rule=rule.name)
+            item = await self._guarding.flag(rule, text, surface, found)
         return end_of_answer(rule, item)
 
     def _as_given(self, hit: Hit) -> tuple[str, Sequence[Found]]:
@@ -117,6 +114,7 @@ class Lane:
         self._restores = bool(len(guarding.pseudonyms)) and name != REASONING
         self.is_open_to_all = not self._rules and not self._restores
         """Whether all of it passes as it comes."""
+        self._patience = Patience(guarding.held.hold_for, guarding.parts.clock)
         self._stages: list[Stage] = []
         self._restoring: RestoringStage | None = None
 
@@ -128,6 +126,11 @@ class Lane:
         """Return what has passed, pseudonyms in it."""
         return "".join(self._said)
 
+    @property
+    def due(self) -> float:
+        """When what waits has done so for as long as it may, by the clock of the parts."""
+        return self._patience.due
+
     async def feed(self, piece: str) -> str:
         """Return what may leave after this piece.
 
@@ -136,12 +139,31 @@ class Lane:
         """
         self._begin()
         if len(piece) <= MOST_AT_ONCE:
-            return await self._fed(piece)
-        parts: list[str] = []
-        for at in range(0, len(piece), MOST_AT_ONCE):
-            parts.append(await self._fed(piece[at : at + MOST_AT_ONCE]))
-            await asyncio.sleep(0)
-        return "".join(parts)
+            out = await self._fed(piece)
+        else:
+            parts: list[str] = []
+            for at in range(0, len(piece), MOST_AT_ONCE):
+                parts.append(await self._fed(piece[at : at + MOST_AT_ONCE]))
+                await asyncio.sleep(0)
+            out = "".join(parts)
+        self._patience.note(len(piece), sum(stage.held for stage in self._stages))
+        return out
+
+    async def late(self) -> str:
+        """Return what may leave now that it has waited for as long as it may. Raises as ``feed`` does."""
+        self._patience.forget()
+        text = ""
+        try:
+            for rule, stage in zip(self._rules, self._stages, strict=True):
+                text = await stage.feed(text) if text else ""
+                if stage.held and rule.late is Late.REFUSE:
+                    self._guarding.tally.note_failure(rule, Surface.OUTPUT, "TooSlow", 0.0)
+                    raise AnswerRefused(TOO_SLOW, rule=rule.name)
+                text += await stage.late(rule.late) if stage.held else ""
+        except Hit as hit:
+            raise await self._verdicts.ended(hit, Surface.OUTPUT) from None
+        self._said.append(text)
+        return await self._restoring.feed(text) if self._restoring is not None else text
 
     async def _fed(self, piece: str) -> str:
         try:
@@ -162,6 +184,7 @@ class Lane:
         except Hit as hit:
             raise await self._verdicts.ended(hit, Surface.OUTPUT) from None
         self._said.append(rest)
+        self._patience.forget()
         restoring, self._stages, self._restoring = self._restoring, [], None
         return rest if restoring is None else await restoring.feed(rest) + await restoring.end()
 

@@ -9,6 +9,8 @@ import msgspec
 from penstock_gateway.domain.guardrails.pipeline.rule import INPUT_SURFACES, OUTPUT_SURFACES, Action, Rule, Surface
 
 _MOST_KEPT = 4096
+HOLD_FOR = 5.0
+"""Seconds."""
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +21,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     keys: frozenset[str] = frozenset()
     input: tuple[Rule, ...] = ()
     output: tuple[Rule, ...] = ()
+    hold_for: float | None = None
+    """Seconds that text of an answer waits for its rules; None where another pipeline may say."""
 
     def holds_for(self, tenant: str, model: str, keys: tuple[str, ...]) -> bool:
         """Return whether it is for a request; ``keys`` are the names that its key has had."""
@@ -34,6 +38,8 @@ class Held(msgspec.Struct, frozen=True):
 
     input: dict[Surface, tuple[Rule, ...]]
     output: dict[Surface, tuple[Rule, ...]]
+    hold_for: float = HOLD_FOR
+    """Seconds that text of an answer waits for them: what the last of the pipelines says."""
 
     @property
     def reads_documents(self) -> bool:
@@ -84,6 +90,7 @@ def _joined(pipelines: Sequence[Pipeline]) -> Held | None:
     return Held(
         _by_surface([rules[name] for name in entering], INPUT_SURFACES),
         _by_surface([rules[name] for name in leaving], OUTPUT_SURFACES),
+        next((one.hold_for for one in reversed(pipelines) if one.hold_for is not None), HOLD_FOR),
     )
 
 

@@ -8,6 +8,7 @@ from penstock_common.errors import GuardrailRefused, PenstockError, ServiceUnava
 from penstock_gateway.domain.guardrails.pipeline.rule import Rule
 
 TOO_LONG = "The answer is longer than is looked at."
+TOO_SLOW = "The answer comes too slowly to be looked at."
 UNDER_REVIEW = "This is under review: {item}."
 
 

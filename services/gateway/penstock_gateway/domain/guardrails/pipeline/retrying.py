@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from penstock_common.errors import GuardrailRefused
 from penstock_common.llm.types import GenerationEvent
 from penstock_gateway.domain.guardrails.pipeline.answer import texts_of
 from penstock_gateway.domain.guardrails.pipeline.guarding import Guarding
@@ -34,7 +35,7 @@ class Retries:
     async def _finds(self, rule: Rule, text: str) -> bool:
         try:
             return bool(await self._verdicts.found(rule, text, Surface.OUTPUT))
-        except GuardrailUnavailable:
+        except (GuardrailUnavailable, GuardrailRefused):
             return False
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -57,6 +57,19 @@ class OnFailure(StrEnum):
     """The request fails."""
 
 
+class Late(StrEnum):
+    """What follows where text of an answer has waited for a rule for as long as it may, and the upstream is slow."""
+
+    WORDS = "words"
+    """What stands there is looked at, and whole words leave; what may have begun goes on waiting."""
+    ALL = "all"
+    """It is looked at as it stands, and leaves."""
+    WAIT = "wait"
+    """It waits on."""
+    REFUSE = "refuse"
+    """The answer ends."""
+
+
 class Runs(StrEnum):
     """Where a rule is at work."""
 
@@ -89,6 +102,8 @@ class Hold(msgspec.Struct, frozen=True):
     """What may be personal data that has begun."""
     keys: bool = False
     """With ``personal``: a private key is swallowed as a whole."""
+    begun: Callable[[str], int] | None = None
+    """With ``width``: returns from where on a text may become what is looked for, whatever follows; None: nobody knows."""
 
 
 WHOLE = Hold(whole=True)
@@ -136,6 +151,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     hold: bool = False
     ask: str = ""
     """What the model is told of an answer that it has to give again."""
+    late: Late = Late.WORDS
 
     @property
     def refuses(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock_common.errors import GuardrailRefused
 from penstock_gateway.domain.guardrails.pipeline.json_texts import replaced
 from penstock_gateway.domain.guardrails.pipeline.judging import Beside, Judge, Memo
 from penstock_gateway.domain.guardrails.pipeline.rails import Held
@@ -53,7 +54,7 @@ async def tried(held: Held, beside: Beside, text: str, surface: Surface) -> tupl
 async def _found(rule: Rule, judge: Judge, text: str, surface: Surface) -> Sequence[Found]:
     try:
         return await judge.found(rule, text, surface)
-    except GuardrailUnavailable:
+    except (GuardrailUnavailable, GuardrailRefused):
         return ()
 
 
