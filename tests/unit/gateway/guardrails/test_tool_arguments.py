@@ -19,7 +19,7 @@ def said_of(arguments: str, pointer: str = "/path", *, tool: str = "read") -> st
 
 
 @pytest.mark.parametrize("arguments", ['{"path": "/home/ada"}', "", "{}", "null", '{"other": [1, 1]}'])
-def test_what_is_allowed_or_not_there_passes(arguments):
+def test_what_is_allowed_or_not_there_passes(arguments: str):
     assert said_of(arguments) == ""
 
 
@@ -34,7 +34,7 @@ def test_what_is_allowed_or_not_there_passes(arguments):
         "7",
     ],
 )
-def test_arguments_that_are_no_one_object_are_refused(arguments):
+def test_arguments_that_are_no_one_object_are_refused(arguments: str):
     assert said_of(arguments) == "unreadable_arguments"
     assert said_of(arguments, tool="write") == "", "nothing is asked of the arguments of others"
 
