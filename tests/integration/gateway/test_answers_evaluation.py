@@ -92,6 +92,24 @@ async def test_a_judge_is_asked_and_read_strictly(run, upstream):
     assert "Says yes." in shown["content"]
 
 
+@pytest.mark.parametrize("case", [{"reference": "Ulm."}, {"criteria": "Names Ulm."}, {}])
+async def test_without_a_judge_no_case_passes_that_nothing_else_holds_its_answer_to(run, upstream, case):
+    with pytest.raises(Misconfigured, match="the case 'a' is right: give --judge"):
+        await run(cases=[CASES[0], {"id": "a", "input": "?", **case}])
+    assert not upstream.requests
+    upstream.enqueue(*answers("Ulm.", '{"verdict": "pass"}'))
+    assert (await run(cases=[{"id": "a", "input": "?", **case}], judge="fast")).passed.hits == 1
+
+
+async def test_runs_of_other_judges_are_not_compared(run, upstream, tmp_path):
+    cases, earlier = [{"id": "a", "input": "?", "expected": ["yes"]}], tmp_path / "earlier.json"
+    upstream.enqueue(*answers("yes", '{"verdict": "fail"}'))
+    earlier.write_bytes(msgspec.json.encode(await run(cases=cases, judge="fast")))
+    with pytest.raises(Misconfigured, match="was judged by 'fast', this one is by nobody"):
+        await run(cases=cases, against=earlier)
+    assert len(upstream.requests) == 2
+
+
 async def test_what_got_no_answer_has_not_passed(run, upstream):
     upstream.enqueue(*[Failure(status=400)] * 6, Answer(tokens=["x"]))
     told = await run(cases=[{"id": "a", "input": "?", "forbidden": ["y"]}])

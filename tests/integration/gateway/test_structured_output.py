@@ -20,6 +20,8 @@ GOOD = ('{"city": ', '"Ulm", ', '"people": ', "126000}")
 WRONG = ('{"city": ', '"Ulm", ', '"people": ', '"many"}')
 PROSE = ("Sure! ", "Here is what you asked for, in full detail: ", "Ulm has 126000 people.")
 FENCED = ("```json\n", *GOOD, "\n```")
+# The draft in it would be accepted, and is not the answer.
+THOUGHT = ("<think>", '{"city": "Oz", "people": 1}? ', *["no, "] * 100, "</think>\n\n", *GOOD)
 WORDED = ("Sure! ", "Here it is:\n", *GOOD, "\nAnything else?")
 
 
@@ -80,7 +82,7 @@ async def test_prose_is_ended_as_soon_as_it_cannot_become_json(serve, upstream):
 
 
 @both
-@pytest.mark.parametrize("tokens", [FENCED, WORDED], ids=["fenced", "worded"])
+@pytest.mark.parametrize("tokens", [FENCED, WORDED, THOUGHT], ids=["fenced", "worded", "thought"])
 async def test_what_stands_around_it_is_taken_off_and_nobody_is_asked_again(serve, upstream, stream, tokens):
     suite = await serve()
     upstream.enqueue(Answer(tokens=tokens))

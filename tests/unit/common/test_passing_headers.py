@@ -32,6 +32,7 @@ def test_what_the_edge_lets_pass_is_known_here():
     [
         "authorization", "x-goog-api-key", "cookie", "x-penstock-key", "x-forwarded-for", "forwarded", "via", "sec-fetch-mode",
         "proxy-authorization", "x-http-method-override", "openai-project", "host", "te", "grpc-timeout", "x-tenant-id",
+        "x_api_key", "api_key", "openai_organization", "x_http_method-override", "x_forwarded_for", "x_penstock_key",
     ],
 )  # fmt: skip
 def test_what_says_who_asks_or_how_it_came_stays(name):

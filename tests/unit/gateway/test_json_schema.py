@@ -11,7 +11,7 @@ import pytest
 from penstock_common.llm.types import JsonObject, JsonSchema
 from penstock_gateway.adapters.json_schema import schema_of
 from penstock_gateway.domain.structured.burden import TooMuch
-from penstock_gateway.domain.structured.schema import Schema, bared
+from penstock_gateway.domain.structured.schema import Schema, bared, behind_thoughts
 
 PERSON = {
     "type": "object",
@@ -93,6 +93,17 @@ def test_a_fence_or_words_around_it_may_turn_out_to_hold_what_was_asked_for():
         assert bared(text) == inner
     for other in ("```", "no fence", "It is {not} so.", "x" * 300 + inner, "[" * 20_000, "{" * 9):
         assert bared(other) == other
+
+
+def test_thoughts_before_it_are_no_part_of_it_however_long_and_whatever_they_hold():
+    inner = '{"name": "Ada", "age": 36}'
+    for tag in ("think", "thinking"):
+        text = f'\n<{tag}>{{"name": "Eve", "age": 1}} or rather {"so " * 200}</{tag}>\n\n{inner}'
+        assert not any(ready(PERSON).is_lost(text[:end]) for end in range(len(text) + 1))
+        assert behind_thoughts(text) == "\n\n" + inner
+        assert behind_thoughts(text[:-40]) is None
+    assert ready(PERSON).is_lost("<think>so</think>[1")
+    assert behind_thoughts('{"name": "<think>"}') == '{"name": "<think>"}'
 
 
 @pytest.mark.parametrize(

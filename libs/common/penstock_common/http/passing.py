@@ -50,7 +50,11 @@ def named_by_connection(value: str) -> frozenset[str]:
 
 
 def may_pass_on(name: str) -> bool:
-    """Return whether a header of a request may reach the upstream."""
+    """Return whether a header of a request may reach the upstream.
+
+    With ``_`` it counts as with ``-``: servers that hand headers on as variables (RFC 3875, 4.1.18) cannot tell them apart.
+    """
+    name = name.replace("_", "-")
     return name not in _NEVER and not name.startswith(OF_THE_WAY)
 
 

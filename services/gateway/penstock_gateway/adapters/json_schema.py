@@ -14,7 +14,7 @@ import pydantic_core
 from penstock_common.llm.types import JsonSchema, ResponseFormat
 from penstock_gateway.domain.structured.burden import MOST_WORK, TooMuch, steps_of
 from penstock_gateway.domain.structured.mending import mended
-from penstock_gateway.domain.structured.schema import LONGEST_PREFACE, Problem, Schema
+from penstock_gateway.domain.structured.schema import LONGEST_PREFACE, Problem, Schema, behind_thoughts
 
 _ANY_OBJECT = '{"type":"object"}'
 _KEPT = 256
@@ -89,9 +89,12 @@ class RustSchema:
     def is_lost(self, beginning: str) -> bool:
         """Return whether no text that begins so can be accepted: it is no JSON, or a member that is complete has a fault.
 
-        Words or a fence of Markdown before it are none of its faults yet.
+        Thoughts, words or a fence of Markdown before it are none of its faults yet.
         """
-        begun = beginning.lstrip()
+        said = behind_thoughts(beginning)
+        if said is None:
+            return False
+        begun = said.lstrip()
         if not begun.startswith(("{", "[")):
             preface = begun[: LONGEST_PREFACE + 1]
             return self._begins is not None and len(preface) > LONGEST_PREFACE and not {"{", "["} & set(preface)

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from penstock_common.llm.types import JsonSchema
@@ -51,7 +52,8 @@ async def evaluate_answers(request: AnswersEvaluationRequest, progress: Progress
     """
     content = read_dataset(request.dataset)
     cases = read_cases(content)
-    earlier = None if request.against is None else read_evaluation(read_dataset(request.against))
+    _check_judge(cases, request)
+    earlier = None if request.against is None else _earlier(request.against, request.judge)
     with ExitStack() as stack:
         check = _Checks(cases, request, stack)
         async with answer_client(request.target, request.timeout_seconds) as client:
@@ -59,6 +61,23 @@ async def evaluate_answers(request: AnswersEvaluationRequest, progress: Progress
     digest = hashlib.sha256(content).hexdigest()[:16]
     setting = {"set": request.dataset.name, "set_digest": digest, "concurrency": request.concurrency}
     return evaluation(results, request.target.model, request.judge, earlier, setting)
+
+
+def _check_judge(cases: list[Case], request: AnswersEvaluationRequest) -> None:
+    loose = None if request.judge else next((case for case in cases if not case.is_held_to_something), None)
+    if loose is not None:
+        raise Misconfigured(
+            f"nothing but a judge could say whether the answer to the case '{loose.id}' is right: give --judge, or the case "
+            "'expected', 'forbidden', 'schema' or 'rules'"
+        )
+
+
+def _earlier(path: Path, judge: str) -> AnswersEvaluation:
+    earlier = read_evaluation(read_dataset(path))
+    if earlier.judge != judge:
+        was, now = (f"'{one}'" if one else "nobody" for one in (earlier.judge, judge))
+        raise Misconfigured(f"the run of --against was judged by {was}, this one is by {now}: they cannot be compared")
+    return earlier
 
 
 async def _run(cases: list[Case], judging: _Judging, progress: Progress) -> list[CaseResult]:

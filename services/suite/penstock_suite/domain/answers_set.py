@@ -42,6 +42,11 @@ class Case(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """What changes with the case: results of another one are not compared."""
         return hashlib.sha256(msgspec.json.encode(self)).hexdigest()[:16]
 
+    @property
+    def is_held_to_something(self) -> bool:
+        """Whether anything but a judge says whether an answer is right."""
+        return bool(self.expected or self.forbidden or self.rules) or self.schema is not None
+
     def faults_of(self, text: str) -> list[str]:
         """Return what is wrong with an answer by its elements."""
         said = _plain(text)

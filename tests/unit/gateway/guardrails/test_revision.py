@@ -41,7 +41,7 @@ KNOWN: dict[str, tuple[int, str]] = {
     "pattern": (2, "2736dbab85f7"),
     "length": (1, "0358e853140c"),
     "language": (1, "0358e853140c"),
-    "tools": (1, "c0d8cdcfc674"),
+    "tools": (2, "7c7ed2616772"),
     "topics": (1, "81c4af2170c0"),
     "grounding": (1, "cfc848c84c48"),
     "spotlight": (1, "c16ffd50eab9"),

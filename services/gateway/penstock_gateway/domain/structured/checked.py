@@ -35,7 +35,7 @@ from penstock_gateway.domain.life.progress import owed_for
 from penstock_gateway.domain.life.sources import Generation, Saved
 from penstock_gateway.domain.structured.burden import TooMuch
 from penstock_gateway.domain.structured.mending import mended
-from penstock_gateway.domain.structured.schema import Problem, Schema, bared, begins
+from penstock_gateway.domain.structured.schema import Problem, Schema, bared, begins, behind_thoughts
 from penstock_gateway.domain.structured.terms import Terms, Told, asked_again
 
 # A text is looked at again once it has grown by so much, or by a quarter: all looks together cost little more than one.
@@ -266,10 +266,13 @@ async def _mended(schema: Schema, text: str) -> str | None:
 
 
 def _put_right(schema: Schema, text: str) -> str | None:
-    bare = bared(text)
-    if bare is not text and schema.problem(bare) is None:
+    said = behind_thoughts(text)
+    if said is None:
+        return None
+    bare = bared(said).strip()
+    if bare != text and schema.problem(bare) is None:
         return bare
-    if (at := begins(text)) < 0 or (made := mended(text[at:])) is None:
+    if (at := begins(said)) < 0 or (made := mended(said[at:])) is None:
         return None
     return made.text if schema.problem(made.text) is None else schema.fitted(made.text)
 

@@ -72,6 +72,18 @@ def bared(text: str) -> str:
     return text
 
 
+def behind_thoughts(text: str) -> str | None:
+    """Return what a text says behind the thoughts that it begins with, as ``<think>``; None as long as they go on.
+
+    They may hold JSON, such as a draft, and be of any length: nothing in them is the answer. A text without any is itself.
+    """
+    begun = _THINKS.match(text)
+    if begun is None:
+        return text
+    end = text.find(f"</{begun[1]}>", begun.end())
+    return None if end < 0 else text[end + len(begun[1]) + len("</>") :]
+
+
 def begins(text: str) -> int:
     """Return where the JSON of a text may begin, behind what is said before it; negative: nowhere."""
     found = _BEGINS.search(text, 0, LONGEST_PREFACE + 1)
@@ -82,4 +94,5 @@ LONGEST_PREFACE = 240
 """Characters before the JSON that are looked over."""
 _MOST_TRIES = 4
 _BEGINS = re.compile(r"[{\[]")
+_THINKS = re.compile(r"\s*<(think|thinking|thought|reasoning)>")
 _DECODER = json.JSONDecoder()

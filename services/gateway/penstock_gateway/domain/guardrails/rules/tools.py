@@ -50,10 +50,12 @@ class Tools(LocalLook):
         if not tests:
             return ""
         try:
-            read = msgspec.json.decode(arguments or "{}")
+            # Some models write null where there are none.
+            read = msgspec.json.decode(arguments or "{}") or {}
         except (msgspec.DecodeError, RecursionError):
             return "unreadable_arguments"
-        if _has_twice(arguments, read):
+        # Who runs a call may still make an object of a list with one in it, or of JSON within a string.
+        if not isinstance(read, dict) or _has_twice(arguments):
             return "unreadable_arguments"
         return "denied_argument" if any(_fails(test, read) for test in tests) else ""
 
@@ -88,6 +90,9 @@ def _values(read: Any, parts: list[str]) -> list[Any]:
 
 
 def _members(value: Any, part: str) -> list[Any]:
+    if isinstance(value, str):
+        # Models write JSON into strings, and those who run calls read it.
+        value = _within(value)
     if isinstance(value, dict):
         return list(value.values()) if part == "*" else [value[part]] if part in value else []
     if isinstance(value, list):
@@ -97,7 +102,14 @@ def _members(value: Any, part: str) -> list[Any]:
     return []
 
 
-def _has_twice(arguments: str, read: Any) -> bool:
+def _within(said: str) -> Any:
+    try:
+        return msgspec.json.decode(said)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def _has_twice(arguments: str) -> bool:
     """Return whether an object has a member twice: whoever runs the call may take another than was looked at."""
     import json
 
@@ -107,6 +119,5 @@ def _has_twice(arguments: str, read: Any) -> bool:
         twice.append(len({name for name, _ in pairs}) < len(pairs))
         return dict(pairs)
 
-    if isinstance(read, dict):
-        json.loads(arguments or "{}", object_pairs_hook=note)
+    json.loads(arguments or "{}", object_pairs_hook=note)
     return any(twice)
