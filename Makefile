@@ -141,6 +141,10 @@ dashboards: setup-dev ## Put every query of the dashboards to a Prometheus that 
 tail-rules: setup-dev ## Build the OpenTelemetry Collector and see which traces it keeps by deploy/otel/collector.yaml
 	PENSTOCK_TAIL_RULES=1 $(BIN)/pytest -q tests/deploy/test_collector.py $(ARGS)
 
+.PHONY: alerts
+alerts: setup-dev ## Cause what alerts are for, on a real stack, and see each fire in a real Prometheus: minutes
+	PENSTOCK_ALERTS=1 $(BIN)/pytest -q tests/deploy/test_alerts_caused.py tests/deploy/test_alerts_caused_slowly.py $(ARGS)
+
 .PHONY: bills
 bills: setup-dev ## Settle ten thousand mixed requests, and compare each ledger row to what its provider bills
 	PENSTOCK_BILLS=10000 $(BIN)/pytest -q tests/integration/gateway/test_bills.py $(ARGS)

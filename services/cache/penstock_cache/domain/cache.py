@@ -147,7 +147,7 @@ class ExactCache:
         entry = await self._shared.get(key)
         if entry is not None and _usable(entry, generation, over_at, oldest):
             if entry.fresh_until > now:
-                self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds))
+                self._memory.put(key, entry, min(entry.fresh_until, now + self._memory_seconds), now)
             self._counts.redis_hits += 1
             return Found(entry.hit, "redis")
         self._counts.misses += 1
@@ -178,7 +178,7 @@ class ExactCache:
         key = self._identity.key(request.scope, request.probe)
         if request.stale_for is not None:
             life += min(request.stale_for, self._longest_stale)
-        self._memory.put(key, entry, now + min(life.total_seconds(), self._memory_seconds))
+        self._memory.put(key, entry, now + min(life.total_seconds(), self._memory_seconds), now)
         self._counts.stores += 1
         self._shared.put(key, entry, life)
         return ""

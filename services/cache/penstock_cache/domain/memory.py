@@ -15,6 +15,8 @@ from penstock_common.llm.types import GenerationEvent, OpaqueDelta, ReasoningDel
 # What an entry costs beside its text: key, structs, events, names. Traced: 1,720 where every name was read
 # from a socket or from Redis, 800 where requests of one process share them.
 FIXED_BYTES = 1792
+_OVER_AT_ONCE = 16
+"""Entries whose time is over that leave as one comes: more than come, and never so many that a caller would notice."""
 
 
 class _Held(msgspec.Struct, frozen=True, gc=False):
@@ -57,9 +59,10 @@ class MemoryTier:
         self._held.move_to_end(key.digest)
         return held.entry
 
-    def put(self, key: EntryKey, entry: Entry, expires_at: float) -> None:
-        """Keep the entry until ``expires_at``, in place of what lay there."""
+    def put(self, key: EntryKey, entry: Entry, expires_at: float, now: float) -> None:
+        """Keep the entry until ``expires_at``, in place of what lay there; what nobody can be given any more leaves."""
         self._remove(key.digest)
+        self._let_go(now)
         weight = weight_bytes(entry.hit.events)
         if weight > self._max_bytes or self._max_entries == 0:
             return
@@ -75,6 +78,18 @@ class MemoryTier:
         for digest in dropped:
             self._remove(digest)
         return len(dropped)
+
+    def _let_go(self, now: float) -> None:
+        """Remove the least recently used as long as their time is over.
+
+        One that lives for longer keeps those behind it, but no life is longer than that of the tier, so that twice that
+        is the longest that any stays while others come.
+        """
+        for _ in range(_OVER_AT_ONCE):
+            digest = next(iter(self._held), None)
+            if digest is None or self._held[digest].expires_at > now:
+                return
+            self._remove(digest)
 
     def _remove(self, digest: bytes) -> None:
         held = self._held.pop(digest, None)

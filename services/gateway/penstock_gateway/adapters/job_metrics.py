@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from penstock_common.priority import Priority
 from penstock_common.telemetry import semconv
 from penstock_common.telemetry.metrics import Counters, Histograms
-from penstock_gateway.domain.jobs.job import Job, JobState
+from penstock_gateway.domain.jobs.job import Job, JobKind, JobState
 from penstock_gateway.domain.jobs.observing import DepthWatch
 
 _WAITS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 14_400, 86_400)
@@ -29,6 +29,9 @@ class JobMetrics:
         self._runs = Histograms(registry, semconv.METRIC_JOB_RUN, told, ("kind",), _RUNS)
         told = "Attempts by how they ended: a state, put_back, handed_back or lost."
         self._attempts = Counters(registry, semconv.METRIC_JOB_ATTEMPTS, told, ("kind", "result"))
+        for kind in JobKind:
+            # Many are lost at once, and what begins with many has no rise that an alert could see.
+            self._attempts.of((kind.value, _LOST))
         told = "Jobs that have ended, by how; dead are those whose attempts have all failed."
         self._ended = Counters(registry, semconv.METRIC_JOBS_ENDED, told, ("kind", "result"))
 
@@ -38,17 +41,22 @@ class JobMetrics:
 
     def attempted(self, job: Job, outcome: str, took: timedelta) -> None:
         """Count the attempt, and the job where it has ended."""
-        self._attempts.add((job.kind.value, outcome))
+        if outcome != _LOST:
+            # Whoever took the job from its worker has counted that.
+            self._attempts.add((job.kind.value, outcome))
         self._runs.observe((job.kind.value,), max(0.0, took.total_seconds()))
         if outcome in _ENDS:
             self._ended.add((job.kind.value, outcome))
 
     def reclaimed(self, job: Job) -> None:
-        """Count the job where it has ended by that."""
+        """Count the attempt that was lost, but not of a job that never began, and the job where it has ended by that."""
+        if job.state is not JobState.EXPIRED:
+            self._attempts.add((job.kind.value, _LOST))
         if job.state.is_end:
             self._ended.add((job.kind.value, job.state.value))
 
 
+_LOST = "lost"
 _ENDS = frozenset(state.value for state in JobState if state.is_end)
 
 

@@ -28,7 +28,7 @@ class JobObserver(Protocol):
         ...
 
     def reclaimed(self, job: Job) -> None:
-        """See a job that was taken from a worker that is gone, or that was late, as it stands now."""
+        """See a job that was taken from a worker that is gone, or that has expired while it waited, as it stands now."""
         ...
 
 
