@@ -25,6 +25,7 @@ from penstock_gateway.surfaces.wire_formats.anthropic.calls import call_block
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.turns import FORMAT
 from penstock_gateway.surfaces.wire_formats.anthropic.signatures import wrapped
 from penstock_gateway.surfaces.wire_formats.anthropic.usage import counts_of, end_of, usage_of
+from penstock_gateway.surfaces.wire_formats.beside import unread_of, with_members
 from penstock_gateway.surfaces.wire_formats.extension import extension_json
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
@@ -84,7 +85,11 @@ class EventRenderer:
             "usage": counts_of(self._usage),
             "x_penstock": msgspec.Raw(extension_json(finished, summary)),
         }
-        return on_one_line(_frame(b"message_delta", told) + _STOP)
+        members = unread_of(finished, FORMAT)
+        if members:
+            end = {name: members.pop(name) for name in delta if name in members}
+            members = {**members, "delta": msgspec.Raw(_encode(end))}
+        return on_one_line(b"event: message_delta\ndata: %b\n\n" % with_members(_encode(told), members) + _STOP)
 
     def _other(self, event: GenerationEvent, pieces: list[bytes]) -> None:
         if isinstance(event, Started):

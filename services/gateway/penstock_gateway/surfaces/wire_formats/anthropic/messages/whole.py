@@ -14,6 +14,7 @@ from penstock_gateway.surfaces.wire_formats.anthropic.messages import response_w
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.turns import FORMAT
 from penstock_gateway.surfaces.wire_formats.anthropic.signatures import wrapped
 from penstock_gateway.surfaces.wire_formats.anthropic.usage import end_of, usage_of
+from penstock_gateway.surfaces.wire_formats.beside import with_unread
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm
 
 _encode = msgspec.json.Encoder().encode
@@ -28,15 +29,14 @@ def render_message(answers: Sequence[Answer], message_id: str, created: int, for
     finished = answer.finished
     if finished is None:
         raise ValueError("an answer without finished is not complete")
-    return _encode(
-        wire.Message(
-            id=message_id,
-            model=finished.answered_by.model,
-            content=_content(answer),
-            **end_of(finished),
-            usage=wire.Usage(**usage_of(answer.usage, finished.service_tier)),
-        )
+    message = wire.Message(
+        id=message_id,
+        model=finished.answered_by.model,
+        content=_content(answer),
+        **end_of(finished),
+        usage=wire.Usage(**usage_of(answer.usage, finished.service_tier)),
     )
+    return with_unread(_encode(message), finished, FORMAT)
 
 
 def _content(answer: Answer) -> list[_Block]:
