@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from penstock_common.llm.encrypted_reasoning import is_encrypted
 from penstock_common.llm.types import (
     Finished,
     GenerationEvent,
@@ -146,11 +147,13 @@ class EventRenderer:
                 self._open = _THINKING
             if event.text:
                 pieces.append(_delta(self._at, {"type": "thinking_delta", "thinking": event.text}))
-        if event.signature:
-            signature = wrapped(event.signature, event.origin)
+        # OpenAI's encrypted reasoning is the signature of what is shown of it, in one block, as this vendor's own.
+        proof = event.hidden if self._open == _THINKING and is_encrypted(event.hidden) else event.signature
+        if proof:
+            signature = wrapped(proof, event.origin)
             pieces.append(_delta(self._at, {"type": "signature_delta", "signature": signature}))
             self._close(pieces)
-        if event.hidden:
+        if event.hidden and proof is not event.hidden:
             self._close(pieces)
             self._begin({"type": "redacted_thinking", "data": wrapped(event.hidden, event.origin)}, pieces)
             pieces.append(_stopped(self._at))

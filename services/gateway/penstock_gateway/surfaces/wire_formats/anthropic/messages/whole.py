@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
+from penstock_common.llm.encrypted_reasoning import is_encrypted
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import ContentPart, Opaque, Reasoning, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.anthropic.calls import call_block
@@ -46,9 +47,16 @@ def _content(answer: Answer) -> list[_Block]:
         while calls and calls[0].parts_before is not None and calls[0].parts_before <= place:
             blocks.append(_call(calls.pop(0)))
         block = _block(part)
-        if block is not None:
+        if isinstance(part, Reasoning) and is_encrypted(part.hidden) and blocks and _is_unsigned(blocks[-1]):
+            # One block, as this vendor's own: what is shown of the reasoning, and what proves it.
+            blocks[-1] = {**blocks[-1], "signature": wrapped(part.hidden, part.origin)}
+        elif block is not None:
             blocks.append(block)
     return [*blocks, *map(_call, calls)]
+
+
+def _is_unsigned(block: _Block) -> TypeGuard[dict[str, Any]]:
+    return isinstance(block, dict) and block["type"] == "thinking" and not block["signature"]
 
 
 def _block(part: ContentPart) -> _Block | None:
