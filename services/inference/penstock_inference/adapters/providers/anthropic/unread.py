@@ -44,8 +44,13 @@ def with_end(before: upstream.Unread | None, payload: bytes) -> upstream.Unread 
     delta = members.pop("delta", None)
     if delta is not None:
         members = {**members_of(bytes(delta)), **members}
-    told = _encode(members)
-    return _told(told if before is None else united(before.block.json.encode(), told))
+    if before is not None:
+        known = members_of(before.block.json.encode())
+        if "usage" in known and "usage" in members:
+            members["usage"] = msgspec.Raw(united(bytes(known["usage"]), bytes(members["usage"])))
+        # The end's word counts where the beginning had another.
+        members = {**known, **members}
+    return _told(_encode(members))
 
 
 def _told(unread: bytes) -> upstream.Unread | None:
