@@ -308,6 +308,6 @@ async def test_what_nobody_looks_at_is_not_told():
     unread = msgspec.structs.replace(
         FINISHED, unread=Opaque(format="openai_chat", json='{"citations":["a@example.com"]}')
     )
-    guarding = guarding_of({"names": RULES["names"]})
+    guarding = guarding_of(RULES, output=["rivals"])
     await entered(guarding, said("Hi"))
     assert (await seen(guarding, [(STARTED,), (TextDelta(text="Hi"), unread)]))[-1] == FINISHED
