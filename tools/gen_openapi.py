@@ -23,7 +23,11 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from msgspec import _json_schema
 from wire_operations import ANTHROPIC, OPENAI, WIRE_OPERATIONS, WireOperation
 
+from penstock_gateway.surfaces.wire_formats.passthrough import METHODS, PREFIX
+
 Json = dict[str, Any]
+
+PASSTHROUGH = "Passthrough"
 
 DESCRIPTORS = Path(__file__).parent.parent / "proto/python/penstock/descriptors.binpb"
 
@@ -31,7 +35,8 @@ TITLE = "Penstock"
 DESCRIPTION = (
     "Three APIs on one port. **Typed**, under `/api/v1/`: the gRPC contract as JSON. Streams are newline-delimited JSON, "
     'each line `{"result": …}` or, last, `{"error": …}`; with `Accept: text/event-stream` they are server-sent events '
-    "that carry the bare message. **OpenAI's and Anthropic's**, under `/v1/`: as those vendors' SDKs send and read it."
+    "that carry the bare message. **OpenAI's and Anthropic's**, under `/v1/`: as those vendors' SDKs send and read it. What "
+    "has no form of its own passes to an upstream under `/passthrough/`, where the operator lists its path."
 )
 DURATION = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,9})?s$", "examples": ["30s", "1.5s"]}
 SECURITY_SCHEMES = {
@@ -117,8 +122,9 @@ def finished(merged: Json) -> Json:
         "tags": [
             *merged["tags"],
             *({"name": vendor, "description": f"The wire formats of {vendor}."} for vendor in (OPENAI, ANTHROPIC)),
+            {"name": PASSTHROUGH, "description": "Requests that pass to an upstream as they are."},
         ],
-        "paths": {**typed_paths(merged["paths"]), **wire_paths},
+        "paths": {**typed_paths(merged["paths"]), **wire_paths, **passthrough_paths()},
         "components": {
             "schemas": {**schemas, **wire_schemas, "OpenAIError": _OPENAI_ERROR, "AnthropicError": _ANTHROPIC_ERROR},
             "securitySchemes": SECURITY_SCHEMES,
@@ -284,6 +290,40 @@ def wire_operation(operation: WireOperation, schemas: dict[type[msgspec.Struct],
         schema = {"schema": schemas[operation.request]}
         described["requestBody"] = {"required": True, "content": {"application/json": schema}}
     return described
+
+
+def passthrough_paths() -> Json:
+    """Return the path of requests that pass to an upstream as they are: nothing is known of their bodies."""
+    anything: Json = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    said = {
+        "upstream": "The upstream's name in the configuration.",
+        "path": "What follows the upstream's `base_url`, slashes among it: one of the upstream's `raw.paths`.",
+    }
+    item: Json = {}
+    for method in METHODS:
+        has_body = method in ("POST", "PUT", "PATCH")
+        item[method.lower()] = {
+            "tags": [PASSTHROUGH],
+            "summary": "Passes a request to an upstream as it is; the key needs the scope `passthrough`.",
+            "operationId": f"{PASSTHROUGH}_{method.title()}",
+            "parameters": [
+                {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "description": text}
+                for name, text in said.items()
+            ],
+            **(
+                {"requestBody": {"description": "Whatever the upstream reads.", "content": anything}}
+                if has_body
+                else {}
+            ),
+            "responses": {
+                "200": {"description": "The upstream's answer, under the status that it says.", "content": anything},
+                "default": error(
+                    "What the upstream says, in its own words, or why the request was not passed on.",
+                    {"$ref": f"#/components/schemas/{OPENAI}Error"},
+                ),
+            },
+        }
+    return {f"{PREFIX}/{{upstream}}/{{path}}": item}
 
 
 def name_parts(operation: WireOperation) -> Iterator[str]:

@@ -124,7 +124,8 @@ func isDialError(err error) bool {
 func wireRoute(path string) string {
 	switch path = strings.TrimSuffix(path, "/"); path {
 	case "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/v1/responses", "/v1/messages",
-		"/v1/messages/count_tokens", "/v1/rerank", "/v2/rerank", "/v1/moderations", "/v1/responses/input_tokens":
+		"/v1/messages/count_tokens", "/v1/rerank", "/v2/rerank", "/v1/moderations", "/v1/responses/input_tokens",
+		"/v1/responses/compact":
 		return path
 	}
 	if strings.HasPrefix(path, rawPrefix) {

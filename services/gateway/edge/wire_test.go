@@ -179,6 +179,7 @@ func TestRoutesHaveFewNames(t *testing.T) {
 		"/v1/batches/batch_1/cancel": "/v1/batches/{id}/cancel", "/v1/batches": "/v1/batches",
 		"/v1/responses/resp_1": "/v1/responses/{id}", "/v1/responses/resp_1/input_items": "/v1/responses/{id}/input_items",
 		"/v1/responses/resp_1/secret": "/v1/*", "/v1/responses/input_tokens": "/v1/responses/input_tokens",
+		"/v1/responses/compact":                       "/v1/responses/compact",
 		"/v1/vector_stores/vs_1/file_batches/b/files": "/v1/vector_stores/{id}/file_batches/{id}/files",
 	} {
 		equal(t, path, wireRoute(path), want)

@@ -378,6 +378,20 @@ async def test_tokens_are_counted_with_all_that_is_gone_on_from(suite, client, u
         await client.responses.input_tokens.count(model="fast", input="Hi", previous_response_id="resp_0")
 
 
+async def test_a_conversation_is_not_made_shorter_and_says_what_to_do(suite, client, upstream):
+    head = {"authorization": f"Bearer {suite.KEY}"}
+    told = [
+        await suite.request("POST", f"{RESPONSES}/compact", json={"input": "Hi", **more}, headers=head)
+        for more in ({}, {"model": "nobody"}, {"model": "fast"})
+    ]
+    assert [(each.status, each.json["error"]["code"]) for each in told[1:]] == [
+        (404, "model_not_found"), (404, "resource_not_found"),
+    ]  # fmt: skip
+    assert (told[0].status, told[0].json["error"]["param"]) == (400, "model")
+    assert "context_management" in told[2].json["error"]["message"]
+    assert not upstream.requests
+
+
 # Under an idempotency key.
 
 

@@ -153,6 +153,7 @@ EVENTS = (
         stop_details=StopDetails(word="refusal", category="cyber", explanation="It may harm."),
         service_tier="flex",
         stopped_by="budget",
+        unread=Opaque(format="openai_chat", json='{"system_fingerprint":"fp_1"}'),
     ),
 )
 ASKED = GenerationInput(

@@ -11,6 +11,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 
 import penstock
 from penstock_gateway.surfaces.wire_formats.format import ModelsFormat
+from penstock_gateway.surfaces.wire_formats.passthrough import METHODS
 from penstock_gateway.surfaces.wire_formats.table import FORMATS
 
 ROOT = Path(__file__).parents[3]
@@ -81,6 +82,12 @@ def test_streams_say_in_which_forms_they_come():
     content = DOCUMENT["paths"]["/api/v1/chat:stream"]["post"]["responses"]["200"]["content"]
     assert set(content) == {"application/x-ndjson", "text/event-stream"}
     assert "text/event-stream" in DOCUMENT["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
+
+
+def test_requests_that_pass_as_they_are_are_described_by_every_method_that_passes():
+    item = DOCUMENT["paths"]["/passthrough/{upstream}/{path}"]
+    assert {verb.upper() for verb in item} == set(METHODS)
+    assert {verb for verb, operation in item.items() if "requestBody" in operation} == {"post", "put", "patch"}
 
 
 def test_the_package_carries_descriptors_of_the_public_services_with_all_that_they_need():

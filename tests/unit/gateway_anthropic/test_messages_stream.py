@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock_common.llm.encrypted_reasoning import EncryptedReasoning, hidden_of
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import (
     Candidate,
@@ -22,6 +23,7 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
+from penstock_gateway.surfaces.wire_formats.anthropic.messages.parse import parse_messages_request
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.stream import EventRenderer
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.whole import render_message
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm, StreamSummary
@@ -197,3 +199,25 @@ def test_arguments_that_are_no_object_are_not_lost():
     answer.extend([STARTED, _call(0, "a", "f", "broken {"), _end(FinishReason.TOOL_CALLS)])
     (block,) = json.loads(render_message((answer,), "msg_1", 0, AnswerForm()))["content"]
     assert block["input"] == {"arguments": "broken {"}
+
+
+def test_openai_s_encrypted_reasoning_is_the_signature_of_what_is_shown_of_it():
+    hidden = hidden_of(EncryptedReasoning(id="rs_1", encrypted_content="gAAA"))
+    proof = ReasoningDelta(hidden=hidden, origin="o/m")
+    events = [STARTED, ReasoningDelta(text="so"), proof, TextDelta(text="Hi"), _end()]
+    streamed = _assembled(_events(*events))
+    answer = Answer()
+    answer.extend(events)
+    whole = json.loads(render_message([answer], "msg_1", 0, AnswerForm()))["content"]
+    assert [block["type"] for block in whole] == [block["type"] for block in streamed] == ["thinking", "text"]
+    assert whole[0]["signature"] == streamed[0]["signature"]
+    body = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}
+    body["messages"] += [{"role": "assistant", "content": streamed}, {"role": "user", "content": "y"}]
+    turn = parse_messages_request(json.dumps(body).encode()).input.messages[1]
+    assert turn.parts == answer.parts
+
+
+def test_encrypted_reasoning_that_nothing_is_shown_of_stays_hidden():
+    proof = ReasoningDelta(hidden=hidden_of(EncryptedReasoning(id="rs_1", encrypted_content="gAAA")), origin="o/m")
+    told = _assembled(_events(STARTED, proof, TextDelta(text="Hi"), _end()))
+    assert [block["type"] for block in told] == ["redacted_thinking", "text"]

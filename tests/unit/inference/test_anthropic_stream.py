@@ -29,7 +29,7 @@ from penstock_common.llm.types import (
 from penstock_common.testing import anthropic_answers as answers
 from penstock_inference.adapters.providers.anthropic.stream import MessageStream, whole_answer
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import Stopped, UpstreamEvent
+from penstock_inference.domain.upstream import Stopped, Unread, UpstreamEvent
 
 CUSTOM = frozenset({"python"})
 RECORDED = b"""event: message_start
@@ -161,7 +161,7 @@ def told(events: list[UpstreamEvent]) -> tuple[list[Any], Usage | None, Stopped 
     """Return the content, merged, and the last usage and end."""
     usages: list[Any] = [event for event in events if isinstance(event, Usage)]
     ends = [event for event in events if isinstance(event, Stopped)]
-    content: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped)]
+    content: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped | Unread)]
     return merge_deltas(content), (usages or [None])[-1], (ends or [None])[-1]
 
 

@@ -10,7 +10,7 @@ import pytest
 from penstock_common.llm.types import FinishReason, ReasoningDelta, TextDelta, ToolCallDelta, Usage
 from penstock_inference.adapters.providers.openai.stream import CompletionStream
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import Stopped, UpstreamEvent
+from penstock_inference.domain.upstream import Stopped, Unread, UpstreamEvent
 
 
 def sse(document: Any) -> bytes:
@@ -24,9 +24,9 @@ def chunk(delta: dict[str, Any] | None = None, **choice: Any) -> bytes:
 
 
 def read(*data: bytes) -> list[UpstreamEvent]:
-    """Return the events of these reads."""
+    """Return the events of these reads, but for what nobody reads of them."""
     stream = CompletionStream()
-    return [event for piece in data for event in stream.feed(piece)]
+    return [event for piece in data for event in stream.feed(piece) if not isinstance(event, Unread)]
 
 
 CALLED = chunk({}, finish_reason="tool_calls")

@@ -10,7 +10,7 @@ import msgspec
 
 from penstock_cache.domain.entry import Entry, EntryKey
 from penstock_common.contract.cache import Scope
-from penstock_common.llm.types import GenerationEvent, OpaqueDelta, ReasoningDelta, TextDelta, ToolCallDelta
+from penstock_common.llm.types import Finished, GenerationEvent, OpaqueDelta, ReasoningDelta, TextDelta, ToolCallDelta
 
 # What an entry costs beside its text: key, structs, events, names. Traced: 1,720 where every name was read
 # from a socket or from Redis, 800 where requests of one process share them.
@@ -107,6 +107,8 @@ def weight_bytes(events: Iterable[GenerationEvent]) -> int:
             weight += sys.getsizeof(event.text) + len(event.signature) + len(event.hidden) + len(event.extra_json)
         elif type(event) is OpaqueDelta:
             weight += len(event.block.json)
+        elif type(event) is Finished and event.unread is not None:
+            weight += len(event.unread.json)
         elif type(event) is ToolCallDelta:
             weight += sys.getsizeof(event.arguments_json_fragment) + len(event.extra_json)
     return weight

@@ -16,6 +16,7 @@ from penstock_common.llm.types import (
     Finished,
     FinishReason,
     GenerationInput,
+    Opaque,
     ReasoningDelta,
     ToolCallDelta,
     Usage,
@@ -31,7 +32,7 @@ from penstock_inference.domain.hedging import FirstTokens
 from penstock_inference.domain.load.gate import Permit
 from penstock_inference.domain.reasoning.origin import origin_text
 from penstock_inference.domain.tiers import asked_prices, prices_of
-from penstock_inference.domain.upstream import Gap, Stopped, UpstreamEvent
+from penstock_inference.domain.upstream import Gap, Stopped, Unread, UpstreamEvent
 from penstock_inference.domain.usage import counted_tokens, interrupted_usage
 from penstock_inference.domain.watchdog import Watchdog
 
@@ -52,7 +53,7 @@ class Attempt:
     """
 
     __slots__ = (
-        "_doubted", "_has_spoken", "_step", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "missing_reasoning",
+        "_doubted", "_has_spoken", "_step", "_unread", "_watchdog", "_whole", "answer", "first_tokens", "is_whole", "missing_reasoning",
         "model", "permit", "stopped", "turn", "usage",
     )  # fmt: skip
 
@@ -76,6 +77,7 @@ class Attempt:
         self._has_spoken = False
         # What has come since something came that nobody can read: whether all of it is there, the end says.
         self._doubted: list[ContentEvent] | None = None
+        self._unread: Opaque | None = None
 
     async def next_batch(self) -> Sequence[ContentEvent]:
         """Return the content of the next read; at a whole answer's end what came with it, perhaps nothing.
@@ -143,6 +145,8 @@ class Attempt:
             elif type(event) is Gap:
                 told = self._doubted = []
                 self._step.attributes["skipped_events"] = 1
+            elif type(event) is Unread:
+                self._unread = event.block
             elif type(event) is ReasoningDelta or type(event) is ToolCallDelta:
                 told.append(self._stamped(event))
             else:
@@ -228,6 +232,7 @@ class Attempt:
             unit_prices=prices,
             stop_details=stopped.details,
             service_tier=stopped.service_tier,
+            unread=self._unread,
         )
 
     def failed(self, failure: AttemptFailed) -> None:

@@ -394,4 +394,4 @@ class Batches:
         for made in recoveries:
             self._parts.observer.recovered(made)
         finished = costing_more(finished, recovery.cost_nano_usd, has_unknown=recovery.has_unknown_cost)
-        return recovery.usage_of(usage), msgspec.structs.replace(finished, recoveries=recoveries)
+        return recovery.usage_of(usage), msgspec.structs.replace(finished, recoveries=recoveries, unread=None)

@@ -11,6 +11,7 @@ from penstock_common.llm.types import (
     ChoiceFinished,
     FinishReason,
     GenerationInput,
+    Opaque,
     OpaqueDelta,
     ReasoningDelta,
     StopDetails,
@@ -43,7 +44,16 @@ class Gap(msgspec.Struct, frozen=True):
     """
 
 
-UpstreamEvent = TextDelta | ReasoningDelta | ToolCallDelta | OpaqueDelta | ChoiceFinished | Usage | Stopped | Gap
+@final
+class Unread(msgspec.Struct, frozen=True):
+    """What the upstream has said so far beside what is read of it; the last one counts."""
+
+    block: Opaque
+
+
+UpstreamEvent = (
+    TextDelta | ReasoningDelta | ToolCallDelta | OpaqueDelta | ChoiceFinished | Usage | Stopped | Gap | Unread
+)
 
 
 class UpstreamCall(msgspec.Struct, frozen=True):

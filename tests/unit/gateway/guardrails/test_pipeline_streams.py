@@ -14,6 +14,7 @@ from penstock_common.llm.types import (
     ChoiceFinished,
     FinishReason,
     Message,
+    Opaque,
     ReasoningDelta,
     Role,
     TextDelta,
@@ -313,3 +314,12 @@ async def test_what_only_reports_holds_nothing():
     events = [STARTED, TextDelta(text="su", logprobs_json="[1]"), TextDelta(text="n"), Usage(), FINISHED]
     assert await seen(guarding, [(one,) for one in events]) == events
     assert guarding.tally.line() == "looked=report:1"
+
+
+async def test_what_nobody_looks_at_is_not_told():
+    unread = msgspec.structs.replace(
+        FINISHED, unread=Opaque(format="openai_chat", json='{"citations":["a@example.com"]}')
+    )
+    guarding = guarding_of(RULES, output=["rivals"])
+    await entered(guarding, said("Hi"))
+    assert (await seen(guarding, [(STARTED,), (TextDelta(text="Hi"), unread)]))[-1] == FINISHED

@@ -203,6 +203,7 @@ def _finished_to_proto(event: t.Finished) -> gen.GenerationFinished:
         stop_details=None if event.stop_details is None else _stop_details_to_proto(event.stop_details),
         service_tier=event.service_tier,
         stopped_by=event.stopped_by,
+        unread=None if event.unread is None else opaque_to_proto(event.unread),
     )
 
 
@@ -219,6 +220,7 @@ def _finished_from_proto(proto: gen.GenerationFinished) -> t.Finished:
         stop_details=_stop_details_from_proto(proto.stop_details) if proto.HasField("stop_details") else None,
         service_tier=proto.service_tier,
         stopped_by=proto.stopped_by,
+        unread=opaque_from_proto(proto.unread) if proto.HasField("unread") else None,
     )
 
 

@@ -144,7 +144,8 @@ class Finished(Value, frozen=True, tag="finished"):
     """The generation is complete. ``cost_nano_usd`` holds that of the ``recoveries``, which happened in their order.
 
     ``degraded`` is None where it is the model's own answer; ``service_tier`` is the provider's word, or ``''``. ``stopped_by``
-    says who ended it before the model did: ``STOPPED_BY_BUDGET``, ``STOPPED_BY_GUARDRAIL``, or nobody.
+    says who ended it before the model did: ``STOPPED_BY_BUDGET``, ``STOPPED_BY_GUARDRAIL``, or nobody. ``unread`` is what the
+    provider's own format said beside, as ``llm.unread`` has it; None where it said nothing, or nobody may look at it.
     """
 
     reason: FinishReason
@@ -158,6 +159,7 @@ class Finished(Value, frozen=True, tag="finished"):
     stop_details: StopDetails | None = None
     service_tier: str = ""
     stopped_by: str = ""
+    unread: Opaque | None = None
 
     @property
     def known_cost_nano_usd(self) -> int | None:

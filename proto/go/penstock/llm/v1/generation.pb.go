@@ -1592,7 +1592,11 @@ type GenerationFinished struct {
 	// "guardrail", with FINISH_REASON_CONTENT_FILTER, where a rule of the operator's refused more of it.
 	StoppedBy string `protobuf:"bytes,33,opt,name=stopped_by,json=stoppedBy,proto3" json:"stopped_by,omitempty"`
 	// The answer is less than what was asked for, as the model's own candidates had all failed, or a budget was spent.
-	Degraded      Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
+	Degraded Degradation `protobuf:"varint,40,opt,name=degraded,proto3,enum=penstock.llm.v1.Degradation" json:"degraded,omitempty"`
+	// What the provider said of the whole answer beside what Penstock reads: the answer as its format has it, with nothing but
+	// the members that no event tells, such as system_fingerprint. Unset where it said nothing, where the answer is
+	// of several attempts, and where guardrails look at answers, as they do not look at this.
+	Unread        *OpaqueBlock `protobuf:"bytes,41,opt,name=unread,proto3" json:"unread,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1702,6 +1706,13 @@ func (x *GenerationFinished) GetDegraded() Degradation {
 		return x.Degraded
 	}
 	return Degradation_DEGRADATION_UNSPECIFIED
+}
+
+func (x *GenerationFinished) GetUnread() *OpaqueBlock {
+	if x != nil {
+		return x.Unread
+	}
+	return nil
 }
 
 // What a provider said of the end of its answer.
@@ -2536,7 +2547,7 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\tis_custom\x18\x1f \x01(\bR\bisCustom\"_\n" +
 	"\x0eChoiceFinished\x12\x16\n" +
 	"\x06choice\x18\x01 \x01(\rR\x06choice\x125\n" +
-	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xa1\x04\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\"\xd7\x04\n" +
 	"\x12GenerationFinished\x125\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x1d.penstock.llm.v1.FinishReasonR\x06reason\x12!\n" +
 	"\fmatched_stop\x18\x02 \x01(\tR\vmatchedStop\x12;\n" +
@@ -2553,7 +2564,8 @@ const file_penstock_llm_v1_generation_proto_rawDesc = "" +
 	"\fservice_tier\x18  \x01(\tR\vserviceTier\x12\x1d\n" +
 	"\n" +
 	"stopped_by\x18! \x01(\tR\tstoppedBy\x128\n" +
-	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\"_\n" +
+	"\bdegraded\x18( \x01(\x0e2\x1c.penstock.llm.v1.DegradationR\bdegraded\x124\n" +
+	"\x06unread\x18) \x01(\v2\x1c.penstock.llm.v1.OpaqueBlockR\x06unread\"_\n" +
 	"\vStopDetails\x12\x12\n" +
 	"\x04word\x18\x01 \x01(\tR\x04word\x12\x1a\n" +
 	"\bcategory\x18\x02 \x01(\tR\bcategory\x12 \n" +
@@ -2731,23 +2743,24 @@ var file_penstock_llm_v1_generation_proto_depIdxs = []int32{
 	21, // 22: penstock.llm.v1.GenerationFinished.recoveries:type_name -> penstock.llm.v1.Recovery
 	20, // 23: penstock.llm.v1.GenerationFinished.stop_details:type_name -> penstock.llm.v1.StopDetails
 	3,  // 24: penstock.llm.v1.GenerationFinished.degraded:type_name -> penstock.llm.v1.Degradation
-	23, // 25: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
-	5,  // 26: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
-	11, // 27: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
-	23, // 28: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
-	22, // 29: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
-	4,  // 30: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
-	25, // 31: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
-	22, // 32: penstock.llm.v1.Decision.best_prices:type_name -> penstock.llm.v1.UnitPrices
-	24, // 33: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
-	27, // 34: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
-	23, // 35: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
-	22, // 36: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	32, // 25: penstock.llm.v1.GenerationFinished.unread:type_name -> penstock.llm.v1.OpaqueBlock
+	23, // 26: penstock.llm.v1.Recovery.broke:type_name -> penstock.llm.v1.Candidate
+	5,  // 27: penstock.llm.v1.Recovery.way:type_name -> penstock.llm.v1.Recovery.Way
+	11, // 28: penstock.llm.v1.Recovery.usage:type_name -> penstock.llm.v1.TokenUsage
+	23, // 29: penstock.llm.v1.Plan.candidates:type_name -> penstock.llm.v1.Candidate
+	22, // 30: penstock.llm.v1.Plan.prices:type_name -> penstock.llm.v1.UnitPrices
+	4,  // 31: penstock.llm.v1.Plan.unsupported:type_name -> penstock.llm.v1.UnsupportedFields
+	25, // 32: penstock.llm.v1.Plan.decision:type_name -> penstock.llm.v1.Decision
+	22, // 33: penstock.llm.v1.Decision.best_prices:type_name -> penstock.llm.v1.UnitPrices
+	24, // 34: penstock.llm.v1.RouteExplanation.plan:type_name -> penstock.llm.v1.Plan
+	27, // 35: penstock.llm.v1.RouteExplanation.candidates:type_name -> penstock.llm.v1.CandidateView
+	23, // 36: penstock.llm.v1.CandidateView.candidate:type_name -> penstock.llm.v1.Candidate
+	22, // 37: penstock.llm.v1.CandidateView.prices:type_name -> penstock.llm.v1.UnitPrices
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_penstock_llm_v1_generation_proto_init() }

@@ -268,7 +268,7 @@ class ChoiceFinished(_message.Message):
     def __init__(self, choice: _Optional[int] = ..., reason: _Optional[_Union[FinishReason, str]] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
-    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "stop_details", "service_tier", "stopped_by", "degraded")
+    __slots__ = ("reason", "matched_stop", "answered_by", "attempts", "cost_nano_usd", "unit_prices", "recoveries", "stop_details", "service_tier", "stopped_by", "degraded", "unread")
     REASON_FIELD_NUMBER: _ClassVar[int]
     MATCHED_STOP_FIELD_NUMBER: _ClassVar[int]
     ANSWERED_BY_FIELD_NUMBER: _ClassVar[int]
@@ -280,6 +280,7 @@ class GenerationFinished(_message.Message):
     SERVICE_TIER_FIELD_NUMBER: _ClassVar[int]
     STOPPED_BY_FIELD_NUMBER: _ClassVar[int]
     DEGRADED_FIELD_NUMBER: _ClassVar[int]
+    UNREAD_FIELD_NUMBER: _ClassVar[int]
     reason: FinishReason
     matched_stop: str
     answered_by: Candidate
@@ -291,7 +292,8 @@ class GenerationFinished(_message.Message):
     service_tier: str
     stopped_by: str
     degraded: Degradation
-    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., stop_details: _Optional[_Union[StopDetails, _Mapping]] = ..., service_tier: _Optional[str] = ..., stopped_by: _Optional[str] = ..., degraded: _Optional[_Union[Degradation, str]] = ...) -> None: ...
+    unread: _message_pb2.OpaqueBlock
+    def __init__(self, reason: _Optional[_Union[FinishReason, str]] = ..., matched_stop: _Optional[str] = ..., answered_by: _Optional[_Union[Candidate, _Mapping]] = ..., attempts: _Optional[int] = ..., cost_nano_usd: _Optional[int] = ..., unit_prices: _Optional[_Union[UnitPrices, _Mapping]] = ..., recoveries: _Optional[_Iterable[_Union[Recovery, _Mapping]]] = ..., stop_details: _Optional[_Union[StopDetails, _Mapping]] = ..., service_tier: _Optional[str] = ..., stopped_by: _Optional[str] = ..., degraded: _Optional[_Union[Degradation, str]] = ..., unread: _Optional[_Union[_message_pb2.OpaqueBlock, _Mapping]] = ...) -> None: ...
 
 class StopDetails(_message.Message):
     __slots__ = ("word", "category", "explanation")

@@ -251,6 +251,7 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
                 "POST /v1/chat/completions": INFERENCE,
                 "POST /v1/responses": INFERENCE,
                 "POST /v1/responses/input_tokens": INFERENCE,
+                "POST /v1/responses/compact": INFERENCE,
                 "GET /v1/responses/{response}": _LOOK_AT_KEPT,
                 "DELETE /v1/responses/{response}": _CHANGE_KEPT,
                 "POST /v1/responses/{response}/cancel": _CHANGE_KEPT,

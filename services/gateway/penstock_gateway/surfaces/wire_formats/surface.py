@@ -22,6 +22,7 @@ from penstock_gateway.surfaces.wire_formats import passthrough
 from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.background import Background
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
+from penstock_gateway.surfaces.wire_formats.compaction import CompactionServer
 from penstock_gateway.surfaces.wire_formats.counting import CountingServer
 from penstock_gateway.surfaces.wire_formats.deferred import DeferringParts
 from penstock_gateway.surfaces.wire_formats.embedding import EmbeddingServer
@@ -169,6 +170,8 @@ class WireFormats:
         counting = StatefulCounting(wire_format, stateful, parts.models, parts.bodies)
         once = parts.idempotency.around(counting.serve)
         self._routes.add("POST", f"{wire_format.path}/input_tokens", wire_format.family, once)
+        compaction = CompactionServer(wire_format.path, parts.models, parts.bodies)
+        self._routes.add("POST", f"{wire_format.path}/compact", wire_format.family, compaction.serve)
         return stateful
 
     def _add_question(self, wire_format: QuestionFormat) -> None:

@@ -16,6 +16,7 @@ from penstock_common.llm.events import merge_deltas
 from penstock_common.llm.types import (
     Batch,
     ChoiceFinished,
+    Finished,
     GenerationEvent,
     OpaqueDelta,
     ReasoningDelta,
@@ -126,6 +127,9 @@ class GuardedAnswer:
             out.append(event)
         else:
             await self._end_all(out)
+            if isinstance(event, Finished) and event.unread is not None:
+                # Nobody looks at it.
+                event = msgspec.structs.replace(event, unread=None)
             out.append(event)
 
     async def _text(self, event: TextDelta, out: list[GenerationEvent]) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from penstock_inference.adapters.providers.anthropic import chunks as wire
 from penstock_inference.adapters.providers.anthropic.reader import MessageReader
+from penstock_inference.adapters.providers.anthropic.unread import unread_of, with_end
 from penstock_inference.adapters.providers.http.errors import error_in, named_error
 from penstock_inference.adapters.providers.http.merging import merged
 from penstock_inference.adapters.providers.http.server_sent_events import EventParser, StreamTooLargeError
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import UpstreamEvent
+from penstock_inference.domain.upstream import Unread, UpstreamEvent
 
 _Events = list[UpstreamEvent]
 _OF_THE_ANSWER = frozenset(
@@ -26,6 +25,7 @@ class MessageStream:
         """Begin; ``custom`` are the names of tools whose input is free text."""
         self._parser = EventParser()
         self._reader = MessageReader(custom)
+        self._unread: Unread | None = None
         self.done = False
 
     def feed(self, data: bytes) -> _Events:
@@ -62,13 +62,13 @@ class MessageStream:
             self.done = True
         elif kind in _OF_THE_ANSWER:
             try:
-                self._read_event(kind, wire.EVENT.decode(payload), events)
+                self._read_event(kind, wire.EVENT.decode(payload), payload, events)
             except wire.UNREADABLE:
                 raise AttemptFailed(FailureKind.MALFORMED, "the upstream sent a malformed event") from None
         elif not kind and error_in(payload) is not None:
             raise named_error(payload)
 
-    def _read_event(self, kind: str, event: wire.Event, events: _Events) -> None:
+    def _read_event(self, kind: str, event: wire.Event, payload: bytes, events: _Events) -> None:
         reader = self._reader
         if kind == "content_block_delta":
             reader.add_to_block(event.index, event.delta, events)
@@ -79,7 +79,11 @@ class MessageStream:
         elif kind == "message_start":
             if event.message is not None:
                 reader.add_usage(event.message.usage, events)
+                self._unread = unread_of(bytes(wire.MEMBERS.decode(payload)["message"]))
         else:
+            self._unread = with_end(self._unread, payload)
+            if self._unread is not None:
+                events.append(self._unread)
             reader.add_usage(event.usage, events)
             reader.add_end(_MESSAGE.decode(event.delta or b"{}"), events)
 
@@ -96,18 +100,20 @@ def whole_answer(body: bytes, custom: frozenset[str] = frozenset()) -> _Events:
             raise named_error(body)
         if message.content is None:
             raise _no_message()
-        return merged(_events_of(message, message.content, custom))
+        return merged(_events_of(body, message, custom))
     except wire.UNREADABLE:
         raise _no_message() from None
 
 
-def _events_of(message: wire.Message, content: list[msgspec.Raw], custom: frozenset[str]) -> _Events:
+def _events_of(body: bytes, message: wire.Message, custom: frozenset[str]) -> _Events:
     reader, events = MessageReader(custom), list[UpstreamEvent]()
-    for index, block in enumerate(content):
+    for index, block in enumerate(message.content or ()):
         reader.begin_block(index, block, events)
         reader.end_block(index, events)
     reader.add_usage(message.usage, events)
     reader.add_end(message, events)
+    if (unread := unread_of(body)) is not None:
+        events.append(unread)
     return events
 
 

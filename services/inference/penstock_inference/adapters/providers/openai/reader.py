@@ -19,6 +19,7 @@ from penstock_inference.adapters.providers.openai.extras import extra_json_of
 from penstock_inference.adapters.providers.openai.loose import chunk_of
 from penstock_inference.adapters.providers.openai.plain_text import UNREADABLE
 from penstock_inference.adapters.providers.openai.tool_calls import ToolCalls
+from penstock_inference.adapters.providers.openai.unread import unread_of
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Stopped, UpstreamEvent
 
@@ -255,6 +256,8 @@ def whole_answer(body: bytes, reader: Reader | None = None) -> list[UpstreamEven
         raise _no_completion()
     events: list[UpstreamEvent] = []
     reader.add(chunk, body, events, whole=True)
+    if (unread := unread_of(body)) is not None:
+        events.append(unread)
     return events
 
 

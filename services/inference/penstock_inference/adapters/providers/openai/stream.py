@@ -13,6 +13,7 @@ from penstock_inference.adapters.providers.openai import chunks as wire
 from penstock_inference.adapters.providers.openai.loose import chunk_of
 from penstock_inference.adapters.providers.openai.plain_text import UNREADABLE, TextFrame, text_alone
 from penstock_inference.adapters.providers.openai.reader import AnswerReader, Reader
+from penstock_inference.adapters.providers.openai.unread import UnreadOfStream
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
 from penstock_inference.domain.upstream import Gap, Stopped, UpstreamEvent
 
@@ -42,6 +43,7 @@ class CompletionStream:
         # Chunks with a part of the answer, and whether something came that may have been one.
         self._parts = 0
         self._has_gap = False
+        self._unread = UnreadOfStream()
         self.done = False
 
     @property
@@ -147,6 +149,9 @@ class CompletionStream:
     def _read_chunk(self, chunk: wire.Chunk, payload: bytes, events: list[UpstreamEvent]) -> None:
         before = len(events)
         self._reader.add(chunk, payload, events)
+        if chunk.usage is not None or not chunk.choices or chunk.choices[0].finish_reason:
+            # What other chunks say beside, they say over and over, or of a piece of the text.
+            self._unread.add(chunk, payload, events)
         self._beginning = self._beginning or payload[:_BEGINNING_BYTES]
         if len(events) > before and not isinstance(events[before], Usage | Stopped):
             self._parts += 1

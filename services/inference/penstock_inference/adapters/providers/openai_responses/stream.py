@@ -11,8 +11,9 @@ from penstock_inference.adapters.providers.http.server_sent_events import EventP
 from penstock_inference.adapters.providers.openai_responses import wire
 from penstock_inference.adapters.providers.openai_responses.errors import failure_of_event
 from penstock_inference.adapters.providers.openai_responses.reader import CONTENT_EVENTS, ResponseReader
+from penstock_inference.adapters.providers.openai_responses.unread import unread_of
 from penstock_inference.domain.failure import AttemptFailed, FailureKind
-from penstock_inference.domain.upstream import Stopped, UpstreamEvent
+from penstock_inference.domain.upstream import Stopped, Unread, UpstreamEvent
 
 MAX_EVENT_BYTES = 16 * 1024 * 1024
 """Bound on one event: the last one repeats the whole answer, its reasoning and what was asked with it."""
@@ -73,6 +74,8 @@ class ResponseStream:
         response = event.response or wire.Response()
         response.status = _STATUS_OF[kind]
         self._reader.finish(response, events)
+        if (unread := unread_of(wire.response_raw_in(payload))) is not None:
+            events.append(unread)
         self.done = True
 
 
@@ -90,12 +93,14 @@ def whole_answer(body: bytes) -> list[UpstreamEvent]:
         raise AttemptFailed(FailureKind.MALFORMED, "the upstream did not answer with a response")
     events: list[UpstreamEvent] = []
     ResponseReader().finish(response, events)
+    if (unread := unread_of(body)) is not None:
+        events.append(unread)
     return _merged(events)
 
 
 def _merged(events: list[UpstreamEvent]) -> list[UpstreamEvent]:
     """Return the deltas merged, then usage and end, which come after them."""
-    deltas: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped)]
+    deltas: list[Any] = [event for event in events if not isinstance(event, Usage | Stopped | Unread)]
     merged: list[Any] = merge_deltas(deltas)
-    merged.extend(event for event in events if isinstance(event, Usage | Stopped))
+    merged.extend(event for event in events if isinstance(event, Usage | Stopped | Unread))
     return merged

@@ -114,6 +114,11 @@ class _Type(msgspec.Struct, gc=False):
     type: str = ""
 
 
+class _Holder(msgspec.Struct, gc=False):
+    response: msgspec.Raw = ABSENT
+
+
+_HOLDER = msgspec.json.Decoder(_Holder)
 _EVENT = msgspec.json.Decoder(Event)
 _RESPONSE = msgspec.json.Decoder(Response)
 _ITEM = msgspec.json.Decoder(Item)
@@ -137,6 +142,14 @@ def event_in(payload: bytes, known: Container[str]) -> Event:
         if type_in(mended) not in known:
             return Event()
         raise _malformed() from None
+
+
+def response_raw_in(payload: bytes) -> bytes:
+    """Return the response that a terminal event holds, as it stands; b"" where it holds none."""
+    try:
+        return bytes(_HOLDER.decode(payload).response)
+    except _UNREADABLE:
+        return b""
 
 
 def type_in(payload: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from penstock_common.llm.encrypted_reasoning import is_encrypted
 from penstock_common.llm.types import (
     Finished,
     GenerationEvent,
@@ -25,6 +26,7 @@ from penstock_gateway.surfaces.wire_formats.anthropic.calls import call_block
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.turns import FORMAT
 from penstock_gateway.surfaces.wire_formats.anthropic.signatures import wrapped
 from penstock_gateway.surfaces.wire_formats.anthropic.usage import counts_of, end_of, usage_of
+from penstock_gateway.surfaces.wire_formats.beside import unread_of, with_members
 from penstock_gateway.surfaces.wire_formats.extension import extension_json
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
@@ -84,7 +86,11 @@ class EventRenderer:
             "usage": counts_of(self._usage),
             "x_penstock": msgspec.Raw(extension_json(finished, summary)),
         }
-        return on_one_line(_frame(b"message_delta", told) + _STOP)
+        members = unread_of(finished, FORMAT)
+        if members:
+            end = {name: members.pop(name) for name in delta if name in members}
+            members = {**members, "delta": msgspec.Raw(_encode(end))}
+        return on_one_line(b"event: message_delta\ndata: %b\n\n" % with_members(_encode(told), members) + _STOP)
 
     def _other(self, event: GenerationEvent, pieces: list[bytes]) -> None:
         if isinstance(event, Started):
@@ -141,11 +147,13 @@ class EventRenderer:
                 self._open = _THINKING
             if event.text:
                 pieces.append(_delta(self._at, {"type": "thinking_delta", "thinking": event.text}))
-        if event.signature:
-            signature = wrapped(event.signature, event.origin)
+        # OpenAI's encrypted reasoning is the signature of what is shown of it, in one block, as this vendor's own.
+        proof = event.hidden if self._open == _THINKING and is_encrypted(event.hidden) else event.signature
+        if proof:
+            signature = wrapped(proof, event.origin)
             pieces.append(_delta(self._at, {"type": "signature_delta", "signature": signature}))
             self._close(pieces)
-        if event.hidden:
+        if event.hidden and proof is not event.hidden:
             self._close(pieces)
             self._begin({"type": "redacted_thinking", "data": wrapped(event.hidden, event.origin)}, pieces)
             pieces.append(_stopped(self._at))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from penstock_common.errors import InvalidRequest
+from penstock_common.llm.encrypted_reasoning import is_encrypted
 from penstock_common.llm.types import ContentPart, Message, Opaque, Reasoning, Role, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.anthropic.calls import beside_a_call
 from penstock_gateway.surfaces.wire_formats.anthropic.messages import request_wire as wire
@@ -72,12 +73,20 @@ def _answer(blocks: Sequence[wire.Block], index: int, verbatim: Verbatim) -> Mes
         if block.type == "tool_use":
             calls.append(_call(block, path, len(parts)))
         else:
-            parts.append(_part(block, path) or _opaque(block, verbatim(index, place)))
+            parts += _shown_apart(_part(block, path) or _opaque(block, verbatim(index, place)))
     # Calls that follow all else stand where they do by themselves.
     made = [
         msgspec.structs.replace(call, parts_before=None) if call.parts_before == len(parts) else call for call in calls
     ]
     return Message(role=Role.ASSISTANT, parts=tuple(parts), tool_calls=tuple(made))
+
+
+def _shown_apart(part: ContentPart) -> Sequence[ContentPart]:
+    """Return a part as its provider gave it: OpenAI's encrypted reasoning was told as the signature of what is shown of it."""
+    if isinstance(part, Reasoning) and is_encrypted(part.signature):
+        hidden = Reasoning(hidden=part.signature, origin=part.origin)
+        return (Reasoning(text=part.text), hidden) if part.text else (hidden,)
+    return (part,)
 
 
 def _said(role: Role, blocks: Sequence[wire.Block], index: int, verbatim: Verbatim) -> list[Message]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 
+from penstock_common.llm.encrypted_reasoning import is_encrypted
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import ContentPart, Opaque, Reasoning, Text, ToolCall
 from penstock_gateway.surfaces.wire_formats.anthropic.calls import call_block
@@ -14,6 +15,7 @@ from penstock_gateway.surfaces.wire_formats.anthropic.messages import response_w
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.turns import FORMAT
 from penstock_gateway.surfaces.wire_formats.anthropic.signatures import wrapped
 from penstock_gateway.surfaces.wire_formats.anthropic.usage import end_of, usage_of
+from penstock_gateway.surfaces.wire_formats.beside import with_unread
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm
 
 _encode = msgspec.json.Encoder().encode
@@ -28,15 +30,14 @@ def render_message(answers: Sequence[Answer], message_id: str, created: int, for
     finished = answer.finished
     if finished is None:
         raise ValueError("an answer without finished is not complete")
-    return _encode(
-        wire.Message(
-            id=message_id,
-            model=finished.answered_by.model,
-            content=_content(answer),
-            **end_of(finished),
-            usage=wire.Usage(**usage_of(answer.usage, finished.service_tier)),
-        )
+    message = wire.Message(
+        id=message_id,
+        model=finished.answered_by.model,
+        content=_content(answer),
+        **end_of(finished),
+        usage=wire.Usage(**usage_of(answer.usage, finished.service_tier)),
     )
+    return with_unread(_encode(message), finished, FORMAT)
 
 
 def _content(answer: Answer) -> list[_Block]:
@@ -46,9 +47,16 @@ def _content(answer: Answer) -> list[_Block]:
         while calls and calls[0].parts_before is not None and calls[0].parts_before <= place:
             blocks.append(_call(calls.pop(0)))
         block = _block(part)
-        if block is not None:
+        if isinstance(part, Reasoning) and is_encrypted(part.hidden) and blocks and _is_unsigned(blocks[-1]):
+            # One block, as this vendor's own: what is shown of the reasoning, and what proves it.
+            blocks[-1] = {**blocks[-1], "signature": wrapped(part.hidden, part.origin)}
+        elif block is not None:
             blocks.append(block)
     return [*blocks, *map(_call, calls)]
+
+
+def _is_unsigned(block: _Block) -> TypeGuard[dict[str, Any]]:
+    return isinstance(block, dict) and block["type"] == "thinking" and not block["signature"]
 
 
 def _block(part: ContentPart) -> _Block | None:

@@ -25,11 +25,14 @@ from penstock_common.llm.types import (
     ToolCallDelta,
     Usage,
 )
+from penstock_common.llm.unread import OPENAI_CHAT
 from penstock_gateway.domain.knowledge_use.told import KnowledgeTold
+from penstock_gateway.surfaces.wire_formats.beside import with_unread
 from penstock_gateway.surfaces.wire_formats.extension import extension_json, told_json
 from penstock_gateway.surfaces.wire_formats.format import USUAL_FORM, AnswerForm, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.chat import response_wire as wire
 from penstock_gateway.surfaces.wire_formats.openai.chat.thinking import Sealed, block_json, blocks_json, wrapped_extras
+from penstock_gateway.surfaces.wire_formats.openai.chat.unread import frame_with_unread, usage_frame_with_unread
 from penstock_gateway.surfaces.wire_formats.openai.usage import usage_json, usage_of
 from penstock_gateway.surfaces.wire_formats.sse import on_one_line
 
@@ -89,7 +92,7 @@ class ChunkRenderer:
             mark = self._ours(b'"stopped_by":%b' % _encode(stopped)) if stopped else b""
             return mark + (DONE if summary.knowledge is None else self._knowledge(summary.knowledge) + DONE)
         usage = usage_json(self._usage)
-        return b"".join(
+        frame = b"".join(
             (
                 self._head,
                 b"],",
@@ -98,9 +101,11 @@ class ChunkRenderer:
                 b',"x_penstock":',
                 extension_json(self._finished, summary),
                 b"}\n\n",
-                DONE,
             )
         )
+        if self._finished is not None and self._finished.unread is not None:
+            frame = on_one_line(usage_frame_with_unread(frame, self._finished))
+        return frame + DONE
 
     def _knowledge(self, told: KnowledgeTold) -> bytes:
         return self._ours(b'"knowledge":%b' % told_json(told))
@@ -133,6 +138,8 @@ class ChunkRenderer:
             pieces += (self._delta_head, self._end_of(event.reason))
             if event.service_tier and (tier := tier_word(event.service_tier)):
                 pieces[-1] = b'%b,"service_tier":%b}\n\n' % (pieces[-1].removesuffix(b"}\n\n"), _encode(tier))
+            if event.unread is not None:
+                pieces[-2:] = [frame_with_unread(pieces[-2] + pieces[-1], event)]
 
     def _render_reasoning(self, event: ReasoningDelta, pieces: list[bytes]) -> None:
         """Add a piece of reasoning; a block that has its signature is told whole, as callers hand it back."""
@@ -229,16 +236,16 @@ def render_whole(answers: Sequence[Answer], completion_id: str, created: int, fo
     more: list[wire.CompletionChoice] = []
     if answer.choices:
         more = [_choice(index, each, each.reason, form) for index, each in enumerate(answer.more, start=1)]
-    return _encode(
-        wire.ChatCompletion(
-            id=completion_id,
-            created=created,
-            model=finished.answered_by.model,
-            choices=(first, *more),
-            service_tier=tier_word(finished.service_tier) or msgspec.UNSET,
-            usage=usage_of(answer.usage),
-        )
+    completion = wire.ChatCompletion(
+        id=completion_id,
+        created=created,
+        model=finished.answered_by.model,
+        choices=(first, *more),
+        service_tier=tier_word(finished.service_tier) or msgspec.UNSET,
+        usage=usage_of(answer.usage),
     )
+    told = _encode(completion)
+    return told if finished.unread is None else with_unread(told, finished, OPENAI_CHAT)
 
 
 def _choice(index: int, answer: Answer, reason: FinishReason | None, form: AnswerForm) -> wire.CompletionChoice:

@@ -14,10 +14,12 @@ import msgspec
 
 from penstock_common.errors import PenstockError
 from penstock_common.llm.types import Finished, GenerationEvent, Started, TextDelta, Usage
+from penstock_gateway.surfaces.wire_formats.beside import with_unread
 from penstock_gateway.surfaces.wire_formats.extension import extension_json
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm, EventRenderer, StreamSummary
 from penstock_gateway.surfaces.wire_formats.openai.responses.errors import failure_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
+from penstock_gateway.surfaces.wire_formats.openai.responses.items import FORMAT
 from penstock_gateway.surfaces.wire_formats.openai.responses.output import Output
 from penstock_gateway.surfaces.wire_formats.openai.responses.response import ID_PREFIX, ended, is_complete, snapshot
 from penstock_gateway.surfaces.wire_formats.openai.responses.response_wire import Response
@@ -83,7 +85,8 @@ class ResponseRenderer(EventRenderer):
         form = self._form if not summary.ended_at else msgspec.structs.replace(self._form, ended_at=summary.ended_at)
         response = ended(self._told, form, finished, self._usage, self._output.items)
         ours = msgspec.Raw(extension_json(finished, summary))
-        self._tell(response.status, {"response": response, "x_penstock": ours})
+        told = response if finished.unread is None else msgspec.Raw(with_unread(_encode(response), finished, FORMAT))
+        self._tell(response.status, {"response": told, "x_penstock": ours})
         return self._frames() + _DONE
 
     def queue(self) -> bytes:

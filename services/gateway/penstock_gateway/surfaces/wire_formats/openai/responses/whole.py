@@ -19,8 +19,10 @@ from penstock_common.llm.types import (
     ToolCall,
     ToolCallDelta,
 )
+from penstock_gateway.surfaces.wire_formats.beside import with_unread
 from penstock_gateway.surfaces.wire_formats.format import AnswerForm
 from penstock_gateway.surfaces.wire_formats.openai.responses.form import ResponseForm
+from penstock_gateway.surfaces.wire_formats.openai.responses.items import FORMAT
 from penstock_gateway.surfaces.wire_formats.openai.responses.output import output_of
 from penstock_gateway.surfaces.wire_formats.openai.responses.response import ID_PREFIX, ended, is_complete
 
@@ -34,7 +36,8 @@ def render_response(answers: Sequence[Answer], response_id: str, created: int, f
     if finished is None:
         raise ValueError("an answer without finished is not complete")
     told = response_id, created, finished.answered_by.model
-    return _encode(ended(told, form, finished, answer.usage, items_of_answer(answer, response_id, form)))
+    response = ended(told, form, finished, answer.usage, items_of_answer(answer, response_id, form))
+    return with_unread(_encode(response), finished, FORMAT)
 
 
 def items_of_answer(answer: Answer, response_id: str, form: ResponseForm) -> Sequence[Any]:
