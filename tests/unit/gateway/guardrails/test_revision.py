@@ -30,8 +30,8 @@ KINDS = {
 KNOWN: dict[str, tuple[int, str]] = {
     "pii": (1, "257abd948656"),
     "secrets": (1, "d95bd03bf2a4"),
-    "injection": (1, "99c4b0ca9f68"),
-    "exfiltration": (2, "6208845d92a7"),
+    "injection": (2, "a80edbd2946f"),
+    "exfiltration": (3, "d898a2822e5c"),
     "words": (2, "4fbca3513686"),
     "pattern": (2, "4fbca3513686"),
     "length": (1, "0358e853140c"),
