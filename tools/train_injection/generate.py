@@ -24,10 +24,10 @@ class Text(NamedTuple):
     """Texts of one group are never parted by a fold: a hand-written text and what was made of it."""
 
 
-def hand_written() -> list[Text]:
-    """Return the texts of data/*.txt."""
+def hand_written(folder: Path = HERE / "data") -> list[Text]:
+    """Return the texts of a folder's files: those of data/ unless another is given."""
     found = []
-    for path in sorted((HERE / "data").glob("*.txt")):
+    for path in sorted(folder.glob("*.txt")):
         kind = surface = ""
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
             if line.startswith("# "):

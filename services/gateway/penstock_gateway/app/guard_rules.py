@@ -27,7 +27,7 @@ from penstock_gateway.domain.guardrails.rules.topics import LEAST_LIKENESS, Topi
 from penstock_gateway.domain.life.ports import TextEmbedder
 from penstock_gateway.guardrail_settings import RuleSettings, types_of
 
-REVISIONS = {"pii": 2, "words": 2, "pattern": 2, "exfiltration": 2, "tools": 2}
+REVISIONS = {"pii": 2, "words": 2, "pattern": 2, "injection": 2, "exfiltration": 3, "tools": 2}
 """Of each kind's code: raised with whatever changes what its rules find. What is not named is of the first."""
 
 

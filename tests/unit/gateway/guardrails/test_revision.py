@@ -35,8 +35,8 @@ KINDS = {
 KNOWN: dict[str, tuple[int, str]] = {
     "pii": (2, "01e8fefa56e1"),
     "secrets": (1, "35158f43aa8d"),
-    "injection": (1, "99c4b0ca9f68"),
-    "exfiltration": (2, "6208845d92a7"),
+    "injection": (2, "a80edbd2946f"),
+    "exfiltration": (3, "d898a2822e5c"),
     "words": (2, "2736dbab85f7"),
     "pattern": (2, "2736dbab85f7"),
     "length": (1, "0358e853140c"),

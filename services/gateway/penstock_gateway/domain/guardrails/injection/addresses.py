@@ -53,6 +53,8 @@ _LEFT_OUT = re.compile("[\t\n\r]")
 _ESCAPED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _BASE32 = re.compile(r"[A-Z2-7]{16,}")
 _HEX = re.compile(r"(?:[0-9a-f]{2}){8,}")
+# Figures with the words for what they count, such as a salary and its amount.
+_NAMED_NUMBERS = re.compile(r"[A-Za-z]{3,30}(?:[:,;]? [\w.]{1,30}){1,40}[,;.]?")
 # Characters of what is read as base64, fewer where it has letters of both cases, and words of a sentence in a path.
 _LEAST_ENCODED, _LEAST_MIXED, _LEAST_SENTENCE = 20, 8, 6
 _LEAST_READ = 9
@@ -195,4 +197,8 @@ def _read(data: bytes) -> str:
     except ValueError:
         half = data[: len(data) // 2]
         return _read(half) if len(half) >= _LEAST_READ else ""
-    return said if said.isprintable() and sum(map(str.isalpha, said)) + said.count(" ") > 0.6 * len(said) else ""
+    return said if said.isprintable() and (_is_prose(said) or _NAMED_NUMBERS.fullmatch(said)) else ""
+
+
+def _is_prose(said: str) -> bool:
+    return sum(map(str.isalpha, said)) + said.count(" ") > 0.6 * len(said)
