@@ -126,7 +126,7 @@ async def test_an_equal_question_is_asked_again_and_not_given_from_the_cache(run
 async def test_nothing_stands_in_for_the_model(document, run, upstream):
     document["models"][0]["degradation"] = [{"template": "Sorry."}]
     upstream.otherwise = lambda _: Failure(status=500)
-    told = await run(cases=[{"id": "a", "input": "?"}])
+    told = await run(cases=[{"id": "a", "input": "?", "expected": ["Sorry"]}])
     assert (told.failed, told.passed.hits) == (1, 0)
 
 
