@@ -24,7 +24,11 @@ from penstock_gateway.surfaces.wire_formats.openai.responses.form import Respons
 from penstock_gateway.surfaces.wire_formats.openai.responses.stream import ResponseRenderer
 from penstock_gateway.surfaces.wire_formats.openai.responses.whole import render_response
 from penstock_inference.adapters.providers.anthropic import stream as anthropic
+from penstock_inference.adapters.providers.anthropic import unread as anthropic_unread
+from penstock_inference.adapters.providers.http.unread import MAX_UNREAD_BYTES
+from penstock_inference.adapters.providers.openai import chunks
 from penstock_inference.adapters.providers.openai import stream as openai
+from penstock_inference.adapters.providers.openai import unread as openai_unread
 from penstock_inference.adapters.providers.openai.reader import whole_answer
 from penstock_inference.adapters.providers.openai_responses import stream as responses
 from penstock_inference.domain.upstream import Stopped, Unread
@@ -239,3 +243,20 @@ def test_a_response_is_told_with_all_that_nobody_reads(text, top, of_usage, stre
     holds(bytes_of(told, "usage"), of_usage)
     assert json.loads(told)["output"][0]["content"][0]["text"] == text
     assert set(json.loads(body)) <= set(json.loads(told))
+
+
+def test_a_stream_that_says_ever_more_beside_its_answer_is_kept_to_the_bound() -> None:
+    piece = "x" * 60_000
+    openai_told = openai_unread.UnreadOfStream()
+    events: list[Any] = []
+    message: Unread | None = anthropic_unread.unread_of(b'{"type":"message","first":1}')
+    for at in range(20):
+        chunk = msgspec.json.encode({"id": "c", "choices": [], f"more{at}": piece})
+        openai_told.add(msgspec.json.decode(chunk, type=chunks.Chunk), chunk, events)
+        message = anthropic_unread.with_end(message, msgspec.json.encode({"delta": {}, f"more{at}": piece}))
+    assert message is not None
+    for told in (events[-1], message):
+        assert len(told.block.json) <= MAX_UNREAD_BYTES
+        assert '"more3"' in told.block.json
+        assert '"more4"' not in told.block.json
+    assert '"first":1' in message.block.json

@@ -9,7 +9,7 @@ import msgspec
 from penstock_common.llm.types import Opaque
 from penstock_common.llm.unread import members_of, united
 from penstock_inference.adapters.providers.anthropic.blocks import FORMAT
-from penstock_inference.adapters.providers.http.unread import Unread
+from penstock_inference.adapters.providers.http.unread import MAX_UNREAD_BYTES, Unread
 from penstock_inference.domain import upstream
 
 _encode = msgspec.json.Encoder().encode
@@ -50,7 +50,8 @@ def with_end(before: upstream.Unread | None, payload: bytes) -> upstream.Unread 
             members["usage"] = msgspec.Raw(united(bytes(known["usage"]), bytes(members["usage"])))
         # The end's word counts where the beginning had another.
         members = {**known, **members}
-    return _told(_encode(members))
+    united_members = _encode(members)
+    return before if len(united_members) > MAX_UNREAD_BYTES else _told(united_members)
 
 
 def _told(unread: bytes) -> upstream.Unread | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from penstock_common.llm.types import Opaque
 from penstock_common.llm.unread import OPENAI_CHAT, members_of, united
-from penstock_inference.adapters.providers.http.unread import Unread
+from penstock_inference.adapters.providers.http.unread import MAX_UNREAD_BYTES, Unread
 from penstock_inference.adapters.providers.openai import chunks as wire
 from penstock_inference.domain import upstream
 
@@ -50,7 +50,11 @@ class UnreadOfStream:
             return
         if chunk.choices:
             more = _as_whole(more, is_first=len(chunk.choices) == 1 and not chunk.choices[0].index)
-        self._so_far = united(self._so_far, more) if self._so_far and more else more or self._so_far
+        so_far = united(self._so_far, more) if self._so_far and more else more or self._so_far
+        if len(so_far) > MAX_UNREAD_BYTES:
+            # What came before is kept.
+            return
+        self._so_far = so_far
         told = _told(self._so_far)
         if told is not None:
             events.append(told)
