@@ -59,6 +59,8 @@ def test_a_rate_is_a_gate(tried):
     over = tried("--rule", "cards", "--max-hit-rate", "0.3")
     assert over.exit_code == 1 and "'cards' finds something" in over.output
     assert CARD not in over.output
+    away = tried("--rule", "elsewhere", "--max-hit-rate", "1")
+    assert away.exit_code == 1 and "'elsewhere' failed at" in away.output
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,7 @@ _HELP = """Tell what rules would have done with traffic of before, before they a
 
 RULES is a configuration file with `guardrails.rules`; each rule looks by itself at every text of its surfaces, whatever
 the pipelines say. Lines are JSON: requests with `messages` and `answer`, cases, or exported reviews. Nobody else is asked,
-and nothing of a text is told. Exit code 1 where a rule finds something in more of the lines than --max-hit-rate.
+and nothing of a text is told. Exit code 1 where a rule finds something in more of the lines than --max-hit-rate, or has failed.
 """
 
 Try = Callable[[GuardTrialRequest], "GuardTrial"]
@@ -47,13 +47,19 @@ def add_try(cli: typer.Typer, run: Try) -> None:
                 raise Misconfigured(f"--max-hit-rate must be between 0 and 1, not {max_hit_rate:g}")
             found = run(GuardTrialRequest(rules, traffic, tuple(names or ())))
             print_json(found) if as_json else _show(found)
-            over = [one for one in found.rules if max_hit_rate is not None and (one.lines.ratio or 0) > max_hit_rate]
-            for one in over:
-                note(
-                    f"'{one.rule}' finds something in {one.lines.ratio:.2%} of the lines, more than {max_hit_rate:.2%}."
-                )
-            if over:
+            faults = [] if max_hit_rate is None else list(_missed(found, max_hit_rate))
+            for fault in faults:
+                note(fault)
+            if faults:
                 raise typer.Exit(ExitCode.FAILED)
+
+
+def _missed(found: GuardTrial, max_hit_rate: float) -> Iterator[str]:
+    for one in found.rules:
+        if one.failed:
+            yield f"'{one.rule}' failed at {one.failed} of {one.texts} texts: what it would have found there is not known."
+        if (one.lines.ratio or 0) > max_hit_rate:
+            yield f"'{one.rule}' finds something in {one.lines.ratio:.2%} of the lines, more than {max_hit_rate:.2%}."
 
 
 def _show(found: GuardTrial) -> None:
