@@ -5,6 +5,8 @@ from __future__ import annotations
 _SAMPLES_TOLD = 5
 """What is told of it before that would be chance."""
 _WEIGHT = 1 / 32
+_MOST_TOKENS = 1_000_000
+"""Of an answer; what says more has counted wrongly, and a mean would not forget it for a thousand answers."""
 _TOKENS_TIMED = 8
 """Of shorter answers the time between tokens is that of a packet or two."""
 
@@ -22,6 +24,8 @@ class Pace:
 
     def observe(self, output_tokens: int, seconds: float | None) -> None:
         """Note an answer: its tokens as the upstream counted, and the ``seconds`` after the first; None where it came whole."""
+        if output_tokens > _MOST_TOKENS:
+            return
         self._answers += 1
         weight = 1 / self._answers if self._answers * _WEIGHT < 1 else _WEIGHT
         self._output_tokens += weight * (output_tokens - self._output_tokens)
