@@ -384,3 +384,14 @@ def test_a_question_that_nobody_waits_for_any_more_is_not_answered(tmp_path):
     host.close()
 
     assert (told.number, msgspec.msgpack.decode(told.answer)) == (2, 0)
+
+
+def test_a_host_whose_owner_is_gone_before_it_is_ready_ends_without_a_word(tmp_path):
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs:
+        ended = subprocess.run(
+            [sys.executable, "-m", "penstock_common.points.edge.host", str(tmp_path), str(os.getpid()), "{}"],
+            stdin=theirs.fileno(), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")

@@ -299,11 +299,11 @@ def main() -> None:
         return
     with lock:
         host = Host(folder, settings)
-        _tell(connection, 0, "ready", None)
         try:
+            _tell(connection, 0, "ready", None)
             serve(connection, host)
         except (BrokenPipeError, ConnectionResetError):
-            # The owner is gone in the middle of an answer.
+            # The owner is gone, before it heard of it or in the middle of an answer.
             pass
         finally:
             host.close()
