@@ -20,7 +20,7 @@ from penstock_faults.http.response import reply_of
 from penstock_faults.script import Answer, Refusal, Text, Thought, ToolCall
 from penstock_inference.adapters.providers.openai.stream import CompletionStream
 from penstock_inference.adapters.providers.registry import PROVIDERS
-from penstock_inference.domain.upstream import Stopped, UpstreamCall
+from penstock_inference.domain.upstream import Stopped, Unread, UpstreamCall
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -74,9 +74,10 @@ def read(stream: Any, pieces: list[bytes]) -> list[Any]:
             events += stream.feed(piece)
     if not stream.done:
         events += stream.end()
-    deltas = merge_deltas(_with_known_id(event) for event in events if not isinstance(event, Usage | Stopped))
-    usages = [event for event in events if isinstance(event, Usage)]
-    return [*deltas, *usages[-1:], *[event for event in events if isinstance(event, Stopped)][-1:]]
+    deltas = merge_deltas(_with_known_id(event) for event in events if not isinstance(event, Usage | Stopped | Unread))
+    # Of what is told more than once the last word counts.
+    last = [[event for event in events if isinstance(event, kind)][-1:] for kind in (Usage, Unread, Stopped)]
+    return [*deltas, *(event for one in last for event in one)]
 
 
 def _with_known_id(event: Any) -> Any:
