@@ -131,6 +131,6 @@ GETS = (
     "/openai/models?api-version=1", "/openai/deployments", "/v1/models/" + "m" * 3000, "/v1/models/%F0%9F%92%A9",
     "/v1/models/%ff%fe", "/", "/docs", "/openapi.json", "/healthz", "/readyz", "/v1/responses", "/v1/messages", "/v1/files",
     "/v1/responses/resp_0", "/v1/responses/resp_0?stream=true&starting_after=-1", "/v1/responses/%00/input_items?limit=x",
-    "/v1/chat/completions/abc", "/v1/batches", "/v1/moderations", "/v1/images/generations", "/nothing", "*",
+    "/v1/chat/completions/abc", "/v1/batches", "/v1/messages/batches", "/v1/messages/batches/msgbatch_0/results", "/v1/moderations", "/v1/images/generations", "/nothing", "*",
 )  # fmt: skip
 METHODS = (b"POST",) * 40 + (b"GET", b"PUT", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH", b"post", b"BREW")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from penstock_gateway.surfaces.wire_formats.anthropic.batches import wire as message_batches
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.request_wire import MessagesRequest
 from penstock_gateway.surfaces.wire_formats.anthropic.messages.response_wire import CountedTokens, Message
 from penstock_gateway.surfaces.wire_formats.cohere.rerank.wire import Ranking, RerankRequest
@@ -206,6 +207,45 @@ WIRE_OPERATIONS = (
         "Says about how many tokens a request has.",
         CountedTokens,
         MessagesRequest,
+        vendor=ANTHROPIC,
+    ),
+    WireOperation(
+        "post",
+        "/v1/messages/batches",
+        "Has many requests for messages answered later.",
+        message_batches.MessageBatch,
+        message_batches.BatchCreation,
+        vendor=ANTHROPIC,
+    ),
+    WireOperation(
+        "get", "/v1/messages/batches", "Lists message batches.", message_batches.MessageBatchList, vendor=ANTHROPIC
+    ),
+    WireOperation(
+        "get",
+        "/v1/messages/batches/{batch}",
+        "Says how a message batch stands.",
+        message_batches.MessageBatch,
+        vendor=ANTHROPIC,
+    ),
+    WireOperation(
+        "delete",
+        "/v1/messages/batches/{batch}",
+        "Forgets a message batch that has ended.",
+        message_batches.DeletedMessageBatch,
+        vendor=ANTHROPIC,
+    ),
+    WireOperation(
+        "post",
+        "/v1/messages/batches/{batch}/cancel",
+        "Ends a message batch.",
+        message_batches.MessageBatch,
+        vendor=ANTHROPIC,
+    ),
+    WireOperation(
+        "get",
+        "/v1/messages/batches/{batch}/results",
+        "Returns what came of each request, a line for each.",
+        None,
         vendor=ANTHROPIC,
     ),
 )

@@ -65,14 +65,16 @@ func guardBody(w http.ResponseWriter, r *http.Request, cfg *config) *guardedBody
 	return g
 }
 
-// maxBytesOf bounds a body: an uploaded file may be larger than what a model is asked, as nobody keeps it in memory.
+// maxBytesOf bounds a body: an uploaded file, or a batch of messages, may be larger than what a model is asked, as nobody
+// keeps it in memory.
 func maxBytesOf(r *http.Request, cfg *config) int64 {
 	path := strings.TrimSuffix(r.URL.Path, "/")
 	if strings.HasPrefix(path, rawPrefix) {
 		return max(cfg.maxUploadBytes, cfg.maxBodyBytes)
 	}
-	if r.Method == http.MethodPost && strings.HasSuffix(path, "/files") && !strings.Contains(path, "/vector_stores/") &&
-		!strings.HasPrefix(path, typedPrefix) {
+	isFile := strings.HasSuffix(path, "/files") && !strings.Contains(path, "/vector_stores/")
+	isUpload := isFile || strings.HasSuffix(path, "/messages/batches")
+	if r.Method == http.MethodPost && isUpload && !strings.HasPrefix(path, typedPrefix) {
 		return max(cfg.maxUploadBytes, cfg.maxBodyBytes)
 	}
 	return cfg.maxBodyBytes

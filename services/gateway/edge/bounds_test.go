@@ -46,11 +46,11 @@ func TestAnUploadMayBeLargerThanOtherBodies(t *testing.T) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprint(w, n)
 	}
-	for _, path := range []string{"/v1/files", "/v1/files/", "/files"} {
+	for _, path := range []string{"/v1/files", "/v1/files/", "/files", "/v1/messages/batches"} {
 		equal(t, path, readAll(t, edge.send(t, "POST", path, strings.Repeat("a", 5000))), "5000")
 		equal(t, path, edge.send(t, "POST", path, strings.Repeat("a", 5001)).StatusCode, 413)
 	}
-	for _, path := range []string{"/v1/vector_stores/files/files", "/api/v1/files", "/v1/files/a"} {
+	for _, path := range []string{"/v1/vector_stores/files/files", "/api/v1/files", "/v1/files/a", "/v1/messages/batches/a"} {
 		equal(t, path, edge.send(t, "POST", path, strings.Repeat("a", 1001)).StatusCode, 413)
 	}
 	equal(t, "another method", edge.send(t, "PUT", "/v1/files", strings.Repeat("a", 1001)).StatusCode, 413)

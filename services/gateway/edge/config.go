@@ -93,7 +93,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.tlsKey, "tls-key", "", "PEM `file` of the listener's private key; with --tls-cert")
 	fs.IntVar(&c.maxHeaderBytes, "max-header-bytes", 32<<10, "largest request head")
 	fs.Int64Var(&c.maxBodyBytes, "max-body-bytes", 32<<20, "largest request body")
-	fs.Int64Var(&c.maxUploadBytes, "max-upload-bytes", 208<<20, "largest body of POST /v1/files and of /passthrough/, which goes on as it comes; the gateway's 'batches.max_file_bytes' bounds the file in it")
+	fs.Int64Var(&c.maxUploadBytes, "max-upload-bytes", 208<<20, "largest body of POST /v1/files, POST /v1/messages/batches and /passthrough/, which goes on as it comes; the gateway's 'batches.max_file_bytes' bounds the file in it")
 	fs.Int64Var(&c.maxHeldBytes, "max-held-bytes", 96<<20, "memory of bodies that no gateway has yet; beyond it a body goes on as it comes, and only once")
 	fs.IntVar(&c.maxMessageBytes, "max-message-bytes", 32<<20, "largest gRPC message, either way")
 	fs.IntVar(&c.maxConnections, "max-connections", 32768, "connections at once, and never more than half the files that the process may open; once half of them are there, one address has an eighth at most")

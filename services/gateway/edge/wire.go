@@ -139,6 +139,11 @@ func wireRoute(path string) string {
 
 // storesRoute names the paths of vector stores, files, batches and kept responses: every second segment behind the first is an id.
 func storesRoute(path string) string {
+	if rest, ok := strings.CutPrefix(path, messageBatches); ok && (rest == "" || rest[0] == '/') {
+		if route := storesRoute(wirePrefix + "batches" + rest); route != "/v1/*" {
+			return messageBatches + strings.TrimPrefix(route, wirePrefix+"batches")
+		}
+	}
 	segments := strings.Split(strings.TrimPrefix(path, wirePrefix), "/")
 	files := segments[0] == "files" && len(segments) <= 3
 	stores := segments[0] == "vector_stores" && len(segments) <= 5
@@ -158,9 +163,12 @@ func storesRoute(path string) string {
 	return wirePrefix + strings.Join(segments, "/")
 }
 
+// messageBatches are Anthropic's batches, whose names are as those of OpenAI's behind this.
+const messageBatches = wirePrefix + "messages/batches"
+
 var storesNames = map[string]bool{
 	"batches": true, "files": true, "vector_stores": true, "content": true, "search": true, "file_batches": true, "cancel": true,
-	"responses": true, "input_items": true,
+	"responses": true, "input_items": true, "results": true,
 }
 
 type bufferPool struct{ pool sync.Pool }

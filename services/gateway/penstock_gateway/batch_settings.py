@@ -46,13 +46,15 @@ class BatchSettings(Section):
         )
         return self
 
-    def desk(self, *, enabled: bool) -> DeskTerms:
-        """Return the bounds of what is kept."""
+    def desk(self, max_line_bytes: int, *, enabled: bool) -> DeskTerms:
+        """Return the bounds of what is kept, of lines no longer than other bodies."""
         return DeskTerms(
             enabled=enabled,
             max_file_bytes=self.max_file_bytes,
             max_stored_bytes=self.max_stored_bytes,
             max_open=self.max_open,
+            max_lines=self.max_lines,
+            max_line_bytes=max_line_bytes,
             file_ttl=self.file_ttl,
         )
 

@@ -21,7 +21,7 @@ from penstock_gateway.adapters.sql.jobs.tables import contents
 from penstock_gateway.adapters.sql.jobs.tables import jobs as job_rows
 from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
 from penstock_gateway.domain.batches.files import CHUNK_BYTES, KeptFile, pieces_of
-from penstock_gateway.domain.batches.ports import CarriedElsewhere, CarryTerms, Conclusion, Submitted
+from penstock_gateway.domain.batches.ports import BatchFilter, CarriedElsewhere, CarryTerms, Conclusion, Submitted
 from penstock_gateway.domain.jobs.job import JobError
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -209,7 +209,7 @@ async def test_a_file_that_goes_while_its_batch_begins_is_told_at_once(world: Ba
     monkeypatch.setattr(world.files, "get", going)
     with pytest.raises(InvalidRequest, match="any more"):
         await world.begin_again(caller_of(), batch.input_file)
-    assert len(await world.desk.list(caller_of(), "", 10)) == 1
+    assert len(await world.desk.list(caller_of(), BatchFilter(tenant=""), 10)) == 1
 
 
 _NOTHING = Submitted(jobs=(), lines=1, refused=1, read_to=1, read_lines=1)

@@ -25,7 +25,7 @@ from penstock_gateway.domain.access.identity import KeyScope
 from penstock_gateway.domain.batches.batch import BatchState, Tokens
 from penstock_gateway.domain.batches.desk import DeskTerms
 from penstock_gateway.domain.batches.files import CHUNK_BYTES, FileFilter, pieces_of
-from penstock_gateway.domain.batches.ports import CarriedElsewhere, CarryTerms
+from penstock_gateway.domain.batches.ports import BatchFilter, CarriedElsewhere, CarryTerms
 from penstock_gateway.domain.batches.sweeping import Sweeper
 from penstock_gateway.domain.batches.telling import telling_batches
 from penstock_gateway.domain.jobs.job import JobError, JobState
@@ -311,7 +311,7 @@ async def test_a_key_sees_its_own_and_with_more_scopes_its_tenants(quick: Batche
     reader, admin = caller_of("acme", "k3", KeyScope.READ), caller_of("acme", "k4", KeyScope.ADMIN)
     for caller in (own, reader, admin):
         assert (await desk.get(caller, batch.id)).id == batch.id
-        assert [one.id for one in await desk.list(caller, "", 10)] == [batch.id]
+        assert [one.id for one in await desk.list(caller, BatchFilter(tenant=""), 10)] == [batch.id]
         assert (await desk.file(caller, batch.input_file)).id == batch.input_file
         assert len(await desk.list_files(caller, FileFilter(tenant=caller.tenant.name), 10)) == 1
     for caller in (colleague, stranger):
@@ -323,7 +323,7 @@ async def test_a_key_sees_its_own_and_with_more_scopes_its_tenants(quick: Batche
         ):
             with pytest.raises(ResourceNotFound):
                 await refused
-        assert await desk.list(caller, "", 10) == []
+        assert await desk.list(caller, BatchFilter(tenant=""), 10) == []
         assert await desk.list_files(caller, FileFilter(tenant=caller.tenant.name), 10) == []
     for refused in (desk.cancel(reader, batch.id), desk.delete_file(reader, batch.input_file)):
         with pytest.raises(ResourceNotFound):
@@ -340,7 +340,7 @@ async def test_a_rotated_key_has_what_those_before_it_made(world: BatchesWorld):
     assert (batch.key_id, batch.owner) == ("k2", "k1")
     for caller in (first, second, third):
         assert (await world.desk.get(caller, batch.id)).id == batch.id
-        assert [one.id for one in await world.desk.list(caller, "", 10)] == [batch.id]
+        assert [one.id for one in await world.desk.list(caller, BatchFilter(tenant=""), 10)] == [batch.id]
         assert len(await world.desk.list_files(caller, FileFilter(tenant="acme"), 10)) == 3
     await world.desk.delete_file(third, batch.output_file)
     with pytest.raises(ResourceNotFound):

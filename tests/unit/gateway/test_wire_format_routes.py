@@ -8,6 +8,7 @@ from penstock_common.errors import ScopeMissing
 from penstock_gateway.domain.access.policy import INFERENCE, POLICIES
 from penstock_gateway.surfaces.http1.lines import header_lines, printable
 from penstock_gateway.surfaces.wire_formats.answer_head import _answered_by_lines, bill_lines
+from penstock_gateway.surfaces.wire_formats.anthropic import batches as message_batches
 from penstock_gateway.surfaces.wire_formats.openai import batches, files, vector_stores
 from penstock_gateway.surfaces.wire_formats.routes import Routes
 from penstock_gateway.surfaces.wire_formats.surface import listed
@@ -105,7 +106,8 @@ def test_formats_have_paths_of_their_own():
     assert len(set(paths)) == len(paths)
     assert listed(paths) == (
         "/v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/rerank, /v2/rerank, /v1/moderations, /v1/models,"
-        " /v1/vector_stores, /v1/files, /v1/batches, /v1/organization/usage/completions, /v1/messages and /v1/messages/count_tokens"
+        " /v1/vector_stores, /v1/files, /v1/batches, /v1/organization/usage/completions, /v1/messages, /v1/messages/count_tokens"
+        " and /v1/messages/batches"
     )
 
 
@@ -128,9 +130,11 @@ def test_a_path_has_a_policy_for_each_of_its_methods(stores_routes, method, path
 
 def test_every_action_on_stores_has_a_policy_and_no_other():
     served = {*vector_stores.FORMAT.actions, f"POST {vector_stores.FORMAT.search.path}"}
-    served |= {*files.FORMAT.actions, *batches.FORMAT.actions}
+    served |= {*files.FORMAT.actions, *batches.FORMAT.actions, *message_batches.FORMAT.actions}
     assert served == {
-        route for route in POLICIES if any(name in route for name in ("vector_stores", "/v1/files", "/v1/batches"))
+        route
+        for route in POLICIES
+        if any(name in route for name in ("vector_stores", "/v1/files", "/v1/batches", "/messages/batches"))
     }
 
 

@@ -40,7 +40,8 @@ def batch_parts(
     """Return the parts, with which nothing happens yet; webhooks are told of ends that are ``wanting`` it."""
     files, store, own = SqlBatchFiles(database), SqlBatches(database, telling_batches(wanting)), settings.batches
     formats = WireLineFormats(settings.gateway.body_bounds)
-    desk = BatchDesk(files, store, bell, own.desk(enabled=settings.jobs.enabled), formats.endpoints)
+    terms = own.desk(settings.gateway.max_body_bytes, enabled=settings.jobs.enabled)
+    desk = BatchDesk(files, store, bell, terms, formats.endpoints)
     sweeper = Sweeper(files, store, own.sweep_every)
     return BatchParts(
         files=files, store=store, formats=formats, desk=desk, sweeper=sweeper, observer=BatchEndMetrics(registry)

@@ -1,4 +1,4 @@
-"""A batch, and how it stands: OpenAI's states, in its words."""
+"""A batch, and how it stands: OpenAI's states, in its words. Other formats have words of their own for them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from penstock_gateway.domain.jobs.job import JobError
 WINDOW = timedelta(hours=24)
 """In which a batch is to be done; the only one that OpenAI has, too."""
 ID_PREFIX = "batch_"
+OPENAI, ANTHROPIC = "openai", "anthropic"
+"""The formats that batches are begun in; what is begun in one is not there in the other."""
+_ANTHROPICS = "msg"
 _MOMENT_DIGITS = 12
 _RANDOM_BYTES = 12
 
@@ -74,7 +77,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
     ``model`` is the one that all lines name; empty where they name several. ``job`` carries it on. ``submitted`` lines were
     read, up to the byte ``read_to`` of the file, the last of number ``read_lines``; ``refused`` of them became no job. ``epoch`` is that of the job that may
-    change it. ``owner`` is what rotation keeps of the key that began it. ``halted``: no more lines become jobs, and why.
+    change it. ``surface``: the format that it was begun in. ``owner`` is what rotation keeps of the key that began it. ``halted``: no more lines become jobs, and why.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     owner: str
     job: str
+    surface: str = OPENAI
     endpoint: str
     input_file: str
     state: BatchState
@@ -104,6 +108,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     total: int = 0
     completed: int = 0
     failed: int = 0
+    cancelled: int = 0
+    """Of those that failed, once the batch has ended: not executed, as somebody cancelled them."""
+    lapsed: int = 0
+    """Of those that failed, once the batch has ended: not executed within the window."""
     tokens: Tokens = Tokens()
     submitted: int = 0
     read_to: int = 0
@@ -117,3 +125,13 @@ def new_batch_id(now: datetime) -> str:
     """Return an id that nobody can guess; ids sort by the time when they were made."""
     moment = int(now.timestamp() * 1000)
     return f"{ID_PREFIX}{moment:0{_MOMENT_DIGITS}x}{secrets.token_hex(_RANDOM_BYTES)[:20]}"
+
+
+def public_id(batch: Batch) -> str:
+    """Return the id by which callers know a batch: Anthropic's has a prefix of its own."""
+    return _ANTHROPICS + batch.id if batch.surface == ANTHROPIC else batch.id
+
+
+def id_of_public(public: str) -> str:
+    """Return the id under which a batch is kept that callers know by this one."""
+    return public.removeprefix(_ANTHROPICS) if public.startswith(_ANTHROPICS + ID_PREFIX) else public

@@ -6,14 +6,21 @@ import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-import msgspec
 import structlog
 
 from penstock_common.errors import InternalError, PenstockError
 from penstock_gateway.domain.batches.batch import Batch, BatchState, Tokens
-from penstock_gateway.domain.batches.files import OUTPUT, FileStore, FileWriter, KeptFile, new_file_id
+from penstock_gateway.domain.batches.files import OUTPUT, RESULTS, FileStore, FileWriter, KeptFile, new_file_id
 from penstock_gateway.domain.batches.lines import Line, LineRefused, asked_in
-from penstock_gateway.domain.batches.ports import BatchStore, CarriedElsewhere, Conclusion, LineFormats, LineJob, Told
+from penstock_gateway.domain.batches.ports import (
+    BatchStore,
+    CarriedElsewhere,
+    Conclusion,
+    LineFormats,
+    LineJob,
+    LineResult,
+    Told,
+)
 from penstock_gateway.domain.jobs.job import Job, JobState
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult, result_of
 
@@ -22,30 +29,8 @@ _BYTES_AT_ONCE = 4 * 1024 * 1024
 _ID_BYTES = 16
 _OK = 200
 _log = structlog.get_logger(__name__)
-_encode = msgspec.json.Encoder().encode
 CANCELLED, EXPIRED = "batch_cancelled", "batch_expired"
-_TEXTS = {
-    CANCELLED: "This request was not executed: it was cancelled, or its batch was.",
-    EXPIRED: "This request could not be executed before its batch expired.",
-}
-
-
-class _Response(msgspec.Struct):
-    status_code: int
-    request_id: str
-    body: msgspec.Raw
-
-
-class _NotExecuted(msgspec.Struct):
-    code: str
-    message: str
-
-
-class _Answered(msgspec.Struct):
-    id: str
-    custom_id: str
-    response: _Response | None
-    error: _NotExecuted | None
+"""Why a line was not executed; OpenAI's words."""
 
 
 class Closing:
@@ -59,7 +44,9 @@ class Closing:
     async def written(self, batch: Batch, lines: AsyncIterator[Line], now: datetime) -> Conclusion:
         """Return how the batch ends, its files written and not published."""
         await self._store.clear_files(batch)
-        tally = _Tally(batch, self._writer(batch, "output", now), self._writer(batch, "error", now))
+        output = self._writer(batch, "output", now)
+        errors = self._writer(batch, "error", now) if self._formats.has_error_file(batch.surface) else output
+        tally = _Tally(batch, output, errors)
         window: list[Line] = []
         size = 0
         async for line in lines:
@@ -75,9 +62,11 @@ class Closing:
             state=tally.end,
             completed=tally.completed,
             failed=tally.failed,
+            cancelled=tally.cancelled,
+            lapsed=tally.lapsed,
             tokens=tally.tokens,
-            output=await _whole(tally.output),
-            errors=await _whole(tally.errors),
+            output=await _whole(output),
+            errors=None if errors is output else await _whole(errors),
         )
 
     async def _write(self, batch: Batch, lines: list[Line], tally: _Tally) -> None:
@@ -94,16 +83,10 @@ class Closing:
         if not tally.is_new(asked.custom_id):
             return
         job = None if found is None else found.job
-        answered = _Answered(_id_of(batch, line, job), asked.custom_id, None, None)
+        line_id = _id_of(batch, line, job)
         told = await self._told(batch, line._replace(content=asked.body), found, tally)
-        if isinstance(told, Told):
-            request_id = answered.id if job is None else job.request_id
-            answered.response = _Response(told.status, request_id, msgspec.Raw(told.body))
-        else:
-            answered.error = _NotExecuted(told, _TEXTS[told])
-            tally.is_cut = tally.is_cut or told == EXPIRED
-        is_good = isinstance(told, Told) and told.status == _OK
-        await tally.count(_encode(answered) + b"\n", is_good=is_good)
+        result = LineResult(line_id, asked.custom_id, line_id if job is None else job.request_id, told)
+        await tally.count(self._formats.result(batch.surface, result) + b"\n", told)
 
     async def _told(self, batch: Batch, line: Line, found: LineJob | None, tally: _Tally) -> Told | str:
         """Return what a line is answered, or the code that says why it was not executed."""
@@ -159,7 +142,7 @@ class Closing:
             id=new_file_id(now),
             tenant=batch.tenant,
             owner=batch.owner,
-            purpose=OUTPUT,
+            purpose=OUTPUT if self._formats.has_error_file(batch.surface) else RESULTS,
             filename=f"{batch.id}_{kind}.jsonl",
             created_at=now,
             expires_at=None if batch.output_ttl is None else now + batch.output_ttl,
@@ -176,9 +159,10 @@ class _Tally:
         self.errors = errors
         self.completed = 0
         self.failed = 0
+        self.cancelled = 0
+        self.lapsed = 0
+        """Of those that failed: not done before the end of the window."""
         self.tokens = Tokens()
-        self.is_cut = False
-        """Whether some line was not done before the end of the window."""
         self._batch = batch
         self._ids: set[str] = set()
 
@@ -195,16 +179,18 @@ class _Tally:
         """How the batch ends."""
         if self._batch.cancelling_at is not None:
             return BatchState.CANCELLED
-        return BatchState.EXPIRED if self.is_cut else BatchState.COMPLETED
+        return BatchState.EXPIRED if self.lapsed else BatchState.COMPLETED
 
-    async def count(self, content: bytes, *, is_good: bool) -> None:
-        """Write a line's answer."""
-        if is_good:
+    async def count(self, content: bytes, told: Told | str) -> None:
+        """Write what came of a line."""
+        if isinstance(told, Told) and told.status == _OK:
             self.completed += 1
             await self.output.write(content)
-        else:
-            self.failed += 1
-            await self.errors.write(content)
+            return
+        self.failed += 1
+        self.cancelled += told == CANCELLED
+        self.lapsed += told == EXPIRED
+        await self.errors.write(content)
 
 
 def tokens_of(result: AnyResult) -> Tokens:

@@ -11,9 +11,10 @@ from penstock_common.errors import InvalidRequest, RateLimited, ResourceNotFound
 from penstock_common.priority import Priority
 from penstock_gateway.domain.access.asker import Asker, asker_of
 from penstock_gateway.domain.access.identity import Caller, KeyScope
-from penstock_gateway.domain.batches.batch import WINDOW, Batch, BatchState, new_batch_id
+from penstock_gateway.domain.batches.batch import OPENAI, WINDOW, Batch, BatchState, new_batch_id
 from penstock_gateway.domain.batches.files import (
     INPUT,
+    PURPOSES,
     FileFilter,
     FileStore,
     FileWriter,
@@ -48,13 +49,18 @@ class DeskTerms(msgspec.Struct, frozen=True, kw_only=True):
     """Of one tenant."""
     max_open: int = 100
     """Batches of one tenant that have not ended."""
+    max_lines: int = 50_000
+    max_line_bytes: int = 32 * 1024 * 1024
     file_ttl: timedelta = MAX_TTL
 
 
 class BatchAsked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch is to be."""
+    """What a batch is to be: ``input_file`` where it reads one that was uploaded, ``lines`` where its requests come with it."""
 
-    input_file: str
+    surface: str = OPENAI
+    """The format that it is begun in."""
+    input_file: str = ""
+    lines: int = 0
     endpoint: str
     window: str
     metadata: Mapping[str, str] = {}
@@ -84,8 +90,19 @@ class BatchDesk:
             InvalidRequest: if it is to expire earlier or later than a file may.
             RateLimited: if the tenant's files take as much as they may.
         """
-        self._check_enabled()
         check_ttl(ttl, "expires_after.seconds")
+        return await self._writer(caller, filename, datetime.now(UTC) + (ttl or self.terms.file_ttl))
+
+    async def new_input(self, caller: Caller, filename: str) -> FileWriter:
+        """Return what takes the requests that come with a batch, which is begun by ``begin``.
+
+        Raises:
+            RateLimited: if the tenant's files take as much as they may.
+        """
+        return await self._writer(caller, filename, None)
+
+    async def _writer(self, caller: Caller, filename: str, expires_at: datetime | None) -> FileWriter:
+        self._check_enabled()
         stored = await self.files.stored_bytes(caller.tenant.name)
         if stored >= self.terms.max_stored_bytes:
             text = (
@@ -100,7 +117,7 @@ class BatchDesk:
             purpose=INPUT,
             filename=filename,
             created_at=now,
-            expires_at=now + (ttl or self.terms.file_ttl),
+            expires_at=expires_at,
         )
         return FileWriter(self.files, file)
 
@@ -116,7 +133,7 @@ class BatchDesk:
             ResourceNotFound: if the caller sees none of that id.
         """
         found = await self.files.get(caller.tenant.name, file_id, datetime.now(UTC))
-        if found is None or not sees(caller, found.owner):
+        if found is None or found.purpose not in PURPOSES or not sees(caller, found.owner):
             raise ResourceNotFound(f"There is no file '{file_id[:128]}'.", kind="file", name=file_id)
         return found
 
@@ -156,59 +173,95 @@ class BatchDesk:
         if file.purpose != INPUT:
             text = f"The file '{file.id}' has the purpose '{file.purpose}'; '{INPUT}' is expected."
             raise InvalidRequest(text, field="input_file_id")
-        now = datetime.now(UTC)
-        batch = Batch(
-            id=new_batch_id(now),
-            tenant=caller.tenant.name,
-            key_id=caller.key_id,
-            owner=caller.counted_key_id,
-            job=new_job_id(now),
-            endpoint=asked.endpoint,
-            input_file=file.id,
-            state=BatchState.VALIDATING,
-            created_at=now,
-            expires_at=now + WINDOW,
-            output_ttl=asked.output_ttl,
-            metadata=asked.metadata,
-            request_id=asked.request_id,
-        )
-        await self._batches.create(batch, _carrier(batch, asked.traceparent, asker_of(caller)), self.terms.max_open)
-        self._bell.ring_queue()
+        batch = _new_batch(caller, asked, file.id)
+        await self._keep(caller, batch, asked)
         return batch
 
-    async def get(self, caller: Caller, batch_id: str) -> Batch:
-        """Return a batch.
+    async def begin(self, caller: Caller, asked: BatchAsked, requests: FileWriter) -> Batch:
+        """Begin a batch whose requests came with it, and were looked at; nobody else ever sees their file.
+
+        Raises:
+            RateLimited, ServiceUnavailable: as ``create``.
+        """
+        self._check_enabled()
+        await requests.close()
+        batch = _new_batch(caller, asked, requests.file.id)
+        await self._keep(caller, batch, asked, requests.size_bytes)
+        return batch
+
+    async def _keep(self, caller: Caller, batch: Batch, asked: BatchAsked, own_bytes: int | None = None) -> None:
+        carrier = _carrier(batch, asked.traceparent, asker_of(caller))
+        await self._batches.create(batch, carrier, self.terms.max_open, own_bytes)
+        self._bell.ring_queue()
+
+    async def get(self, caller: Caller, batch_id: str, surface: str = OPENAI) -> Batch:
+        """Return a batch that was begun in a format.
 
         Raises:
             ResourceNotFound: if the caller sees none of that id.
         """
         found = await self._batches.get(caller.tenant.name, batch_id)
-        if found is None or not sees(caller, found.owner):
-            raise _no_batch(batch_id)
+        if found is None or found.surface != surface or not sees(caller, found.owner):
+            raise no_batch(batch_id)
         return found
 
-    async def list(self, caller: Caller, after: str, limit: int) -> Sequence[Batch]:
+    async def list(self, caller: Caller, wanted: BatchFilter, limit: int) -> Sequence[Batch]:
         """Return those that the caller sees, the newest first."""
         own = "" if sees_all(caller) else caller.counted_key_id
-        return await self._batches.list(BatchFilter(tenant=caller.tenant.name, owner=own, after=after), limit)
+        mine = msgspec.structs.replace(wanted, tenant=caller.tenant.name, owner=own)
+        return await self._batches.list(mine, limit)
 
-    async def cancel(self, caller: Caller, batch_id: str) -> Batch:
+    async def cancel(self, caller: Caller, batch_id: str, surface: str = OPENAI) -> Batch:
         """Have a batch end: what is done stays, what runs is ended, and what waits is not begun.
 
         Raises:
             ResourceNotFound: if the caller may not, or sees none of that id.
             ResourceState: if it has ended.
         """
-        found = await self.get(caller, batch_id)
-        if not may_change(caller, found.owner):
-            raise _no_batch(batch_id)
+        found = await self._changeable(caller, batch_id, surface)
         if found.state.is_end:
             raise ResourceState(f"Cannot cancel a batch with status '{found.state}'.")
         cancelled = await self._batches.cancel(caller.tenant.name, batch_id, datetime.now(UTC))
         if cancelled is None:
-            raise _no_batch(batch_id)
+            raise no_batch(batch_id)
         self._bell.ring_queue()
         return cancelled
+
+    async def delete(self, caller: Caller, batch_id: str, surface: str) -> None:
+        """Forget a batch that has ended, and its results.
+
+        Raises:
+            ResourceNotFound: if the caller may not, or sees none of that id.
+            ResourceState: if it has not ended.
+        """
+        found = await self._changeable(caller, batch_id, surface)
+        if not found.state.is_end:
+            raise ResourceState("Only a batch that has ended can be deleted: cancel it first, and wait for its end.")
+        if not await self._batches.delete(caller.tenant.name, batch_id):
+            raise no_batch(batch_id)
+
+    async def results(self, caller: Caller, batch_id: str, surface: str) -> KeptFile:
+        """Return the file of a batch's results, which is its own.
+
+        Raises:
+            ResourceNotFound: if the caller sees no such batch, or its results are kept no more.
+            ResourceState: if it has not ended.
+        """
+        found = await self.get(caller, batch_id, surface)
+        if not found.state.is_end:
+            raise ResourceState("The batch has not ended: its results are there once it has.")
+        file = None
+        if found.output_file:
+            file = await self.files.get(found.tenant, found.output_file, datetime.now(UTC))
+        if file is None:
+            raise ResourceNotFound("The results of the batch are kept no more.", kind="results", name=batch_id)
+        return file
+
+    async def _changeable(self, caller: Caller, batch_id: str, surface: str) -> Batch:
+        found = await self.get(caller, batch_id, surface)
+        if not may_change(caller, found.owner):
+            raise no_batch(batch_id)
+        return found
 
     def _check_enabled(self) -> None:
         if not self.terms.enabled:
@@ -249,11 +302,32 @@ def check_ttl(ttl: timedelta | None, field: str) -> None:
         raise InvalidRequest(f"'{field}' must be {least} to {most}.", field=field)
 
 
+def _new_batch(caller: Caller, asked: BatchAsked, input_file: str) -> Batch:
+    now = datetime.now(UTC)
+    return Batch(
+        id=new_batch_id(now),
+        tenant=caller.tenant.name,
+        key_id=caller.key_id,
+        owner=caller.counted_key_id,
+        job=new_job_id(now),
+        surface=asked.surface,
+        total=asked.lines,
+        endpoint=asked.endpoint,
+        input_file=input_file,
+        state=BatchState.VALIDATING,
+        created_at=now,
+        expires_at=now + WINDOW,
+        output_ttl=asked.output_ttl,
+        metadata=asked.metadata,
+        request_id=asked.request_id,
+    )
+
+
 def _carrier(batch: Batch, traceparent: str, asker: Asker | None) -> NewJob:
     order = BatchOrder(
         request_id=batch.request_id,
         generation_id=batch.job,
-        surface="openai",
+        surface=batch.surface,
         tenant=batch.tenant,
         key_id=batch.key_id,
         timeout=WINDOW,
@@ -282,5 +356,6 @@ def _carrier(batch: Batch, traceparent: str, asker: Asker | None) -> NewJob:
     return NewJob(job=job, order=order_bytes(order))
 
 
-def _no_batch(batch_id: str) -> ResourceNotFound:
+def no_batch(batch_id: str) -> ResourceNotFound:
+    """Return why a batch is not found, whether it is another's or nobody's."""
     return ResourceNotFound(f"There is no batch '{batch_id[:128]}'.", kind="batch", name=batch_id)

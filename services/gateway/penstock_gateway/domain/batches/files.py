@@ -17,6 +17,8 @@ CHUNK_BYTES = 1024 * 1024
 INPUT, OUTPUT = "batch", "batch_output"
 """The purposes of files here; those of vector stores are the embedding service's."""
 PURPOSES = (INPUT, OUTPUT)
+RESULTS = "batch_results"
+"""The purpose of what a batch alone hands out: it is in no list of files."""
 _PREFIX = "file-"
 _MOMENT_DIGITS = 16
 # No hexadecimal digit: the ids of the embedding service's files have one here.

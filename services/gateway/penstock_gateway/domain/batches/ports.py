@@ -29,11 +29,16 @@ class CarriedElsewhere(Exception):
 
 
 class BatchFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Which batches are listed, the newest first; empty ``owner``: those of all keys."""
+    """Which batches are listed, the newest first; empty ``owner``: those of all keys; empty ``surface``: of every format.
+
+    Those behind ``after``, or else the last of those before ``before``.
+    """
 
     tenant: str
     owner: str = ""
+    surface: str = ""
     after: str = ""
+    before: str = ""
 
 
 class Submitted(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +70,16 @@ class LineJob(NamedTuple):
 
 
 class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
-    """How a batch ends. ``files`` are whole and not published, with their sizes; those that are not there are empty."""
+    """How a batch ends. ``output`` and ``errors`` are whole and not published, with their sizes; None where they would be empty.
+
+    ``cancelled`` and ``lapsed`` are among the lines that ``failed``.
+    """
 
     state: BatchState
     completed: int
     failed: int
+    cancelled: int = 0
+    lapsed: int = 0
     tokens: Tokens
     output: tuple[KeptFile, int] | None
     errors: tuple[KeptFile, int] | None
@@ -78,13 +88,19 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
 class BatchStore(Protocol):
     """Where batches are kept, beside the jobs of their lines."""
 
-    async def create(self, batch: Batch, carrier: NewJob, most_open: int) -> None:
+    async def create(self, batch: Batch, carrier: NewJob, most_open: int, own_bytes: int | None = None) -> None:
         """Keep a new batch, with the job that carries it on.
+
+        ``own_bytes``: the size of its file, where that is whole, not published, and never seen by anybody but the batch.
 
         Raises:
             InvalidRequest: if its file is there no more.
             RateLimited: if its tenant has as many that have not ended.
         """
+        ...
+
+    async def delete(self, tenant: str, batch_id: str) -> bool:
+        """Forget a batch that has ended, with the files that it wrote; False where there is none."""
         ...
 
     async def get(self, tenant: str, batch_id: str) -> Batch | None:
@@ -182,6 +198,15 @@ class Told(NamedTuple):
     body: bytes
 
 
+class LineResult(NamedTuple):
+    """What came of a line: what its endpoint would have answered, or the code that says why it was not executed."""
+
+    id: str
+    custom_id: str
+    request_id: str
+    told: Told | str
+
+
 class LineFormats(Protocol):
     """Reads and answers lines as their endpoint does."""
 
@@ -200,6 +225,14 @@ class LineFormats(Protocol):
 
     def answer(self, endpoint: str, body: bytes, job: Job, result: AnyResult) -> bytes:
         """Return what its endpoint would have answered."""
+        ...
+
+    def result(self, surface: str, result: LineResult) -> bytes:
+        """Return how a file of results tells what came of a line, in the format that its batch was begun in."""
+        ...
+
+    def has_error_file(self, surface: str) -> bool:
+        """Return whether what failed is in a file of its own, in the format that a batch was begun in."""
         ...
 
     def refusal(self, endpoint: str, error: PenstockError) -> Told:

@@ -9,7 +9,7 @@ from penstock_gateway.domain.administration.audit import AuditLog, Deed, Now, ut
 from penstock_gateway.domain.administration.bounds import required_tenant
 from penstock_gateway.domain.administration.paging import Listing, Page, listing
 from penstock_gateway.domain.administration.registry import Registry
-from penstock_gateway.domain.batches.batch import ID_PREFIX, Batch
+from penstock_gateway.domain.batches.batch import ID_PREFIX, Batch, id_of_public
 from penstock_gateway.domain.batches.ports import BatchFilter, BatchStore
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.desk import Viewer
@@ -28,13 +28,14 @@ class BatchSight:
         self._now = now
 
     async def get(self, viewer: Viewer, tenant: str, batch_id: str) -> Batch:
-        """Return a batch.
+        """Return a batch, by the id that it is kept under or that its caller knows.
 
         Raises:
             ResourceNotFound: if there is none of this id, or it is not the viewer's.
         """
         meant = required_tenant(viewer.actor.meant(tenant))
-        found = await self._batches.get(meant, batch_id) if _ID.fullmatch(batch_id) else None
+        kept_id = id_of_public(batch_id)
+        found = await self._batches.get(meant, kept_id) if _ID.fullmatch(kept_id) else None
         if found is None or viewer.owner not in ("", found.owner):
             raise _no_batch(batch_id)
         return found
@@ -56,7 +57,7 @@ class BatchSight:
         found = await self.get(viewer, tenant, batch_id)
         if found.state.is_end:
             raise ResourceState(f"The batch is {found.state.value}, and has ended.", kind="batch", name=batch_id)
-        cancelled = await self._batches.cancel(found.tenant, batch_id, self._now())
+        cancelled = await self._batches.cancel(found.tenant, found.id, self._now())
         if cancelled is None:
             raise _no_batch(batch_id)
         self._bell.ring_queue()

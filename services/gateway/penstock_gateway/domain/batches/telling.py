@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from penstock_gateway.domain.batches.batch import Batch
+from penstock_gateway.domain.batches.batch import Batch, public_id
 from penstock_gateway.domain.jobs.telling import Wanting
 from penstock_gateway.domain.webhooks.delivery import Delivery, message
 
@@ -19,7 +19,7 @@ def telling_batches(wanting: Wanting) -> TellBatch:
 
     def tell(batch: Batch, now: datetime) -> Sequence[Delivery]:
         kind = f"batch.{batch.state.value}"
-        body = message(kind, now, {"id": batch.id})
+        body = message(kind, now, {"id": public_id(batch)})
         return [
             Delivery(
                 id=f"{batch.id}_{sha256(webhook.encode()).hexdigest()[:8]}",

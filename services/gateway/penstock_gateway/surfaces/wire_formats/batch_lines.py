@@ -11,17 +11,25 @@ from penstock_common.errors import InternalError, InvalidRequest, PenstockError
 from penstock_common.llm.types import RequestContext
 from penstock_common.status import error_of_reason
 from penstock_gateway.domain.batches.lines import MAX_MODEL, may_be_kept
-from penstock_gateway.domain.batches.ports import LineOrder, Names, Told
+from penstock_gateway.domain.batches.ports import LineOrder, LineResult, Names, Told
 from penstock_gateway.domain.jobs.job import Job, JobError, JobKind
 from penstock_gateway.domain.jobs.orders import AnyOrder
 from penstock_gateway.domain.jobs.results import AnyResult, ChatResult, EmbeddingResult
 from penstock_gateway.domain.life.order import ChatOrder, EmbeddingOrder
+from penstock_gateway.surfaces.wire_formats.anthropic.batches import line_result as anthropic_result
+from penstock_gateway.surfaces.wire_formats.anthropic.errors import ANTHROPIC
 from penstock_gateway.surfaces.wire_formats.body_bounds import BodyBounds
 from penstock_gateway.surfaces.wire_formats.format import EmbeddingFormat, Family, GenerationFormat, ReadRequest
+from penstock_gateway.surfaces.wire_formats.openai.batches import line_result as openai_result
+from penstock_gateway.surfaces.wire_formats.openai.errors import OPENAI
 from penstock_gateway.surfaces.wire_formats.table import FORMATS
 
 _ENDPOINTS: Mapping[str, GenerationFormat | EmbeddingFormat] = {
     one.path: one for one in FORMATS if isinstance(one, GenerationFormat | EmbeddingFormat)
+}
+_RESULTS: Mapping[str, Callable[[LineResult], bytes]] = {
+    OPENAI.name: openai_result.render,
+    ANTHROPIC.name: anthropic_result.render,
 }
 
 
@@ -57,6 +65,14 @@ class WireLineFormats:
         created = int((job.started_at or job.created_at).timestamp())
         told = wire_format.whole((result.answer,), answer_id, created, _read(wire_format, body).form)
         return told if result.knowledge is None else wire_format.with_knowledge(told, result.knowledge)
+
+    def result(self, surface: str, result: LineResult) -> bytes:
+        """Return how a file of results tells what came of a line; see the port."""
+        return _RESULTS[surface](result)
+
+    def has_error_file(self, surface: str) -> bool:
+        """Return whether what failed is in a file of its own; see the port."""
+        return surface == OPENAI.name
 
     def refusal(self, endpoint: str, error: PenstockError) -> Told:
         """Return how its endpoint tells of an error; see the port."""

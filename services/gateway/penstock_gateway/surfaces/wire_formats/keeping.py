@@ -50,12 +50,12 @@ class StoresSearch:
 
 
 class FormBody(Protocol):
-    """A form that is still coming."""
+    """A form, or another body that is read as it comes."""
 
     content_type: str
 
     def pieces(self) -> AsyncIterator[bytes]:
-        """Yield the form's bytes as they come, once; no more of them are in memory than were not asked for yet."""
+        """Yield the body's bytes as they come, once; no more of them are in memory than were not asked for yet."""
         ...
 
     def hold(self, size_bytes: int) -> None:
@@ -71,8 +71,9 @@ class KeptParts(NamedTuple):
 
 
 class KeptCall(StoresCall, frozen=True, kw_only=True):
-    """A request about files or batches, read."""
+    """A request about files or batches, read; ``headers`` by lower-case name."""
 
+    headers: Mapping[str, str]
     request_id: str
     traceparent: str
 
@@ -90,8 +91,12 @@ KeptAnswer = StoresAnswer | StreamedAnswer
 
 @dataclass(frozen=True, slots=True)
 class KeptAction:
-    """What is done at a method and path. ``parse`` takes a JSON body; with ``takes_form`` the call's body is a ``FormBody``."""
+    """What is done at a method and path. ``parse`` takes a JSON body; with ``takes_form`` or ``takes_stream`` the call's is a ``FormBody``.
+
+    A form passes by, and takes no idempotency key; what else is read as it comes is whole in memory before, where it has one.
+    """
 
     run: Callable[[KeptParts, KeptCall], Awaitable[KeptAnswer]]
     parse: Callable[[bytes], Any] | None = None
     takes_form: bool = False
+    takes_stream: bool = False

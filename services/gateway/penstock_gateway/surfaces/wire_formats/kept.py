@@ -15,6 +15,7 @@ from penstock_gateway.surfaces.wire_formats.answer_head import request_id_line
 from penstock_gateway.surfaces.wire_formats.bodies import Bodies
 from penstock_gateway.surfaces.wire_formats.format import KeptFormat
 from penstock_gateway.surfaces.wire_formats.keeping import KeptAction, KeptCall, KeptParts, StoresAnswer, StreamedAnswer
+from penstock_gateway.surfaces.wire_formats.refusals import id_lines
 from penstock_gateway.surfaces.wire_formats.routes import Serve
 from penstock_gateway.surfaces.wire_formats.stores import names_in, query_of
 
@@ -44,14 +45,16 @@ class KeptServer:
                 names=names_in(request, path),
                 query=query_of(request),
                 body=await self._body(request, place, action),
+                headers=arrival.headers,
                 request_id=arrival.request_id,
                 traceparent=arrival.trace.traceparent,
             )
             answer = await action.run(self._parts, call)
+            named = request_id_line(arrival.request_id) + id_lines(self._format.family, arrival.request_id)
             if isinstance(answer, StoresAnswer):
-                response.whole(200, answer.lines + request_id_line(arrival.request_id), answer.body)
+                response.whole(200, answer.lines + named, answer.body)
             else:
-                await _stream(answer, answer.lines + request_id_line(arrival.request_id), response)
+                await _stream(answer, answer.lines + named, response)
 
         return serve
 
@@ -61,6 +64,8 @@ class KeptServer:
                 text = "An upload takes no Idempotency-Key: it passes by, and is not compared to another. Leave it out."
                 raise UnsupportedParameter(text, parameter="Idempotency-Key")
             return _Form(request, place, self._parts.desk.terms.max_file_bytes + _FORM_BYTES)
+        if action.takes_stream:
+            return _Form(request, place, self._parts.desk.terms.max_file_bytes)
         return None if action.parse is None else await self._bodies.read(request, place, action.parse)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from penstock_gateway.surfaces.wire_formats.anthropic import batches as message_batches
 from penstock_gateway.surfaces.wire_formats.anthropic import count_tokens, messages
 from penstock_gateway.surfaces.wire_formats.cohere import rerank
 from penstock_gateway.surfaces.wire_formats.format import Family, Format, GenerationFormat
@@ -35,6 +36,7 @@ FORMATS: tuple[Format, ...] = (
     organization.FORMAT,
     messages.FORMAT,
     count_tokens.FORMAT,
+    message_batches.FORMAT,
 )
 
 

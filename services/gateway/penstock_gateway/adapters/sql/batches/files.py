@@ -24,7 +24,7 @@ from penstock_gateway.adapters.sql.batches.tables import batches, files, pieces
 from penstock_gateway.adapters.sql.collation import by_bytes
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.rows import ms_of
-from penstock_gateway.domain.batches.files import FileFilter, KeptFile
+from penstock_gateway.domain.batches.files import PURPOSES, FileFilter, KeptFile
 
 _FILE = files.c
 # Of 1 MiB, in one transaction.
@@ -85,11 +85,10 @@ class SqlBatchFiles:
         """Return files; see the port."""
         async with self._database.reading() as connection:
             by_id = by_bytes(_FILE.id, connection.dialect.name)
-            conditions = [_FILE.tenant == wanted.tenant, *_there(now)]
+            purposes = (wanted.purpose,) if wanted.purpose else PURPOSES
+            conditions = [_FILE.tenant == wanted.tenant, _FILE.purpose.in_(purposes), *_there(now)]
             if wanted.owner:
                 conditions.append(_FILE.key_id == wanted.owner)
-            if wanted.purpose:
-                conditions.append(_FILE.purpose == wanted.purpose)
             if wanted.after:
                 conditions.append(by_id < wanted.after if wanted.descending else by_id > wanted.after)
             order = by_id.desc() if wanted.descending else by_id

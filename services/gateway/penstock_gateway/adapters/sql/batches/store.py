@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from penstock_common.errors import InvalidRequest, RateLimited
+from penstock_common.errors import InvalidRequest, RateLimited, ServiceUnavailable
 from penstock_gateway.adapters.sql.batches.files import forget, leave, publish
 from penstock_gateway.adapters.sql.batches.lines import (
     counts_of_lines,
@@ -23,6 +23,7 @@ from penstock_gateway.adapters.sql.batches.lines import (
 )
 from penstock_gateway.adapters.sql.batches.rows import (
     BEGUN,
+    GONE,
     KEPT,
     LEFT,
     batch_of,
@@ -65,7 +66,7 @@ class SqlBatches:
         self._database = database
         self._tell = tell
 
-    async def create(self, batch: Batch, carrier: NewJob, most_open: int) -> None:
+    async def create(self, batch: Batch, carrier: NewJob, most_open: int, own_bytes: int | None = None) -> None:
         """Keep a new batch; see the port."""
         orders = sealed_orders(self._database, (carrier,))
         async with self._database.writing() as connection:
@@ -74,10 +75,7 @@ class SqlBatches:
             if count >= most_open:
                 text = f"Your tenant has {count} batches that have not ended, of {most_open} at most."
                 raise RateLimited(text, limit=OPEN_BATCHES, retry_after=_RETRY_AFTER)
-            # Whoever deletes it waits for this row, and so finds the batch.
-            there = select(files.c.id).where(files.c.id == batch.input_file, files.c.state == KEPT).with_for_update()
-            if (await connection.execute(there)).first() is None:
-                raise InvalidRequest(f"There is no file '{batch.input_file}' any more.", field="input_file_id")
+            await _bind_input(connection, batch, own_bytes)
             await connection.execute(insert(batches).values(batch_values(batch)))
             await keep_jobs(connection, self._database, (carrier,), orders)
 
@@ -103,11 +101,27 @@ class SqlBatches:
             conditions: list[ColumnElement[bool]] = [_BATCH.tenant == wanted.tenant]
             if wanted.owner:
                 conditions.append(_BATCH.owner == wanted.owner)
+            if wanted.surface:
+                conditions.append(_BATCH.surface == wanted.surface)
+            is_backwards = bool(wanted.before and not wanted.after)
             if wanted.after:
                 conditions.append(by_id < wanted.after)
-            query = select(batches).where(*conditions).order_by(by_id.desc()).limit(limit)
-            rows = (await connection.execute(query)).all()
-        return [batch_of(row, self._database.sealer) for row in rows]
+            elif is_backwards:
+                conditions.append(by_id > wanted.before)
+            order = by_id.asc() if is_backwards else by_id.desc()
+            rows = (await connection.execute(select(batches).where(*conditions).order_by(order).limit(limit))).all()
+        found = [batch_of(row, self._database.sealer) for row in rows]
+        return found[::-1] if is_backwards else found
+
+    async def delete(self, tenant: str, batch_id: str) -> bool:
+        """Forget a batch that has ended; see the port."""
+        which = (_BATCH.id == batch_id, _BATCH.tenant == tenant, ~_BATCH.is_open)
+        async with self._database.writing() as connection:
+            if (await connection.execute(delete(batches).where(*which))).rowcount == 0:
+                return False
+            left = await leave(connection, (files.c.batch == batch_id, files.c.tenant == tenant))
+        await forget(self._database, left)
+        return True
 
     async def cancel(self, tenant: str, batch_id: str, now: datetime) -> Batch | None:
         """Have one be cancelled; see the port."""
@@ -235,6 +249,8 @@ class SqlBatches:
             "total": max(batch.total, end.completed + end.failed),
             "completed": end.completed,
             "failed": end.failed,
+            "cancelled_lines": end.cancelled,
+            "lapsed_lines": end.lapsed,
             "output_file": end.output[0].id if end.output else "",
             "error_file": end.errors[0].id if end.errors else "",
             **token_values(end.tokens),
@@ -253,6 +269,19 @@ class SqlBatches:
     async def _tell_of(self, connection: AsyncConnection, batch: Batch, end: BatchState, now: datetime) -> None:
         for delivery in self._tell(replace(batch, state=end), now):
             await add_delivery(connection, delivery)
+
+
+async def _bind_input(connection: AsyncConnection, batch: Batch, own_bytes: int | None) -> None:
+    """Have a new batch's file stay for it until its end: one that is there, or its own, which only it ever sees."""
+    if own_bytes is not None:
+        own = update(files).where(files.c.id == batch.input_file, files.c.state == BEGUN)
+        if (await connection.execute(own.values(state=GONE, bytes=own_bytes))).rowcount == 0:
+            raise ServiceUnavailable("The requests took too long to come. Try again.", service="sql")
+        return
+    # Whoever deletes it waits for this row, and so finds the batch.
+    there = select(files.c.id).where(files.c.id == batch.input_file, files.c.state == KEPT).with_for_update()
+    if (await connection.execute(there)).first() is None:
+        raise InvalidRequest(f"There is no file '{batch.input_file}' any more.", field="input_file_id")
 
 
 async def _change(

@@ -46,6 +46,8 @@ batches = Table(
     # What rotation keeps of the key.
     Column("owner", String(64), nullable=False, server_default=""),
     Column("job", String(40), nullable=False),
+    # The format that it was begun in.
+    Column("surface", String(16), nullable=False, server_default="openai"),
     Column("endpoint", String(64), nullable=False),
     Column("input_file", String(64), nullable=False),
     Column("state", String(16), nullable=False),
@@ -71,6 +73,9 @@ batches = Table(
     Column("total", Integer, nullable=False),
     Column("completed", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
+    # Of those, why they were not executed.
+    Column("cancelled_lines", Integer, nullable=False, server_default="0"),
+    Column("lapsed_lines", Integer, nullable=False, server_default="0"),
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from penstock_common.errors import InvalidRequest
-from penstock_gateway.domain.batches.batch import Batch
+from penstock_gateway.domain.batches.batch import OPENAI, Batch
 from penstock_gateway.domain.batches.desk import BatchAsked
+from penstock_gateway.domain.batches.ports import BatchFilter
 from penstock_gateway.surfaces.wire_formats.answer_head import JSON_LINE
 from penstock_gateway.surfaces.wire_formats.json_body import read_members, read_object
 from penstock_gateway.surfaces.wire_formats.keeping import KeptCall, KeptParts, StoresAnswer
@@ -69,7 +70,8 @@ async def list_all(parts: KeptParts, call: KeptCall) -> StoresAnswer:
     if cursor.after:
         # Whoever asks for what follows nothing would be given the first page again and again.
         await parts.desk.get(call.caller, cursor.after)
-    found = await parts.desk.list(call.caller, cursor.after, cursor.limit + 1)
+    wanted = BatchFilter(tenant="", surface=OPENAI, after=cursor.after)
+    found = await parts.desk.list(call.caller, wanted, cursor.limit + 1)
     page = found[: cursor.limit]
     told = ObjectList(
         data=[batch_told(one) for one in page],
