@@ -14,8 +14,9 @@ def test_each_bound_is_where_it_holds():
     own = BatchSettings(
         max_file_bytes=1, max_lines=2, max_stored_bytes=3, max_open=4, max_waiting=5, file_ttl="2h", poll="7s"
     )
-    desk, carry = own.desk(enabled=False), own.carrying(8, 9)
+    desk, carry = own.desk(8, enabled=False), own.carrying(8, 9)
     assert (desk.enabled, desk.max_file_bytes, desk.max_stored_bytes, desk.max_open) == (False, 1, 3, 4)
+    assert (desk.max_lines, desk.max_line_bytes) == (2, 8)
     assert desk.file_ttl == timedelta(hours=2)
     assert (carry.max_lines, carry.max_waiting, carry.poll) == (2, 5, timedelta(seconds=7))
     assert (carry.max_line_bytes, carry.max_attempts) == (8, 9)
