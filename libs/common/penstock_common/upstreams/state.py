@@ -11,7 +11,6 @@ import msgspec
 
 from penstock_common.llm.types import Candidate, Value
 
-
 Figure = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 """What a replica may say was measured; a figure below 0 would put a candidate before all others, free of charge and at once."""
 
