@@ -19,7 +19,7 @@ class CompressionSettings(Section):
     method: Literal["extract", "dedupe", "llmlingua2"] = "extract"
     """`extract` keeps what the turn's question needs, `dedupe` what was not said before; `llmlingua2` needs the package
     `llmlingua`."""
-    llmlingua2_model: str = LLMLINGUA2_MODEL
+    llmlingua2_model: Annotated[str, Field(min_length=1)] = LLMLINGUA2_MODEL
     """Of `llmlingua2`: the model, a folder or its name at the hub of models, from which it is fetched by the first context."""
     by_default: bool = True
     """Whether requests are compressed that do not say `x-penstock-compress: on`."""

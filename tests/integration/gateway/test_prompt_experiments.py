@@ -34,10 +34,9 @@ async def running(experiment, serve):
     return suite
 
 
-async def create(suite, text, **more):
-    template = prompt_service_pb2.PromptTemplate(
-        messages=[prompt_service_pb2.PromptTurn(role=message_pb2.ROLE_SYSTEM, text=text)], model="fast"
-    )
+async def create(suite, text, model="fast", variables=(), **more):
+    turn = prompt_service_pb2.PromptTurn(role=message_pb2.ROLE_SYSTEM, text=text)
+    template = prompt_service_pb2.PromptTemplate(messages=[turn], model=model, variables=variables)
     request = prompt_service_pb2.CreatePromptVersionRequest(tenant="demo", name="greet", template=template, **more)
     await PromptServiceStub(suite.channel).CreatePromptVersion(request, metadata=operator(suite), timeout=30)
 
@@ -80,6 +79,36 @@ async def test_who_lacks_a_version_that_a_variant_has_takes_no_part(experiment, 
     for number in (1, 2):
         await create(suite, f"Version {number}.", labels=["production"] if number == 1 else [])
     assert {await told(suite, user) for user in USERS[:6]} == {(None, "greet@1")}
+
+
+async def test_who_lacks_the_version_in_production_takes_no_part(experiment, serve):
+    suite = await serve()
+    for number in (1, 2):
+        await create(suite, f"Version {number}.")
+    body = {"prompt": {"id": "greet"}, "messages": [{"role": "user", "content": "Hi"}]}
+    answers = [await suite.post(json.dumps(body | {"user": user}).encode()) for user in USERS]
+    assert {answer.status for answer in answers} == {404}
+
+
+CITY = prompt_service_pb2.PromptVariable(name="city", type=prompt_service_pb2.PROMPT_VARIABLE_TYPE_STRING)
+
+
+@pytest.mark.parametrize(
+    ("models", "second"),
+    [
+        (None, {"model": ""}),
+        (["fast"], {"model": "large"}),
+        (None, {"text": "In {{city}}.", "variables": [CITY]}),
+    ],
+)
+async def test_whom_a_variants_version_would_refuse_takes_no_part(document, experiment, serve, models, second):
+    document["models"].append({"name": "large", "candidates": ["second/m1"]})
+    if models is not None:
+        document["tenants"][0]["models"] = models
+    suite = await serve()
+    await create(suite, "Version 1.", labels=["production"])
+    await create(suite, **{"text": "Version 2.", **second})
+    assert {await told(suite, user) for user in USERS} == {(None, "greet@1")}
 
 
 async def test_a_prompts_experiment_goes_before_that_of_its_model(document, experiment, serve):

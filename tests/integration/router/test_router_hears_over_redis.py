@@ -232,3 +232,18 @@ async def test_a_router_that_starts_has_heard_before_its_first_request_and_liste
 async def test_an_address_that_cannot_be_one_is_refused(stack) -> None:
     with pytest.raises(Exception, match=r"redis\.state"):
         await stack.enter_async_context(build(settings(redis={"state": "redis://host:nowhere"})))
+
+
+async def test_the_word_of_a_replica_whose_figures_are_absurd_is_passed_over(connect, redis: RedisServer) -> None:
+    one, feed = Replica(await connect()), RedisFeed(await connect(), BELIEVED_SECONDS)
+    one.eject(one.v)
+    await one.shared.exchange()
+    ((_, (sound,)),) = await feed.words()
+    with redis.client() as client:
+        ((_, said),) = client.hgetall(KEY).items()
+        for figure in ("latency_seconds", "output_tokens", "token_seconds"):
+            for at, absurd in enumerate((b"-0.5", b"1e300", b"NaN")):
+                word = b' [{"candidate":{"upstream":"u","model":"m"},"%b":%b}]' % (figure.encode(), absurd)
+                client.hset(KEY, f"{figure} {at}", said.partition(b" ")[0] + word)
+    ((_, (heard,)),) = await feed.words()
+    assert heard.candidate == sound.candidate

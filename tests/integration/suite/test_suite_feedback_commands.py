@@ -101,6 +101,7 @@ def test_what_is_given_is_listed_summed_up_and_erased(command, answer):
     ]
     assert [one["comment"] for one in answer("list", "--content", *DEMO)] == ["Fine.", ""]
     assert "There are more than 1" in command("list", "--limit", "1").stderr
+    assert "There are more than 1" in command("list", "--limit", "1", "--json").stderr
     assert len(answer("list", "--thumb", "up", "--answer", ANSWER, "--model", "fast", "--user", "ada")) == 1
     table = command("list", "--content").stdout
     assert "first/m1" in table

@@ -57,7 +57,9 @@ def test_feedback_labels_prompts_by_their_answers_the_newest_word_first():
     told = [(prompt.id, prompt.task, prompt.complexity) for prompt in labels.prompts]
     assert told == [("1", "returns", "low"), ("2", "returns", "low"), ("4", "returns", "high")]
     assert (labels.by_feedback, labels.without_label) == (2, 1)
-    with pytest.raises(Misconfigured, match="not 'hard' as feedback says"):
+    # Of whatever else feedback says something nothing is learned, nor is it a fault.
+    assert labelled(given, [*said, Said("0e5", {"complexity": "hard"}), Said("", {"task": "other"})]) == labels
+    with pytest.raises(Misconfigured, match="not 'hard' as feedback says of 0a1"):
         labelled(given, [Said("0a1", {"complexity": "hard"})])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,10 +17,13 @@ from penstock_common.errors import (
     UnsupportedParameter,
 )
 from penstock_common.llm.types import GenerationInput, Role
+from penstock_gateway.domain.experiments.definition import Experiment, Variant
+from penstock_gateway.domain.experiments.running import Running
 from penstock_gateway.domain.life.order import CacheControl, Call, ChatOrder
 from penstock_gateway.domain.prompts.content import PromptReference, Template, Turn
 from penstock_gateway.domain.prompts.library import LibraryTerms, PromptLibrary, with_prompt
 from penstock_gateway.domain.prompts.records import LabelRecord, PromptRecord, VersionRecord
+from penstock_gateway.domain.prompts.varying import with_varied_prompt
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -194,6 +198,18 @@ def called(prompt, **fields):
         input=asked, prompt=prompt, **fields,
     )  # fmt: skip
     return Call(order, None, None, None, None, 0)
+
+
+@pytest.mark.parametrize("name", ["greet", "nobody"])
+async def test_a_tenant_without_a_varied_version_is_asked_for_no_more_than_without_an_experiment(library, store, name):
+    variants = (Variant(name="v", share=1.0, prompt=f"{name}@9"),)
+    running = {name: Running(Experiment(name="e", models=frozenset(), variants=variants, measures=()))}
+    call = called(PromptReference(name=name), model="own")
+    for _ in range(3):
+        with suppress(ResourceNotFound):
+            assigned, *_ = await with_varied_prompt(call, library, running)
+            assert assigned is None
+    assert store.asked == (["greet", "greet@1"] if name == "greet" else ["nobody"])
 
 
 async def test_request_is_completed_by_its_prompt_and_what_is_kept_of_it_has_its_tags(library):

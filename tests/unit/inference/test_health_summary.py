@@ -142,8 +142,9 @@ def test_pace_and_length_follow_what_comes_now_and_a_packet_is_no_pace(world: Wo
     assert world.told.token_seconds == pytest.approx(0.1, abs=0.001)
 
 
-def test_an_upstream_that_counts_absurdly_is_not_believed(world: World) -> None:
+@pytest.mark.parametrize("counted", [10**18, 1_000_001, -7])
+def test_an_upstream_that_counts_absurdly_is_not_believed(world: World, counted: int) -> None:
     for _ in range(5):
         world.answer(0.2, world.one, output_tokens=101, then=2.0)
-    world.answer(0.2, world.one, output_tokens=10**18, then=2.0)
+    world.answer(0.2, world.one, output_tokens=counted, then=2.0)
     assert world.told.output_tokens == pytest.approx(101)

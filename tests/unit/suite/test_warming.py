@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from penstock_common.errors import ServiceUnavailable
 from penstock_suite.app.warming import warming
 from penstock_suite.domain.progress import Preparing
 from penstock_suite.domain.state_folder import StateFolder
@@ -55,6 +56,18 @@ async def test_a_model_that_does_not_load_is_not_waited_for_longer_than_the_pati
         assert not channel.is_left
     assert channel.is_left
     assert workshop.shown == [Preparing("all-MiniLM-L6-v2")]
+
+
+async def test_a_model_that_fails_to_load_is_told_and_waited_for_no_longer(tmp_path, channel):
+    async def fails(*_, **__):
+        raise ServiceUnavailable("no weights", service="embedding")
+
+    channel.call = fails
+    workshop = workshop_of(tmp_path, timedelta(minutes=5), **SECTIONS)
+    workshop.lose = workshop.shown.append
+    async with warming(workshop, gateways_with(channel)) as loaded:
+        await loaded()
+        assert [str(one) for one in workshop.shown[1:]] == ["the cache matches nothing by meaning: no weights"]
 
 
 @pytest.mark.parametrize(

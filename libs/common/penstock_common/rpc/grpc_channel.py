@@ -21,6 +21,6 @@ def grpc_channel(
         if credentials is None
         else grpc.aio.secure_channel(target, credentials, options=options)
     )
-    if hasattr(channel, "_register_call"):
+    if hasattr(channel, "_register_call") and hasattr(channel, "_active_calls"):
         channel._register_call = channel._active_calls.add  # noqa: SLF001 - there is no public way
     return channel

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from math import inf
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from penstock_common.llm.types import Candidate, Value
+
+Figure = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
+"""What a replica may say was measured; a figure below 0 would put a candidate before all others, free of charge and at once."""
 
 
 class Condition(Enum):
@@ -41,13 +44,13 @@ class UpstreamState(Value, frozen=True):
     reason: str = ""
     since_seconds: float | None = None
     """How long ago any of its places became what it is; None where none has ever changed."""
-    latency_seconds: float | None = None
+    latency_seconds: Figure | None = None
     """The usual time to the first token of streamed answers; None where too few came."""
     measured_seconds: float | None = None
     """How long ago an answer came."""
-    output_tokens: float | None = None
+    output_tokens: Figure | None = None
     """The usual tokens of an answer, as the upstream counted; None where too few came."""
-    token_seconds: float | None = None
+    token_seconds: Figure | None = None
     """The usual time from one token of streamed answers to the next; None where too few came."""
 
 

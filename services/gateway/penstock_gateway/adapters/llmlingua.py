@@ -7,6 +7,12 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
+import structlog
+
+from penstock_common.errors import ServiceUnavailable
+
+_log = structlog.get_logger(__name__)
+_MOST_LOGGED = 500
 _STAYS = ["\n", "[", "]", "?", "."]
 
 
@@ -23,11 +29,24 @@ class LlmLingua:
         self._models: dict[str, Any] = {}
 
     def rewritten(self, text: str, keep: float, model: str) -> str:
-        """Return the text without what the model would leave out; numbers stay, and so does what marks lines and citations."""
-        with self._lock:
-            compressor = self._models.get(model)
-            if compressor is None:
-                made = import_module("llmlingua").PromptCompressor
-                compressor = self._models[model] = made(model, use_llmlingua2=True, device_map="cpu")
-            told = compressor.compress_prompt([text], rate=keep, force_tokens=_STAYS, force_reserve_digit=True)
-        return str(told["compressed_prompt"])
+        """Return the text without what the model would leave out; numbers stay, and so does what marks lines and citations.
+
+        Raises:
+            ServiceUnavailable: if the model cannot be loaded, or the package fails: it raises whatever its own libraries do.
+        """
+        try:
+            with self._lock:
+                told = self._loaded(model).compress_prompt(
+                    [text], rate=keep, force_tokens=_STAYS, force_reserve_digit=True
+                )
+            return str(told["compressed_prompt"])
+        except Exception as error:
+            _log.warning("llmlingua2_failed", model=model, reason=f"{type(error).__name__}: {error}"[:_MOST_LOGGED])
+            raise ServiceUnavailable(f"LLMLingua-2 failed with the model '{model}'.", service="llmlingua") from error
+
+    def _loaded(self, model: str) -> Any:
+        compressor = self._models.get(model)
+        if compressor is None:
+            made = import_module("llmlingua").PromptCompressor
+            compressor = self._models[model] = made(model, use_llmlingua2=True, device_map="cpu")
+        return compressor

@@ -58,22 +58,25 @@ def labelled(prompts: Sequence[Prompt], said: Sequence[Said]) -> Labels:
     What feedback says goes before what the dataset does: it was said by whoever saw the answer.
 
     Raises:
-        Misconfigured: for a complexity that is none.
+        Misconfigured: for a complexity that is none, of an answer to one of the prompts.
     """
+    asked = {bare for prompt in prompts if (bare := _bare(prompt.generation_id))}
     tags: dict[str, dict[str, str]] = {}
     for one in said:
-        for name, value in one.tags.items():
-            if name in ("task", "complexity"):
-                tags.setdefault(_bare(one.generation_id), {}).setdefault(name, value)
-    wrong = next((each for each in tags.values() if each.get("complexity", COMPLEXITIES[0]) not in COMPLEXITIES), None)
-    if wrong is not None:
-        raise Misconfigured(
-            f"complexity is one of {', '.join(COMPLEXITIES)}, not '{wrong['complexity']}' as feedback says"
-        )
-    told = [msgspec.structs.replace(prompt, **tags.get(_bare(prompt.generation_id), {})) for prompt in prompts]
-    whole = [prompt for prompt in told if prompt.task is not None and prompt.complexity is not None]
+        if (bare := _bare(one.generation_id)) in asked:
+            for name, value in one.tags.items():
+                if name in ("task", "complexity"):
+                    tags.setdefault(bare, {}).setdefault(name, value)
+    for bare, each in tags.items():
+        if each.get("complexity", COMPLEXITIES[0]) not in COMPLEXITIES:
+            told = (
+                f"complexity is one of {', '.join(COMPLEXITIES)}, not '{each['complexity']}' as feedback says of {bare}"
+            )
+            raise Misconfigured(f"{told}; a newer word of it counts, or remove that one from the file")
+    known = [msgspec.structs.replace(prompt, **tags.get(_bare(prompt.generation_id), {})) for prompt in prompts]
+    whole = [prompt for prompt in known if prompt.task is not None and prompt.complexity is not None]
     found = sum(1 for prompt in whole if _bare(prompt.generation_id) in tags)
-    return Labels(whole, found, len(told) - len(whole))
+    return Labels(whole, found, len(known) - len(whole))
 
 
 def _bare(answer_id: str) -> str:

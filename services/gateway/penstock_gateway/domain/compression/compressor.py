@@ -48,7 +48,11 @@ class Rewriter(Protocol):
     """Who leaves words out that a model would not miss. Blocking."""
 
     def rewritten(self, text: str, keep: float, model: str) -> str:
-        """Return the text without them, about ``keep`` of it; ``model`` names who would not miss them."""
+        """Return the text without them, about ``keep`` of it; ``model`` names who would not miss them.
+
+        Raises:
+            PenstockError: if it cannot.
+        """
         ...
 
 

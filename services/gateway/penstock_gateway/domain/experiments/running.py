@@ -75,9 +75,10 @@ class Running:
 
     @property
     def versions(self) -> Sequence[int]:
-        """Versions of the prompt that a tenant must have to take part."""
-        variants = self.experiment.variants if self._promoted is None else (self._promoted,)
-        return [variant.version for variant in variants]
+        """Versions of the prompt that whoever takes part can be given; 0 is that where its label points."""
+        if self._promoted is not None:
+            return [self._promoted.version]
+        return [0, *[variant.version for variant in self.experiment.variants]]
 
     def assign(self, call: Call[ChatOrder]) -> Assigned | None:
         """Return the request's part; None where it has none, and is answered as if there were no experiment.

@@ -88,6 +88,15 @@ class PromptLibrary:
         template = await self._version(prompt, version)
         return msgspec.structs.replace(wanted, version=version, label="", is_found=True), template
 
+    async def newest_version(self, tenant: str, name: str) -> int:
+        """Return the prompt's newest version, as it was known when labels were asked for last; 0 where there is no prompt.
+
+        Raises:
+            ServiceUnavailable: if the database does not answer, and nothing is known from before.
+        """
+        prompt = await self._prompt(tenant, name)
+        return 0 if prompt is None else prompt.newest_version
+
     def forget(self, tenant: str, name: str) -> None:
         """Ask where the prompt's labels point to when it is named next: somebody has changed it here."""
         self._prompts.drop((tenant, name))

@@ -58,6 +58,10 @@ class CompiledTemplate:
         self._texts_length = sum(len(text) for _, pieces in self._turns for text in pieces[::2])
         self._times = Counter(name for _, pieces in self._turns for name in pieces[1::2])
 
+    def check(self, given: Mapping[str, object]) -> None:
+        """Raise what ``messages`` would say of the values, but for the length of all."""
+        written_values(self.variables, given)
+
     def messages(self, given: Mapping[str, object]) -> tuple[Message, ...]:
         """Return the template's messages with the values in their places.
 

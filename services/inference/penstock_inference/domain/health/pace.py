@@ -24,7 +24,7 @@ class Pace:
 
     def observe(self, output_tokens: int, seconds: float | None) -> None:
         """Note an answer: its tokens as the upstream counted, and the ``seconds`` after the first; None where it came whole."""
-        if output_tokens > _MOST_TOKENS:
+        if not 0 <= output_tokens <= _MOST_TOKENS:
             return
         self._answers += 1
         weight = 1 / self._answers if self._answers * _WEIGHT < 1 else _WEIGHT

@@ -71,8 +71,8 @@ def _add_list(cli: typer.Typer, opened: OpenAdministration) -> None:
             rows, is_all = ask(lambda administration: _listed(administration, wanted, most, with_content=content))
             if as_json:
                 print_json(rows)
-                return
-            print_table(_TITLES, map(_row, rows), to_the_right={"score"})
+            else:
+                print_table(_TITLES, map(_row, rows), to_the_right={"score"})
             if not is_all:
                 note(f"There are more than {most}: say --limit.")
 

@@ -41,7 +41,10 @@ def router(run: Train) -> typer.Typer:
         ] = None,
         feedback: Annotated[
             Path | None,
-            typer.Option(metavar="FILE", help="What `penstock feedback list --json` wrote: its tags label prompts."),
+            typer.Option(
+                metavar="FILE",
+                help="What `penstock feedback list --json --limit NUMBER` wrote: its tags label prompts.",
+            ),
         ] = None,
         force: Annotated[bool, typer.Option("--force", help="Overwrite the output.")] = False,
         config: ConfigOption = None,
