@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -60,13 +60,7 @@ def labelled(prompts: Sequence[Prompt], said: Sequence[Said]) -> Labels:
     Raises:
         Misconfigured: for a complexity that is none, of an answer to one of the prompts.
     """
-    asked = {bare for prompt in prompts if (bare := _bare(prompt.generation_id))}
-    tags: dict[str, dict[str, str]] = {}
-    for one in said:
-        if (bare := _bare(one.generation_id)) in asked:
-            for name, value in one.tags.items():
-                if name in ("task", "complexity"):
-                    tags.setdefault(bare, {}).setdefault(name, value)
+    tags = _tags_of(said, {bare for prompt in prompts if (bare := _bare(prompt.generation_id))})
     for bare, each in tags.items():
         if each.get("complexity", COMPLEXITIES[0]) not in COMPLEXITIES:
             told = (
@@ -77,6 +71,16 @@ def labelled(prompts: Sequence[Prompt], said: Sequence[Said]) -> Labels:
     whole = [prompt for prompt in known if prompt.task is not None and prompt.complexity is not None]
     found = sum(1 for prompt in whole if _bare(prompt.generation_id) in tags)
     return Labels(whole, found, len(known) - len(whole))
+
+
+def _tags_of(said: Sequence[Said], asked: Collection[str]) -> dict[str, dict[str, str]]:
+    """Return the labels of the answers that were ``asked``, by their bare ids; the first word of each counts."""
+    tags: dict[str, dict[str, str]] = {}
+    for one in said:
+        labels = {name: value for name, value in one.tags.items() if name in ("task", "complexity")}
+        if labels and (bare := _bare(one.generation_id)) in asked:
+            tags[bare] = {**labels, **tags.get(bare, {})}
+    return tags
 
 
 def _bare(answer_id: str) -> str:
