@@ -11,7 +11,7 @@ NEMESIS = Path(__file__).parents[2] / "bench" / "jobs_nemesis.py"
 
 
 def test_no_job_is_lost_and_none_is_committed_twice():
-    command = [sys.executable, NEMESIS, "--jobs", "30", "--points", "any", "--engines", "sqlite"]
+    command = [sys.executable, NEMESIS, "--jobs", "100", "--points", "any", "--engines", "sqlite"]
     told = subprocess.run(command, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     found = json.loads(told.stdout.splitlines()[-1])
