@@ -56,10 +56,16 @@ func TestATurnIsNotWaitedForTooLong(t *testing.T) {
 	t.Cleanup(func() { silent.Close() })
 	var accepted atomic.Int64
 	go func() {
+		var kept []net.Conn // what nothing refers to is closed when it is collected, and would give its turn back
 		for {
-			if _, err := silent.Accept(); err != nil {
+			connection, err := silent.Accept()
+			if err != nil {
+				for _, each := range kept {
+					each.Close()
+				}
 				return
 			}
+			kept = append(kept, connection)
 			accepted.Add(1)
 		}
 	}()

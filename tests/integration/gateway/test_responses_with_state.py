@@ -492,9 +492,12 @@ async def test_cancelling_what_has_ended_changes_nothing(suite, client):
 
 async def test_response_whose_job_is_gone_has_failed_and_can_be_deleted(serve, document, upstream, hold, tmp_path):
     document["responses"]["sweep_every"] = "1h"
+    # An answer that were made before its creation is told would be kept with it at once.
+    upstream.otherwise = lambda _: Answer(tokens=["Good", " day"], hold={1: hold})
     suite = await serve()
     async with sdk(suite) as client:
         told, other = [await create(client, background=True) for _ in range(2)]
+        hold.set()
         async with JobsDesk.at(tmp_path) as desk:
             for _, _, job_id, _ in rows(tmp_path):
                 await desk.ended(await desk.store.get("demo", job_id))
