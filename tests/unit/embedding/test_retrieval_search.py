@@ -90,7 +90,7 @@ class _World:
                 start=at,
                 end=at + len(text),
             )
-            self.bases.setdefault(base, {})[one.id] = FoundChunk(one, row)
+            self.bases.setdefault(base, {})[one.id] = FoundChunk.of(one, row)
             at += len(text) - overlap
 
     async def index(self, tenant: str, base: str, version: int = 0) -> IndexRef:
@@ -101,7 +101,7 @@ class _World:
         )
 
     async def term_counts(self, index: IndexRef, terms):
-        every = [document_terms(found.chunk.text) for found in self.bases[index.base].values()]
+        every = [document_terms(found.whole().chunk.text) for found in self.bases[index.base].values()]
         return {term: sum(term in one for one in every) for term in terms}
 
     async def chunks(self, index: IndexRef, ids):
@@ -109,9 +109,9 @@ class _World:
 
     def _seen(self, scope):
         for one, found in self.bases[scope.version.base].items():
-            free = not found.document.labels or set(found.document.labels) & set(scope.labels)
-            if self.careless or (free and matches(scope.filter, found.document.attributes)):
-                yield one, found.chunk.text
+            free = not found.labels or set(found.labels) & set(scope.labels)
+            if self.careless or (free and matches(scope.filter, found.attributes)):
+                yield one, found.whole().chunk.text
 
     async def _leg(self, name: str, scores: dict[str, float], limit: int):
         self.asked.append((name, limit))

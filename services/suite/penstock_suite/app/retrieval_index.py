@@ -185,7 +185,7 @@ class EvaluationIndex:
         for (one, chunk), text, vector in zip(chunks, texts, vectors, strict=True):
             terms = document_terms(text, one.document.language)
             self._counts.update(terms.keys())
-            self._found[chunk.id] = FoundChunk(chunk, one.document)
+            self._found[chunk.id] = FoundChunk.of(chunk, one.document)
             by_document.setdefault(one.document.id, []).append(IndexedChunk(chunk, vector, terms))
         for one in batch:
             if one.document.id in by_document:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from penstock_common.contract.knowledge import Document
+from penstock_common.contract.knowledge import Attribute
 from penstock_common.errors import ResourceNotFound, ResourceState
 from penstock_embedding.adapters.sql.database import Database, no_base
 from penstock_embedding.adapters.sql.reading import Reader
-from penstock_embedding.adapters.sql.rows import chunk_of, document_of, ref_of
-from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef
+from penstock_embedding.adapters.sql.rows import chunk_of, converted, document_of, ref_of
+from penstock_embedding.domain.knowledge.ports import FoundChunk, IndexRef, WholeChunk
 
 Row = Mapping[str, Any]
 # Of the 32,766 values that SQLite takes in one statement, and the 32,767 of PostgreSQL.
@@ -84,16 +85,24 @@ class SqlCatalogue:
     async def chunks(self, index: IndexRef, ids: Sequence[str]) -> Mapping[str, FoundChunk]:
         """Return those that are current; see the port."""
         found: dict[str, FoundChunk] = {}
-        documents: dict[str, Document] = {}
         for some in _parts(ids):
             names, values = _named("i", some)
             place = {**_place(index), "generation": index.generation}
             for row in await self._reader.rows(_CHUNKS.format(ids=names), {**place, **values}):
-                document = documents.get(row["id"])
-                if document is None:
-                    document = documents[row["id"]] = document_of(_decoded(row))
-                found[row["chunk"]] = FoundChunk(chunk_of(self._database, {**row, "id": row["chunk"]}), document)
+                found[row["chunk"]] = FoundChunk(
+                    id=row["chunk"],
+                    document=row["document"],
+                    start=row["start"],
+                    end=row["end"],
+                    labels=_parsed(row["labels"]),
+                    attributes=converted(_parsed(row["attributes"]), tuple[Attribute, ...]),
+                    whole=partial(_whole, self._database, row),
+                )
         return found
+
+
+def _whole(database: Database, row: Row) -> WholeChunk:
+    return WholeChunk(chunk_of(database, {**row, "id": row["chunk"]}), document_of(_decoded(row)))
 
 
 def _place(index: IndexRef) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
 
-from penstock_common.contract.knowledge import Chunk, Document, Filter, IndexSpec
+from penstock_common.contract.knowledge import Attribute, Chunk, Document, Filter, IndexSpec
 from penstock_embedding.domain.chunking.piece import TokenCounter
 
 Terms = Mapping[int, float]
@@ -81,11 +82,35 @@ class IndexRef(NamedTuple):
     """How its words were made: those of another way do not meet them."""
 
 
-class FoundChunk(NamedTuple):
-    """A chunk that is current, and its document."""
+class WholeChunk(NamedTuple):
+    """A chunk with its text, and its document."""
 
     chunk: Chunk
     document: Document
+
+
+@dataclass(slots=True)
+class FoundChunk:
+    """A chunk that is current: where it stands, and what its document may be filtered by.
+
+    Of hundreds that a search finds it shows ten, so what they say is opened when it is asked for.
+    """
+
+    id: str
+    document: str
+    start: int
+    end: int
+    labels: Sequence[str]
+    attributes: Sequence[Attribute]
+    whole: Callable[[], WholeChunk]
+
+    @classmethod
+    def of(cls, chunk: Chunk, document: Document) -> Self:
+        """Return a chunk that is open."""
+        whole = WholeChunk(chunk, document)
+        return cls(
+            chunk.id, chunk.document, chunk.start, chunk.end, document.labels, document.attributes, lambda: whole
+        )
 
 
 class Catalogue(Protocol):

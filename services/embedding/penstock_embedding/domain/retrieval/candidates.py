@@ -37,5 +37,5 @@ def limit_of(options: SearchOptions) -> int:
 def usable(found: Iterable[FoundChunk], options: SearchOptions) -> int:
     """Return how many hits these chunks can become."""
     most = options.max_per_document
-    of_document = Counter(one.chunk.document for one in found)
+    of_document = Counter(one.document for one in found)
     return sum(min(count, most) if most else count for count in of_document.values())

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from penstock_common.contract.knowledge import Chunk
+from penstock_embedding.domain.knowledge.ports import FoundChunk
 
 FUSION_RANKS = 20.0
 """How slowly reciprocal ranks fall. Measured: 60 lets what both lists find late pass what one of them finds first."""
@@ -51,7 +51,7 @@ def rarity(count: int, chunks: int) -> float:
     return math.log(1 + (total - count + 0.5) / (count + 0.5))
 
 
-def says_again(chunk: Chunk, shown: Iterable[Chunk]) -> bool:
+def says_again(chunk: FoundChunk, shown: Iterable[FoundChunk]) -> bool:
     """Return whether the most of a chunk, or of one that is shown, is in both: overlapping neighbours."""
     for other in shown:
         if other.document != chunk.document:
@@ -70,10 +70,12 @@ class Chooser:
         self._max_per_document = max_per_document
         self._diversity = diversity
 
-    def chosen(self, ranked: Sequence[tuple[Chunk, float]], terms: Mapping[str, Mapping[int, float]]) -> list[Chunk]:
+    def chosen(
+        self, ranked: Sequence[tuple[FoundChunk, float]], terms: Mapping[str, Mapping[int, float]]
+    ) -> list[FoundChunk]:
         """Return the chunks to show. ``terms`` has those of each id, and is empty where diversity is 0."""
         waiting = list(ranked)
-        shown: list[Chunk] = []
+        shown: list[FoundChunk] = []
         of_document: Counter[str] = Counter()
         nearness: dict[str, float] = {}
         while waiting and len(shown) < self._limit:
@@ -90,7 +92,7 @@ class Chooser:
                     nearness[other.id] = max(nearness.get(other.id, 0.0), alike)
         return shown
 
-    def _next(self, waiting: Sequence[tuple[Chunk, float]], nearness: Mapping[str, float]) -> int:
+    def _next(self, waiting: Sequence[tuple[FoundChunk, float]], nearness: Mapping[str, float]) -> int:
         if not self._diversity:
             return 0
 

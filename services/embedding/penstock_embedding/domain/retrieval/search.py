@@ -21,7 +21,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from penstock_common.contract.knowledge import Chunk, Hit, HitScores, SearchedIndex, SearchResult
+from penstock_common.contract.knowledge import Hit, HitScores, SearchedIndex, SearchResult
 from penstock_common.contract.knowledge_calls import SearchRequest
 from penstock_common.errors import DeadlineExceeded, InvalidRequest, PenstockError, ResourceState
 from penstock_common.together import together
@@ -259,13 +259,13 @@ class Searcher:
         if question.mode == "hybrid_rerank":
             candidates = await self._reranked(question, candidates)
         candidates = [one for one in candidates if one.score >= options.min_score]
-        by_id = {one.found.chunk.id: one for one in candidates}
+        by_id = {one.found.id: one for one in candidates}
         chooser = Chooser(
             limit=limit_of(options), max_per_document=options.max_per_document, diversity=options.diversity
         )
-        terms = terms_for_diversity(one.found.chunk for one in candidates) if options.diversity else {}
-        chosen = chooser.chosen([(one.found.chunk, one.score) for one in candidates], terms)
-        return [_hit(by_id[chunk.id], chunk) for chunk in chosen]
+        terms = terms_for_diversity(one.found.whole().chunk for one in candidates) if options.diversity else {}
+        chosen = chooser.chosen([(one.found, one.score) for one in candidates], terms)
+        return [_hit(by_id[found.id]) for found in chosen]
 
     async def _reranked(self, question: _Question, candidates: Sequence[_Candidate]) -> Sequence[_Candidate]:
         head = candidates[: max(self._limits.rerank_candidates, limit_of(question.request.options))]
@@ -335,18 +335,16 @@ def _share(base: _Found, way: str, score: float) -> float:
 def _passage(candidate: _Candidate) -> Passage:
     scores = candidate.scores
     sparse = _share(candidate.base, "sparse", scores["sparse"]) if "sparse" in scores else None
-    chunk = candidate.found.chunk
-    return Passage(
-        candidate.found.document.title, chunk.headings, chunk.text, scores.get("dense"), sparse, chunk.document
-    )
+    chunk, document = candidate.found.whole()
+    return Passage(document.title, chunk.headings, chunk.text, scores.get("dense"), sparse, chunk.document)
 
 
 def _may_be_shown(found: FoundChunk, scope: Scope) -> bool:
-    return may_see(found.document.labels, scope.labels) and matches(scope.filter, found.document.attributes)
+    return may_see(found.labels, scope.labels) and matches(scope.filter, found.attributes)
 
 
-def _hit(candidate: _Candidate, chunk: Chunk) -> Hit:
-    document = candidate.found.document
+def _hit(candidate: _Candidate) -> Hit:
+    chunk, document = candidate.found.whole()
     sentence = best_sentence(chunk.text, candidate.base.weights, document.language)
     scores = candidate.scores
     return Hit(
@@ -364,7 +362,7 @@ def _hit(candidate: _Candidate, chunk: Chunk) -> Hit:
 
 
 def _order(candidate: _Candidate) -> tuple[float, str]:
-    return -candidate.score, candidate.found.chunk.id
+    return -candidate.score, candidate.found.id
 
 
 def _check_models(indexes: Sequence[IndexRef], mode: str) -> None:
