@@ -434,6 +434,12 @@ async def stack(
             {"name": "frail", "candidates": ["frail/frail-1"]},
             {"name": "hopeless", "candidates": ["broken/broken-1", "broken-too/broken-too-1"]},
             {"name": "chosen", "routes": {"code": "frail", "default": "fast"}},
+            {"name": "spoken", "rules": [{"to": "frail", "languages": ["de"]}], "routes": {"default": "fast"}},
+            {
+                "name": "daily",
+                "rules": [{"to": "fast", "hours": "00:00-12:00"}, {"to": "frail", "hours": "12:00-24:00"}],
+                "routes": {"default": "hopeless"},
+            },
             {"name": "smart", "candidates": ["first/first-1", "frail/frail-1"], "policy": "quality"},
             {"name": "tried", "candidates": ["first/first-1"]},
         ],
@@ -468,7 +474,7 @@ async def stack(
 def public_models() -> set[str]:
     """What callers of the stack that most tests share may name."""
     embedding = ["all-MiniLM-L6-v2"] if HAS_WEIGHTS else []
-    plain = ["chosen", "fast", "frail", "hopeless", "smart", "tried"]
+    plain = ["chosen", "daily", "fast", "frail", "hopeless", "smart", "spoken", "tried"]
     return {"auto", "penstock-demo", "penstock-script", *plain, *embedding}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 
 import pytest
@@ -21,6 +22,34 @@ async def test_a_prompt_goes_to_the_model_of_its_task_and_the_answer_says_why(st
     assert (fact.header["x-penstock-upstream"], code.header["x-penstock-upstream"]) == ("first", "frail")
     row = await stack.ledger_row(request_id=code.header["x-request-id"])
     assert (row["requested_model"], row["upstream"], row["task"]) == ("chosen", "frail", "code")
+
+
+async def test_a_rule_goes_by_the_language_of_the_prompt(stack, caller):
+    head = {"x-penstock-cache": "no-store"}
+    german = await stack.ask("Warum ist der Himmel am Abend rot?", model="spoken", headers=head)
+    english = await stack.ask("Why is the sky red in the evening?", model="spoken", headers=head)
+    assert (german.header["x-penstock-route"], english.header["x-penstock-route"]) == (
+        "frail; by=rules.1",
+        "fast; by=routes.default",
+    )
+    call = caller.chat("Wie weit ist der Mond von der Erde entfernt?", model="spoken", metadata=tuple(head.items()))
+    assert (await call).message.parts[0].text
+    assert dict(await call.initial_metadata())["x-penstock-route"] == "frail; by=rules.1"
+
+
+async def test_a_rule_goes_by_the_time_of_day_and_the_reason_says_which(stack):
+    body = {"input": {"model": "daily", "messages": [{"role": "ROLE_USER", "parts": [{"text": FACT}]}]}}
+    found = await stack.request("POST", "/api/v1/routes:explain", json=body)
+    assert found.status == 200, found.json
+    plan = found.json["explanation"]["plan"]
+    rule, model, hours = {
+        "rules.1": (1, "fast", range(12)),
+        "rules.2": (2, "frail", range(12, 24)),
+    }[plan["decision"]["by"]]
+    assert plan["decision"]["model"] == model
+    told = re.match(rf"daily: {model} by rules\.{rule} \(\w{{3}} (\d\d):\d\d UTC\)", plan["reason"])
+    assert told, plan["reason"]
+    assert int(told[1]) in hours
 
 
 async def test_a_route_is_explained_over_rest(stack):

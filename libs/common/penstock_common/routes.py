@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Literal, Self, get_args
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from penstock_common.configuration import Section
 from penstock_common.degradation import Task
 from penstock_common.faults import KeyPath, nearest, refuse_key
+from penstock_common.hours import DAYS, MINUTES_OF_A_DAY, WeekHours
+from penstock_common.languages import LANGUAGES
 
 Policy = Literal["balanced", "cost", "latency", "quality"]
 
@@ -23,6 +27,34 @@ Weight = Annotated[float, Field(ge=0, le=1_000_000)]
 Score = Annotated[float, Field(ge=0, le=1)]
 ScoreByTask = Score | dict[str, Score]
 TokensByTask = Tokens | dict[str, Tokens]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)")
+
+
+def _known_language(code: str) -> str:
+    if code not in LANGUAGES:
+        refuse_key("a language is two letters of ISO 639-1, such as de, without a region" + nearest(code, LANGUAGES))
+    return code
+
+
+def _known_hours(text: str) -> str:
+    match = _HOURS.fullmatch(text)
+    if match is None or match.groups()[:2] == match.groups()[2:]:
+        refuse_key("hours are from one time of day to another, such as 08:00-18:00, 22:00-06:00 or 00:00-24:00")
+    return text
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        refuse_key("there is no such time zone; say one of the IANA database, such as Europe/Berlin")
+    return name
+
+
+Language = Annotated[str, AfterValidator(_known_language)]
+Hours = Annotated[str, AfterValidator(_known_hours)]
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class ByComplexity(Section):
@@ -113,11 +145,28 @@ class RouteRule(Section):
     """More input than this, at four bytes a token."""
     up_to_tokens: Tokens | None = None
     """No more input than this, at four bytes a token."""
+    languages: list[Language] = []
+    """The user's last turn is in one of these, such as `de`; one that does not tell its language is in none."""
+    days: list[Day] = []
+    """On one of these days; the hours of a night belong to the day on which they begin."""
+    hours: Hours = "00:00-24:00"
+    """From one time of day to before another, such as `08:00-18:00`; `22:00-06:00` ends on the next day."""
+    timezone: TimeZone = "UTC"
+    """By whose clocks."""
+
+    @model_validator(mode="after")
+    def _whose_clocks(self) -> Self:
+        if "timezone" in self.model_fields_set and self.week_hours is None:
+            refuse_key("its timezone says nothing without days or hours")
+        return self
 
     @property
-    def needs_reading(self) -> bool:
-        """Whether the prompt has to be looked at for it."""
-        return bool(self.tasks or self.complexity)
+    def week_hours(self) -> WeekHours | None:
+        """When it holds; None for always."""
+        if not {"days", "hours"} & self.model_fields_set:
+            return None
+        (start, end), days = self.hours.split("-"), self.days or DAYS
+        return WeekHours(frozenset(map(DAYS.index, days)), _minute(start), _minute(end), self.timezone)
 
     def covers(self, other: RouteRule) -> bool:
         """Return whether it holds wherever the other does, so that one behind it never decides."""
@@ -128,6 +177,8 @@ class RouteRule(Section):
             and self.tags.items() <= other.tags.items()
             and (self.above_tokens or 0) <= (other.above_tokens or 0)
             and (self.up_to_tokens is None or (other.up_to_tokens or self.up_to_tokens + 1) <= self.up_to_tokens)
+            and _all_named(self.languages, other.languages)
+            and _at_all_times(self.week_hours, other.week_hours)
         )
 
 
@@ -183,6 +234,18 @@ def _faults_of_order(name: str, rules: Sequence[RouteRule]) -> Iterator[tuple[Ke
             yield ("rules", at), f"it never decides: rule {before + 1} of '{name}' holds wherever this one does"
         if rule.covers(_ANYTHING):
             yield ("rules", at), f"it has no condition, so that no route of '{name}' is ever taken; use '{OTHERWISE}'"
+
+
+def _minute(time_of_day: str) -> int:
+    hour, minute = time_of_day.split(":")
+    return int(hour) * 60 + int(minute)
+
+
+def _at_all_times(mine: WeekHours | None, others: WeekHours | None) -> bool:
+    """Return whether mine hold whenever the others do; clocks of two zones are not compared."""
+    if mine is None or others is None:
+        return mine is None or len(mine.minutes()) == len(DAYS) * MINUTES_OF_A_DAY
+    return mine.zone == others.zone and others.minutes() <= mine.minutes()
 
 
 def _all_named(mine: Sequence[str], others: Sequence[str]) -> bool:

@@ -93,12 +93,18 @@ def _router(settings: Settings) -> Router:
 
 def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
     forks = {model.name: fork_from(model) for model in settings.models if model.routes}
+    languages = None
+    if any(fork.needs_language for fork in forks.values()):
+        # It reads a model that nobody else needs.
+        from penstock_router.adapters.language import LanguageReader
+
+        languages = LanguageReader()
     if not any(fork.needs_reading for fork in forks.values()):
-        return Chooser(forks, None, None)
+        return Chooser(forks, None, None, languages=languages)
     own = settings.router.classifier
     client = None if embedding is None else EmbeddingClient(embedding, own.embedding_timeout)
     reader, shadow = readers_from(own)
-    return Chooser(forks, reader, client, shadow)
+    return Chooser(forks, reader, client, shadow, languages=languages)
 
 
 ROLE = Role(Settings, build, may_call=("embedding",), meets=("inference",), hears_gateway=True)

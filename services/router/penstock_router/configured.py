@@ -59,6 +59,8 @@ def _rule(rule: RouteRule) -> Rule:
         tags=frozenset(rule.tags.items()),
         above_tokens=rule.above_tokens,
         up_to_tokens=rule.up_to_tokens,
+        languages=frozenset(rule.languages),
+        hours=rule.week_hours,
     )
 
 

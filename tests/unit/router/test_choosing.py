@@ -1,12 +1,14 @@
 """A request that leaves the choice of a model to the router: which of the fork's models it goes to, and what is told."""
 
 import random
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
 
 from penstock_common.contract.router import Requirements, RouteRequest, Subject
 from penstock_common.errors import ContextLengthExceeded, ModelNotFound, ModelNotPermitted, ServiceUnavailable
+from penstock_common.hours import WeekHours
 from penstock_common.llm.types import Candidate
 from penstock_router.domain.catalogue import Catalogue, PublicModel, UpstreamModel
 from penstock_router.domain.choosing import Chooser, Shadowed
@@ -246,3 +248,68 @@ async def test_a_shadow_looks_at_nothing_that_no_line_asks_for():
     chooser = Chooser({"auto": Fork("auto", (), {"default": "large"})}, Says("faq"), None, shadow)
     await chooser.plan(asked(), router(), seen.append)
     assert (shadow.shown, seen) == ([], [])
+
+
+class Tells:
+    """Languages by the text that is shown."""
+
+    def __init__(self, **languages):
+        self.languages, self.shown = languages, []
+
+    def language_of(self, text):
+        self.shown.append(text)
+        return self.languages.get(text, "")
+
+
+GERMAN = Rule("coder", languages=frozenset({"de"}))
+NIGHTS = Rule("large", hours=WeekHours(frozenset(range(7)), 22 * 60, 6 * 60, "Europe/Berlin"))
+
+
+async def by_clock(request, *rules, languages=None, at="2026-12-01T12:00", reader=None):
+    moment = datetime.fromisoformat(at).replace(tzinfo=UTC)
+    fork = Fork("auto", rules, {"default": "fast"})
+    plan = await Chooser({"auto": fork}, reader, None, languages=languages, now=lambda: moment).plan(request, router())
+    return plan.decision.by, plan.reason
+
+
+async def test_a_rule_by_language_holds_where_the_last_turn_is_in_it_and_says_so():
+    languages = Tells(Hallo="de", Hello="en")
+    by, reason = await by_clock(asked("Hallo"), GERMAN, languages=languages)
+    assert (by, reason.startswith("auto: coder by rules.1 (language de)")) == ("rules.1", True)
+    assert (await by_clock(asked("Hello"), GERMAN, languages=languages))[0] == "routes.default"
+
+
+async def test_a_turn_that_tells_no_language_is_in_that_of_the_one_before():
+    languages = Tells(Hallo="de")
+    request = asked(subject=Subject("ok", earlier="Hallo", turns=2))
+    assert (await by_clock(request, GERMAN, languages=languages))[0] == "rules.1"
+    assert languages.shown == ["ok", "Hallo"]
+    assert (await by_clock(asked("ok"), GERMAN, languages=languages))[0] == "routes.default"
+    assert (await by_clock(asked(subject=None), GERMAN, languages=languages))[0] == "routes.default"
+
+
+async def test_nobody_looks_for_a_language_that_no_rule_goes_by():
+    languages = Tells(Hallo="de")
+    await by_clock(asked("Hallo"), NIGHTS, languages=languages)
+    assert languages.shown == []
+
+
+async def test_a_rule_by_time_holds_by_the_clocks_of_its_zone_and_says_when():
+    by, reason = await by_clock(asked(), NIGHTS, at="2026-12-01T21:30")
+    assert (by, reason.startswith("auto: large by rules.1 (tue 22:30 Europe/Berlin)")) == ("rules.1", True)
+    assert (await by_clock(asked(), NIGHTS, at="2026-12-01T20:30"))[0] == "routes.default"
+
+
+async def test_the_time_of_each_request_counts():
+    moments = iter([datetime(2026, 12, 1, hour, tzinfo=UTC) for hour in (23, 12)])
+    chooser = Chooser({"auto": Fork("auto", (NIGHTS,), {"default": "fast"})}, None, None, now=lambda: next(moments))
+    same = router()
+    assert [(await chooser.plan(asked(), same)).decision.model for _ in range(2)] == ["large", "fast"]
+
+
+async def test_a_shadow_sees_the_same_language_and_time():
+    seen = []
+    fork = Fork("auto", (GERMAN, NIGHTS), ROUTES)
+    chooser = Chooser({"auto": fork}, Says("faq"), None, Says("code", "high"), languages=Tells(Hallo="de"))
+    await chooser.plan(asked("Hallo"), router(), seen.append)
+    assert seen == [Shadowed("auto", "faq", "coder", "code", "coder")]

@@ -42,9 +42,42 @@ def test_routes_are_names_or_names_by_level():
         ("rules: [{to: fats, tenants: [t]}], routes: {default: fast}", "models[3].rules[0].to", "is no public model"),
         ("rules: [{to: fast}], routes: {default: fast}", "models[3].rules[0]", "has no condition"),
         (
+            'rules: [{to: fast, hours: "00:00-24:00"}], routes: {default: fast}',
+            "models[3].rules[0]",
+            "has no condition",
+        ),
+        (
             "rules: [{to: fast, above_tokens: 9, up_to_tokens: 9}], routes: {default: fast}",
             "models[3].rules[0].up_to_tokens",
             "no request",
+        ),
+        (
+            "rules: [{to: fast, languages: [pt-BR]}], routes: {default: fast}",
+            "rules[0].languages[0]",
+            "without a region",
+        ),
+        ("rules: [{to: fast, languages: [xx]}], routes: {default: fast}", "rules[0].languages[0]", "ISO 639-1"),
+        ("rules: [{to: fast, days: [monday]}], routes: {default: fast}", "rules[0].days[0]", "mon"),
+        ('rules: [{to: fast, hours: "8-18"}], routes: {default: fast}', "rules[0].hours", "08:00-18:00"),
+        (
+            'rules: [{to: fast, hours: "08:00-08:00"}], routes: {default: fast}',
+            "rules[0].hours",
+            "from one time of day",
+        ),
+        (
+            'rules: [{to: fast, hours: "08:00-25:00"}], routes: {default: fast}',
+            "rules[0].hours",
+            "from one time of day",
+        ),
+        (
+            "rules: [{to: fast, days: [mon], timezone: Mars/Base}], routes: {default: fast}",
+            "rules[0].timezone",
+            "Europe/Berlin",
+        ),
+        (
+            "rules: [{to: fast, tenants: [t], timezone: Europe/Berlin}], routes: {default: fast}",
+            "models[3].rules[0]",
+            "without days or hours",
         ),
     ],
 )
@@ -67,6 +100,19 @@ def test_what_cannot_be_meant_is_refused_at_its_place(said, place, told):
         ("up_to_tokens: 20", "up_to_tokens: 20", False),
         ("up_to_tokens: 20", "up_to_tokens: 30", True),
         ("up_to_tokens: 20", "tenants: [a]", True),
+        ("languages: [de, fr]", "languages: [fr]", False),
+        ("languages: [de]", "languages: [de, fr]", True),
+        ("languages: [de]", "tenants: [a]", True),
+        ("languages: [de]", "languages: [de], days: [mon]", False),
+        ('hours: "08:00-18:00"', 'hours: "09:00-17:00", days: [mon]', False),
+        ('hours: "08:00-18:00"', 'hours: "09:00-19:00"', True),
+        ('hours: "08:00-18:00", days: [mon]', 'hours: "09:00-17:00"', True),
+        ('hours: "22:00-06:00", days: [fri]', 'hours: "01:00-05:00", days: [sat]', False),
+        ('hours: "22:00-06:00", days: [fri]', 'hours: "01:00-05:00", days: [fri]', True),
+        ('hours: "08:00-18:00"', 'hours: "09:00-17:00", timezone: Europe/Berlin', True),
+        ('hours: "08:00-18:00"', "tenants: [a]", True),
+        ("days: [mon, tue]", 'days: [tue], hours: "22:00-24:00"', False),
+        ("days: [mon, tue]", 'days: [tue], hours: "22:00-06:00"', True),
     ],
 )
 def test_a_rule_that_never_decides_is_found(before, behind, is_reachable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -22,9 +23,12 @@ from penstock_router.domain.forks import Chosen, Fork, Seen
 from penstock_router.domain.routing import Router
 
 _CANNOT = (UnsupportedParameter, ContextLengthExceeded, ModelNotPermitted)
-_NOTHING = Seen()
 # Its name is nothing to tell the caller, who may ask for the reason.
 _FORBIDDEN = "a model that the key may not use"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Reader(Protocol):
@@ -34,6 +38,14 @@ class Reader(Protocol):
         self, subject: Subject, vector: Sequence[float] | None, *, has_tools: bool, has_images: bool
     ) -> Reading:
         """Return the task and the complexity of a prompt, as far as it tells them."""
+        ...
+
+
+class LanguageReader(Protocol):
+    """Sees which language a text is in."""
+
+    def language_of(self, text: str) -> str:
+        """Return its ISO 639-1 code; empty where the text does not tell."""
         ...
 
 
@@ -72,12 +84,17 @@ class Chooser:
         reader: Reader | None,
         embedding: Embedding | None,
         shadow: Reader | None = None,
+        *,
+        languages: LanguageReader | None = None,
+        now: Callable[[], datetime] = _now,
     ) -> None:
-        """``shadow`` reads what ``reader`` reads, and decides nothing."""
+        """``shadow`` reads what ``reader`` reads, and decides nothing; ``now`` is what rules by time go by."""
         self.forks = forks
         """By name; a request for any other name is not its matter."""
         self._readers = () if reader is None else (reader,) if shadow is None else (reader, shadow)
         self._embedding = embedding
+        self._languages = languages
+        self._now = now
 
     async def plan(
         self, request: RouteRequest, router: Router, compared: Callable[[Shadowed], None] | None = None
@@ -100,7 +117,7 @@ class Chooser:
             request = msgspec.structs.replace(request, policy=policy)
         readings = await self._read(request) if fork.needs_reading else ()
         reading = readings[0] if readings else None
-        seen = _seen(reading)
+        seen = _seen(reading)._replace(language=self._language(fork, request), at=self._now())
         passed_over: list[str] = []
         first: PenstockError | None = None
         for chosen in fork.ways(request, seen):
@@ -114,13 +131,19 @@ class Chooser:
                 first = first or error
             else:
                 decision = _decision(chosen, reading, passed_over)
-                plan = _decided(fork, plan, decision, _best_prices(fork, request, router, seen.task))
-                return _beside_the_shadow(plan, fork, request, readings, compared)
+                plan = _decided(fork, plan, decision, _best_prices(fork, request, router, seen.task), chosen.because)
+                return _beside_the_shadow(plan, fork, request, (seen, readings), compared)
         try:
             raise first or _nobody_permitted(fork)
         finally:
             # It knows this frame, and would live on with the request.
             del first
+
+    def _language(self, fork: Fork, request: RouteRequest) -> str:
+        subject = request.subject
+        if subject is None or self._languages is None or not fork.needs_language:
+            return ""
+        return self._languages.language_of(subject.text) or self._languages.language_of(subject.earlier)
 
     async def _read(self, request: RouteRequest) -> Sequence[Reading]:
         """Return what each reader sees, the shadow last; nothing where there is nobody to look, or nothing to look at."""
@@ -136,27 +159,28 @@ class Chooser:
 
 
 def _seen(reading: Reading | None) -> Seen:
-    return _NOTHING if reading is None or reading.abstains else Seen(reading.task, reading.complexity)
+    return Seen() if reading is None or reading.abstains else Seen(reading.task, reading.complexity)
 
 
 def _beside_the_shadow(
     plan: Plan,
     fork: Fork,
     request: RouteRequest,
-    readings: Sequence[Reading],
+    read: tuple[Seen, Sequence[Reading]],
     compared: Callable[[Shadowed], None] | None,
 ) -> Plan:
     """Tell what the shadow would have done, if there is one; return the plan with a word of it in its reason."""
+    here, readings = read
     if not readings[1:]:
         return plan
-    decided, shadow = readings
+    shadow = readings[1]
     allowed = request.allowed_models
 
     def first(seen: Seen) -> str:
         ways = (chosen.model for chosen in fork.ways(request, seen))
         return next(model for model in ways if allowed is None or model in allowed)
 
-    here, there = _seen(decided), _seen(shadow)
+    there = _seen(shadow)._replace(language=here.language, at=here.at)
     shadowed = Shadowed(fork.name, here.task, first(here), there.task, first(there))
     if compared is not None:
         compared(shadowed)
@@ -190,7 +214,7 @@ def _best_prices(fork: Fork, request: RouteRequest, router: Router, task: str) -
     return best_prices([entry for entry in able if entry is not None], task, input_tokens)
 
 
-def _decided(fork: Fork, plan: Plan, decision: Decision, best: UnitPrices | None) -> Plan:
+def _decided(fork: Fork, plan: Plan, decision: Decision, best: UnitPrices | None, because: str) -> Plan:
     preferred = plan.decision
     decision = msgspec.structs.replace(
         decision,
@@ -198,7 +222,8 @@ def _decided(fork: Fork, plan: Plan, decision: Decision, best: UnitPrices | None
         figure="" if preferred is None else preferred.figure,
         best_prices=best,
     )
-    reason = f"{fork.name}: {decision.model} by {decision.by}{_seen_in_words(decision)}"
+    why = f" ({because})" if because else ""
+    reason = f"{fork.name}: {decision.model} by {decision.by}{why}{_seen_in_words(decision)}"
     if decision.passed_over:
         reason += f", passed over {', '.join(decision.passed_over)}"
     return msgspec.structs.replace(plan, decision=decision, reason=f"{reason}; {plan.reason}")

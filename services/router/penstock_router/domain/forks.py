@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from penstock_common.contract.router import Policy, RouteRequest
+from penstock_common.hours import DAYS, WeekHours
 
 OTHERWISE = "default"
 _FALLBACK_TASK = "general"
@@ -14,17 +17,20 @@ LEVELS = ("low", "medium", "high")
 
 
 class Seen(NamedTuple):
-    """What was seen of a prompt; an empty task where nobody looked, or it told too little."""
+    """What was seen of a prompt, and when; what is empty nobody looked for, or the prompt told too little."""
 
     task: str = ""
     complexity: str = ""
+    language: str = ""
+    at: datetime | None = None
 
 
 class Chosen(NamedTuple):
-    """A public model, and the line of the configuration that names it."""
+    """A public model, the line of the configuration that names it, and of what it saw what no reading tells."""
 
     model: str
     by: str
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,12 @@ class Rule:
     tags: frozenset[tuple[str, str]] = frozenset()
     above_tokens: int | None = None
     up_to_tokens: int | None = None
+    languages: frozenset[str] = frozenset()
+    hours: WeekHours | None = None
 
     @property
     def needs_reading(self) -> bool:
-        """Whether the prompt has to be looked at for it."""
+        """Whether the prompt's task or complexity has to be told for it."""
         return bool(self.tasks or self.levels)
 
     def holds(self, request: RouteRequest, seen: Seen) -> bool:
@@ -54,7 +62,17 @@ class Rule:
             and self.tags <= frozenset(request.tags)
             and (self.above_tokens is None or tokens > self.above_tokens)
             and (self.up_to_tokens is None or tokens <= self.up_to_tokens)
+            and (not self.languages or seen.language in self.languages)
+            and (self.hours is None or (seen.at is not None and self.hours.hold(seen.at)))
         )
+
+    def because(self, seen: Seen) -> str:
+        """Return in which language and when it was asked, as far as the rule goes by it."""
+        said = [f"language {seen.language}"] if self.languages else []
+        if self.hours is not None and seen.at is not None:
+            local = seen.at.astimezone(ZoneInfo(self.hours.zone))
+            said.append(f"{DAYS[local.weekday()]} {local:%H:%M} {self.hours.zone}")
+        return ", ".join(said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +86,13 @@ class Fork:
     """Puts the candidates of whichever model is chosen in order; None: that model's own."""
 
     @property
+    def needs_language(self) -> bool:
+        """Whether any rule goes by the language of the prompt."""
+        return any(rule.languages for rule in self.rules)
+
+    @property
     def needs_reading(self) -> bool:
-        """Whether any choice of it depends on what the prompt says."""
+        """Whether any choice of it depends on what the prompt asks for."""
         return (
             any(rule.needs_reading for rule in self.rules)
             or any(not isinstance(route, str) for route in self.routes.values())
@@ -95,7 +118,7 @@ class Fork:
     def _choices(self, request: RouteRequest, seen: Seen) -> Iterator[Chosen]:
         for at, rule in enumerate(self.rules, start=1):
             if rule.holds(request, seen):
-                yield Chosen(rule.to, f"rules.{at}")
+                yield Chosen(rule.to, f"rules.{at}", rule.because(seen))
         if seen.task in self.routes:
             yield self._along(seen.task, seen)
         yield self._otherwise(seen)
