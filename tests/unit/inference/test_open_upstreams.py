@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -117,3 +119,14 @@ async def test_a_revision_that_is_not_taken_over_changes_nothing_for_the_one_tha
         now, next_one = await upstreams.of([usual]), await upstreams.of([patient])
         assert [pools["u"].wait_seconds for pools in (now, next_one)] == [2, 7]
         assert now["u"].health is next_one["u"].health
+
+
+async def test_once_closed_it_is_not_held_by_the_pools_that_somebody_still_has(doors: Callable[..., Doors]) -> None:
+    doors()
+    async with OpenUpstreams.opening(Health()) as open_upstreams:
+        pools = await open_upstreams.of([at("first", "a")])
+        closed = weakref.ref(open_upstreams)
+    del open_upstreams
+    gc.collect()
+    assert closed() is None
+    assert list(pools) == ["first"]

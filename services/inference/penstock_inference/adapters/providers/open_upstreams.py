@@ -62,6 +62,7 @@ class OpenUpstreams:
         self._loop = asyncio.get_running_loop()
         self._budgets = Budgets(self._loop, sharing)
         self._open: list[_Open] = []
+        self._endings: list[weakref.finalize[..., PoolsOfRevision]] = []
         self._is_closed = False
 
     @classmethod
@@ -102,7 +103,9 @@ class OpenUpstreams:
             raise
         pools = PoolsOfRevision(held)
         # It may be called in any thread, wherever the last reference ends.
-        weakref.finalize(pools, self._let_go_soon, held).atexit = False
+        ending = weakref.finalize(pools, self._let_go_soon, held)
+        ending.atexit = False
+        self._endings = [*(one for one in self._endings if one.alive), ending]
         return pools
 
     async def _held(self, settings: UpstreamSettings) -> _Open:
@@ -183,6 +186,9 @@ class OpenUpstreams:
 
     async def _close(self) -> None:
         self._is_closed = True
+        for ending in self._endings:
+            # It is held for as long as its pools, and would hold them by what is here.
+            ending.detach()
         async with AsyncExitStack() as closing:
             # One that cannot be closed keeps none of the others open.
             for one in self._open:
