@@ -135,6 +135,7 @@ class OpenUpstreams:
                 keys[name] if has_several else "",
                 one.questions,
                 relay,
+                one.batches,
             )
             for name, one in opened
         ]
