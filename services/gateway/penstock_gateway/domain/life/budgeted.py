@@ -200,6 +200,11 @@ class BudgetedChat(Exchange[ChatOrder]):
             self._visits.limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
 
+    def hand_over(self) -> None:
+        """Have others answer it later: nothing is used now, but what it owes, and nobody hears of it."""
+        self.is_handed_over = True
+        self._give_up()
+
     async def _search(self, asked: GenerationInput) -> Grounds:
         """Return what the answer is to rest on, where budgets have room for the search.
 

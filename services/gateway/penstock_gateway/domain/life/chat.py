@@ -19,6 +19,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 
+from penstock_common.contract.inference import GenerateRequest
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import Batch, Decision, GenerationInput, Plan, Usage
@@ -85,6 +86,11 @@ class ChatExchange(GuardedChat):
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._was_left, self._followed_ns = False, 0
+
+    @property
+    def to_be_asked(self) -> GenerateRequest | None:
+        """What a model is asked once the answer is read; None where the answer comes from elsewhere, or is to be held to rules."""
+        return self._source.request if type(self._source) is Generation else None
 
     @property
     def may_degrade(self) -> bool:
