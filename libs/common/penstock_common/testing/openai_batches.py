@@ -77,7 +77,8 @@ class OpenAIBatchUpstream(OpenAIUpstream):
         """Return the entry of ``upstreams:``; its batches cost half."""
         price, half = {"input": "0.15", "output": "0.60"}, {"input": "0.075", "output": "0.30"}
         model = {"name": "m", "context_window": context_window, "price": price, "service_tiers": {"batch": half}}
-        return super().settings(name, **{"batches": True, "models": [model], **more})
+        told: dict[str, Any] = {"batches": True, "models": [model], **more}
+        return super().settings(name, context_window=context_window, **told)
 
     def hold(self) -> None:
         """Have batches stay as they are until ``finish``."""
