@@ -112,6 +112,7 @@ def billed(rows: list[Any]) -> list[int]:
 async def test_lines_are_answered_by_the_providers_batch_at_its_price(client, suite, bulk):
     batch = await client.until(await client.begin(*many(30)), *ENDS)
     assert (batch.status, batch.request_counts.completed) == ("completed", 30)
+    assert batch.model_extra["penstock"] == {"handed_to_providers": 30, "answered_by_providers": 30}
     output, errors = await client.told(batch)
     assert (len(output), errors) == (30, {})
     assert output["line-7"]["response"]["body"]["choices"][0]["message"]["content"] == "Hello"
@@ -124,6 +125,7 @@ async def test_a_tenant_that_does_not_allow_it_has_lines_asked_one_by_one(suite,
     async with aclosing(Client(suite.http_socket, suite.OTHER_KEY)) as client:
         batch = await client.until(await client.begin(*many(3)), *ENDS)
     assert (batch.status, len(bulk.completions()), bulk.batches) == ("completed", 3, {})
+    assert "penstock" not in (batch.model_extra or {})
 
 
 async def test_lines_of_other_models_and_known_answers_are_not_handed_over(client, suite, upstream, bulk):

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from penstock_common.contract.upstream_batches import KeptAnswer, UpstreamBatchAnswer, UpstreamBatchLine
 from penstock_common.llm.types import Candidate, UnsupportedFields
 from penstock_gateway.adapters.sql.batches.changing import change
-from penstock_gateway.adapters.sql.batches.tables import handed, parts
+from penstock_gateway.adapters.sql.batches.tables import batches, handed, parts
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
 from penstock_gateway.adapters.sql.jobs.tables import jobs
@@ -140,8 +140,11 @@ class SqlHandedLines:
 
     async def begun(self, batch: Batch, part: Part, upstream_id: str, refused: Sequence[str], now: datetime) -> None:
         """Note under which id the provider has a part; see the port."""
+        mine = (_LINE.part == part.id, _LINE.state == LineState.HANDED.value)
         async with self._database.writing() as connection:
-            await change(connection, batch, {}, batch.state)
+            count = (await connection.execute(select(func.count()).where(*mine))).scalar() or 0
+            values = {"handed_lines": batches.c.handed_lines + count - len(refused)}
+            await change(connection, batch, values, batch.state)
             await connection.execute(update(parts).where(_PART.id == part.id).values(upstream_id=upstream_id))
             for some in _several(refused):
                 await _let_alone(connection, some)
@@ -173,15 +176,17 @@ class SqlHandedLines:
     async def end(self, batch: Batch, part: Part, now: datetime) -> tuple[int, int]:
         """Have all lines of a part go on; see the port."""
         async with self._database.writing() as connection:
-            await change(connection, batch, {}, batch.state)
             rows = (await connection.execute(select(_LINE.job, _LINE.state).where(_LINE.part == part.id))).all()
+            answered = sum(row.state == LineState.ANSWERED.value for row in rows)
+            values = {"provider_lines": batches.c.provider_lines + answered}
+            await change(connection, batch, values, batch.state)
             left = [row.job for row in rows if row.state == LineState.HANDED.value]
             for some in _several(left):
                 await _let_alone(connection, some)
             for some in _several([row.job for row in rows]):
                 await _wake(connection, some, now)
             await connection.execute(update(parts).where(_PART.id == part.id).values(is_open=False))
-        return sum(row.state == LineState.ANSWERED.value for row in rows), len(left)
+        return answered, len(left)
 
 
 async def forget_handed(connection: AsyncConnection, batch_id: str) -> None:

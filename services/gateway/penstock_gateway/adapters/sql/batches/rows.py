@@ -87,6 +87,8 @@ def batch_of(row: Any, sealer: TenantSealer) -> Batch:
             output=row.output_tokens,
             reasoning=row.reasoning_tokens,
         ),
+        handed=row.handed_lines,
+        answered_by_providers=row.provider_lines,
         submitted=row.submitted,
         read_to=row.read_to,
         read_lines=row.read_lines,

@@ -120,6 +120,9 @@ batches = Table(
     # Of those, why they were not executed.
     Column("cancelled_lines", Integer, nullable=False, server_default="0"),
     Column("lapsed_lines", Integer, nullable=False, server_default="0"),
+    # What providers were handed as batches of their own, and answered of it.
+    Column("handed_lines", Integer, nullable=False, server_default="0"),
+    Column("provider_lines", Integer, nullable=False, server_default="0"),
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),

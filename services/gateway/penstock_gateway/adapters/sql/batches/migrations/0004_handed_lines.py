@@ -11,8 +11,13 @@ branch_labels = None
 depends_on = None
 
 
+_COUNTS = ("handed_lines", "provider_lines")
+
+
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables, and add what batches tell of them."""
+    for name in _COUNTS:
+        op.add_column("batches", sa.Column(name, sa.Integer, nullable=False, server_default="0"))
     op.create_table(
         "batch_handed_lines",
         sa.Column("job", sa.String(40), primary_key=True),
@@ -50,6 +55,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the tables."""
+    """Drop the tables and the columns."""
     op.drop_table("batch_parts")
     op.drop_table("batch_handed_lines")
+    for name in _COUNTS:
+        op.drop_column("batches", name)
