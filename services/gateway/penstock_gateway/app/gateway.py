@@ -123,17 +123,14 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     cache, store = _cache(settings, channels, parts.in_background), SqlKeyStore(parts.engine)
     embedder = NoEmbedding() if channels.embedding is None else EmbeddingClient(channels.embedding, own.router_timeout)
     compression, retrieval = compression_for(settings, embedder), _retrieval(settings, channels, router)
-    lived = _life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval))
-    life = ChatLife(lived)
+    life = ChatLife(_life_parts(settings, channels, parts, visits, (router, cache, inference, compression, retrieval)))
     embeddings, models = EmbeddingLife(visits, embedder), ModelDirectory(router, embedder, parts.forks)
     cache_ports, knowledge = _cache_ports(channels, cache, router), knowledge_of(settings, channels)
     usage, tokens = UsageReading(SqlUsage(parts.engine)), tokens_of(settings, keyring.directory, parts)
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     steps_in = compression, retrieval, _rules(settings, channels, embedder, parts)
     reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, steps_in)
-    tidying = _tidying(
-        settings, parts, holders, (life, embeddings, _documents(knowledge, keyring, parts)), (lived, inference)
-    )
+    tidying = _tidying(settings, parts, (holders, inference), (life, embeddings, _documents(knowledge, keyring, parts)))
     others = OtherLives.over(visits, router, QuestionClient(channels.inference))
     served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated, background = _deferred(settings, parts, models)
@@ -170,11 +167,11 @@ def _documents(knowledge: Knowledge, keyring: Keyring, parts: Parts) -> Knowledg
 def _tidying(
     settings: Settings,
     parts: Parts,
-    holders: Holders,
+    asked: tuple[Holders, InferenceClient],
     lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
-    handed: tuple[LifeParts, InferenceClient],
 ) -> Tidying:
-    return have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), lives, handed)
+    holders, providers = asked
+    return have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), lives, providers)
 
 
 def _deferred(

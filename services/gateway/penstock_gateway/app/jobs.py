@@ -41,7 +41,7 @@ from penstock_gateway.domain.jobs.submission import Submitter
 from penstock_gateway.domain.jobs.telling import telling
 from penstock_gateway.domain.jobs.tidying import Tidying, TidyingTerms
 from penstock_gateway.domain.knowledge.administration import KnowledgeAdministration
-from penstock_gateway.domain.life.chat import ChatLife, LifeParts
+from penstock_gateway.domain.life.chat import ChatLife
 from penstock_gateway.domain.life.door import Capacity, Door
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.refusals import Refusals
@@ -109,7 +109,7 @@ def have_jobs_run(
     settings: Settings,
     who: tuple[Holders, Ledger, StartWork],
     lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
-    handed: tuple[LifeParts, BatchProviders],
+    providers: BatchProviders,
 ) -> Tidying:
     """Say how jobs are run: by the lives that requests have, through a door of their own; return who sees to the others."""
     (holders, ledger, in_background), (chat, embeddings, knowledge), own = who, lives, settings.jobs
@@ -118,9 +118,8 @@ def have_jobs_run(
     traces = TraceStarter(settings.telemetry.sample_ratio, random.Random())  # noqa: S311 - ids, not secrets
     arriving = Arriving(holders, door, traces, own.attempt_timeout)
     lost = parts.runner.lost = LostAttempts(parts.store, holders, ledger)
-    (life_parts, providers) = handed
     handing = handing_of(parts.batches, settings, providers)
-    parts.runner.runs[JobKind.CHAT] = HandedChats(ChatExecution(arriving, chat, in_background), life_parts, handing)
+    parts.runner.runs[JobKind.CHAT] = HandedChats(ChatExecution(arriving, chat, in_background), chat.parts, handing)
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
     parts.runner.runs[JobKind.BATCH] = batch_execution(parts.batches, settings, holders, (parts.bell, handing))
     parts.runner.runs[JobKind.INGEST] = IngestExecution(arriving, knowledge)

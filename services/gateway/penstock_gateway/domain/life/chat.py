@@ -19,7 +19,6 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 
-from penstock_common.contract.inference import GenerateRequest
 from penstock_common.errors import DeadlineExceeded, NotCached, PenstockError
 from penstock_common.llm.events import Answer
 from penstock_common.llm.types import Batch, Decision, GenerationInput, Plan, Usage
@@ -60,11 +59,11 @@ class ChatLife:
     """Begins exchanges."""
 
     def __init__(self, parts: LifeParts) -> None:
-        self._parts = parts
+        self.parts = parts
 
     def begin(self, call: Call[ChatOrder]) -> ChatExchange:
         """Return the exchange of an authenticated request; nothing happens before it is entered."""
-        return ChatExchange(call, self._parts)
+        return ChatExchange(call, self.parts)
 
 
 class ChatExchange(GuardedChat):
@@ -82,15 +81,9 @@ class ChatExchange(GuardedChat):
         self.grounds: Grounds | None = None
         self._name, self._input_steps = call.order.generation_id, parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
-        self._source: AnswerSource | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._was_left, self._followed_ns = False, 0
-
-    @property
-    def to_be_asked(self) -> GenerateRequest | None:
-        """What a model is asked once the answer is read; None where the answer comes from elsewhere, or is to be held to rules."""
-        return self._source.request if type(self._source) is Generation else None
 
     @property
     def may_degrade(self) -> bool:
