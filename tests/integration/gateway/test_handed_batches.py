@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from batches_world import CHAT, jsonl, line  # noqa: E402
 from jobs_desk import QUICK  # noqa: E402
 
+PROCESS = Path(__file__).parent / "gateway_process.py"
 PRICE = 7 * 500 + 1000
 """Of seven tokens and one, at half of $1 and $2 per million, in nano-dollars."""
 ENDS = ("completed", "failed", "cancelled", "expired")
@@ -258,3 +260,58 @@ async def test_message_batches_are_handed_over_too(suite, bulk):
         (one,) = [each async for each in await sdk.messages.batches.results(batch.id)]
     assert (one.custom_id, one.result.message.content[0].text) == ("a", "Hello")
     assert (len(bulk.lines_of_all()), bulk.completions()) == (1, [])
+
+
+@asynccontextmanager
+async def gateway_process(document: dict[str, Any], folder: Path, name: str) -> AsyncIterator[tuple[Any, str]]:
+    """Yield a gateway in a process of its own, and its socket."""
+    configuration, socket = folder / f"{name}.json", str(folder / f"{name}.sock")
+    configuration.write_text(json.dumps(document))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(PROCESS), str(configuration), socket, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while await process.stdout.readline() not in (b"ready\n", b""):
+                pass
+        assert process.returncode is None
+        yield process, socket
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("moment", ["begun and not told", "open", "done and not looked at"])
+async def test_a_killed_worker_has_nothing_handed_or_billed_twice(document, tmp_path, bulk, moment):
+    bulk.hold()
+    if moment == "begun and not told":
+        bulk.lose_answers()
+    async with gateway_process(document, tmp_path, "one") as (process, socket):
+        async with aclosing(Client(socket, "demo-key-demo-key-demo")) as client:
+            batch = await client.begin(*many(8))
+            await handed(bulk, 8)
+        if moment == "done and not looked at":
+            bulk.finish()
+        process.kill()
+        await process.wait()
+    bulk.find_answers()
+    bulk.finish()
+    async with (
+        gateway_process(document, tmp_path, "two") as (_, socket),
+        aclosing(Client(socket, "demo-key-demo-key-demo")) as client,
+    ):
+        batch = await client.until(batch, *ENDS)
+        output, errors = await client.told(batch)
+        assert (batch.status, len(output), errors) == ("completed", 8, {})
+        assert (len(bulk.batches), bulk.completions()) == (1, [])
+        async with asyncio.timeout(30):
+            while len(rows := ledger_of(tmp_path)) < 8:
+                await asyncio.sleep(0.05)
+    assert rows == [PRICE] * 8
+
+
+def ledger_of(folder: Path) -> list[int]:
+    with closing(sqlite3.connect(f"file:{folder}/penstock.db?mode=ro", uri=True)) as database:
+        return [row[0] for row in database.execute("SELECT cost_nano_usd FROM ledger WHERE upstream = 'bulk'")]
