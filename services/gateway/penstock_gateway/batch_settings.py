@@ -10,9 +10,10 @@ from pydantic import Field, model_validator
 from penstock_common.configuration import Duration, Section
 from penstock_common.faults import refuse
 from penstock_gateway.domain.batches.desk import MAX_TTL, MIN_TTL, DeskTerms
+from penstock_gateway.domain.batches.handing import HandingTerms
 from penstock_gateway.domain.batches.ports import CarryTerms
 
-_DESK, _CARRY = DeskTerms(), CarryTerms()
+_DESK, _CARRY, _HANDING = DeskTerms(), CarryTerms(), HandingTerms()
 
 
 class BatchSettings(Section):
@@ -32,6 +33,12 @@ class BatchSettings(Section):
     """How long an uploaded file is kept that says nothing, 1h to 30d."""
     poll: Duration = _CARRY.poll
     """Between two looks at how a batch's jobs stand; longer for large ones, 15s at most."""
+    provider_lines: Annotated[int, Field(ge=1, le=10_000)] = _HANDING.most_lines
+    """Requests that a provider is [handed together](batches.md#batches-of-providers)."""
+    provider_wait: Duration = _HANDING.wait
+    """How long a request waits for others before a provider is handed it, at most."""
+    provider_poll: Duration = _HANDING.poll
+    """Until a provider is asked how its batch stands; twice as long before each further time, up to 32 times."""
     sweep_every: Duration = timedelta(minutes=1)
     """Between two looks for files that have expired, and for batches that nobody carries on."""
 
@@ -41,7 +48,7 @@ class BatchSettings(Section):
             refuse([(("file_ttl",), "1h to 30d is expected")])
         refuse(
             ((name,), "it must be longer than nothing")
-            for name in ("poll", "sweep_every")
+            for name in ("poll", "sweep_every", "provider_wait", "provider_poll")
             if getattr(self, name) <= timedelta()
         )
         return self
@@ -57,6 +64,11 @@ class BatchSettings(Section):
             max_line_bytes=max_line_bytes,
             file_ttl=self.file_ttl,
         )
+
+    @property
+    def handing(self) -> HandingTerms:
+        """Return how requests are handed to providers."""
+        return HandingTerms(most_lines=self.provider_lines, wait=self.provider_wait, poll=self.provider_poll)
 
     def carrying(self, max_line_bytes: int, max_attempts: int) -> CarryTerms:
         """Return how batches are carried on, of lines no longer than other bodies."""

@@ -284,6 +284,7 @@ class Settings(ExperimentSections, BudgetSections):
                 regions=tuple(tenant.regions),
                 time_zone=tenant.time_zone,
                 stores_responses=tenant.store_responses,
+                hands_batches=tenant.provider_batches,
             )
             for tenant in self.tenants
         }

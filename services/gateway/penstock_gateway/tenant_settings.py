@@ -150,6 +150,9 @@ class TenantSettings(Section):
     """What is preferred for the tenant among candidates that can all do the work."""
     store_responses: bool = True
     """Whether answers of `/v1/responses` may be kept for later requests. Off: none is, and one that asks for it is refused."""
+    provider_batches: bool = False
+    """Whether lines of the tenant's batches may be handed to [providers' own batches](batches.md#batches-of-providers), where
+    they are kept for days and cost less."""
 
 
 class OperatorSettings(Section):

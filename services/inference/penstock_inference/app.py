@@ -26,11 +26,13 @@ from penstock_inference.domain.probe import Watch
 from penstock_inference.domain.reasoning.kept import KeptReasoning, SharedTurns
 from penstock_inference.domain.relay import Relays
 from penstock_inference.domain.revisions import Revision, Revisions
+from penstock_inference.domain.upstream_batches import UpstreamBatches
 from penstock_inference.domain.upstream_control import UpstreamControl, nobody_to_tell
 from penstock_inference.settings import Settings
 from penstock_inference.surfaces.grpc.questions import QuestionServicer
 from penstock_inference.surfaces.grpc.relay import RelayServicer
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
+from penstock_inference.surfaces.grpc.upstream_batches import UpstreamBatchServicer
 
 if TYPE_CHECKING:
     from penstock_inference.adapters.shared import Shared
@@ -65,7 +67,8 @@ async def build(
             hedged = changed.hedging.of(hedging)
             parts = GenerationParts(pools, catalogue, pauses or Pauses(), telemetry, hedged, kept)
             relays = Relays({one.name: one.raw.terms(one.region) for one in changed.upstreams}, pools)
-            return Revision(catalogue, parts, _administration(catalogue, models), relays), pools
+            batches = UpstreamBatches(catalogue, parts)
+            return Revision(catalogue, parts, _administration(catalogue, models, batches), relays, batches), pools
 
         first, pools = await revision_of(settings)
         revisions = Revisions(first)
@@ -93,6 +96,7 @@ async def build(
             *servicer.handlers(),
             *QuestionServicer(revisions).handlers(),
             *RelayServicer(revisions).handlers(),
+            *UpstreamBatchServicer(revisions).handlers(),
         )
         yield Service("inference", handlers, [telemetry, metrics, LimitMetrics(upstreams.gates)], prepare)
 
@@ -128,10 +132,14 @@ async def open_models(settings: Settings) -> AsyncGenerator[ModelAdministration]
         yield _administration(catalogue_from(settings), models)
 
 
-def _administration(catalogue: Catalogue, models: Mapping[str, ModelsOfUpstream]) -> ModelAdministration:
+def _administration(
+    catalogue: Catalogue, models: Mapping[str, ModelsOfUpstream], batches: UpstreamBatches | None = None
+) -> ModelAdministration:
     tellers = {name: one.states for name, one in models.items()}
     controls = {name: one.control for name, one in models.items() if one.control is not None}
-    return ModelAdministration(catalogue, tellers, controls)
+    if batches is None:
+        return ModelAdministration(catalogue, tellers, controls)
+    return ModelAdministration(catalogue, tellers, controls, batches.takes)
 
 
 ROLE = Role(Settings, build, meets=("router",))

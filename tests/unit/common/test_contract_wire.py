@@ -52,7 +52,26 @@ from penstock_common.contract.questions import (
 )
 from penstock_common.contract.relay import RelayPlace, RelayRequestHead, RelayResponseHead, RelayTerms
 from penstock_common.contract.router import Policy, Requirements, RouteRequest, Subject
-from penstock_common.contract.wire import cache, cache_entries, embedding, inference, questions, relay, router
+from penstock_common.contract.upstream_batches import (
+    BegunUpstreamBatch,
+    KeptAnswer,
+    UpstreamBatch,
+    UpstreamBatchAnswer,
+    UpstreamBatchLine,
+    UpstreamBatchOrder,
+    UpstreamBatchPlace,
+    UpstreamBatchState,
+)
+from penstock_common.contract.wire import (
+    cache,
+    cache_entries,
+    embedding,
+    inference,
+    questions,
+    relay,
+    router,
+    upstream_batches,
+)
 from penstock_common.errors import InvalidRequest
 from penstock_common.llm.types import (
     Candidate,
@@ -254,6 +273,7 @@ MODEL = RunnableModel(
     state=ModelState.LOADING,
     state_reason="It loads.",
     is_controllable=True,
+    takes_batches=True,
 )
 PLACE = UpstreamPlace(
     upstream="openai",
@@ -455,6 +475,7 @@ PASSED = [
             priority=Priority.SHEDDABLE,
             given=EVENTS[:2],
             given_is_owed=True,
+            kept=KeptAnswer(200, b"{}"),
         ),
         EVENTS,
     ),
@@ -480,6 +501,32 @@ PASSED = [
             Priority.SHEDDABLE,
         ),
         ModerateResponse((Verdict(True, (VerdictCategory("a/b", True, 0.25, ("text",)),)),), "omni", ANSWERED),
+    ),
+    (
+        upstream_batches.BEGIN_UPSTREAM_BATCH,
+        UpstreamBatchOrder(
+            HERE,
+            "part_1",
+            (UpstreamBatchLine("job_1", ASKED),),
+            datetime(2026, 12, 1, tzinfo=UTC),
+            UnsupportedFields.DROP,
+        ),
+        BegunUpstreamBatch(UpstreamBatch("b", UpstreamBatchState.OPEN, 1, 2, "why"), ("job_2",)),
+    ),
+    (
+        upstream_batches.BEGIN_UPSTREAM_BATCH,
+        UpstreamBatchOrder(HERE, "part_1", (UpstreamBatchLine("job_1", ASKED),)),
+        BegunUpstreamBatch(None),
+    ),
+    *(
+        (method, UpstreamBatchPlace(HERE, "b"), UpstreamBatch("b", state))
+        for method in (upstream_batches.GET_UPSTREAM_BATCH, upstream_batches.CANCEL_UPSTREAM_BATCH)
+        for state in UpstreamBatchState
+    ),
+    (
+        upstream_batches.READ_UPSTREAM_BATCH,
+        UpstreamBatchPlace(HERE, "b"),
+        (UpstreamBatchAnswer("job_1", KeptAnswer(429, b"\x00\xff")),),
     ),
     (relay.FIND_RELAY, RELAYED, RelayTerms("/files/*", price_nano_usd=0, max_request_bytes=7)),
     (relay.FIND_RELAY, RELAYED, RelayTerms("/files/*", price_nano_usd=None, max_request_bytes=2**40)),
@@ -523,7 +570,7 @@ def test_the_values_above_set_every_field_that_there_is():
 def test_every_method_is_among_them():
     methods = {
         value.path
-        for module in (cache, cache_entries, embedding, inference, questions, relay, router)
+        for module in (cache, cache_entries, embedding, inference, questions, relay, router, upstream_batches)
         for value in vars(module).values()
         if isinstance(value, Method)
     }

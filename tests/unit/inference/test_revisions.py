@@ -16,6 +16,7 @@ from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.relay import Relays
 from penstock_inference.domain.revisions import Revision, Revisions
+from penstock_inference.domain.upstream_batches import UpstreamBatches
 from penstock_inference.domain.upstream_control import UpstreamControl
 from penstock_inference.surfaces.grpc.servicer import InferenceServicer
 
@@ -47,7 +48,8 @@ class SlowModels:
 
 def revision(*names: str, models: Any = None) -> Revision:
     catalogue = Catalogue(Model(Candidate(upstream=name, model="m")) for name in names)
-    return Revision(catalogue, GenerationParts({}, catalogue), models or SlowModels(), Relays({}, {}))
+    parts = GenerationParts({}, catalogue)
+    return Revision(catalogue, parts, models or SlowModels(), Relays({}, {}), UpstreamBatches(catalogue, parts))
 
 
 def plan(*names: str) -> Plan:

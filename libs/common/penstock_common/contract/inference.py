@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from enum import Enum
 
+from penstock_common.contract.upstream_batches import KeptAnswer
 from penstock_common.llm.types import Batch, Candidate, GenerationInput, Plan, Value
 from penstock_common.priority import Priority
 
@@ -18,7 +19,8 @@ class GenerateRequest(Value, frozen=True):
     attempt makes it whole. ``may_hedge``: should its first token be late, another may
     be asked beside who was. ``given`` is what others have been given of the answer by
     a generation that came to no end (``Started``, then deltas): the answer goes on from
-    there, and only what follows is sent. ``given_is_owed``: nobody was billed for that.
+    there, and only what follows is sent. ``given_is_owed``: nobody was billed for that. ``kept`` is what the plan's first candidate
+    has answered within a batch: it is told as an answer, and nobody is asked.
     """
 
     input: GenerationInput
@@ -30,6 +32,7 @@ class GenerateRequest(Value, frozen=True):
     priority: Priority = Priority.DEFAULT
     given: Batch = ()
     given_is_owed: bool = False
+    kept: KeptAnswer | None = None
 
 
 class ModelState(Enum):
@@ -52,6 +55,8 @@ class RunnableModel(Value, frozen=True):
     state: ModelState = ModelState.UNTOLD
     state_reason: str = ""
     is_controllable: bool = False
+    takes_batches: bool = False
+    """Whether requests of it can be handed to its upstream as a batch, at a price that is known."""
 
 
 class PlaceCondition(Enum):

@@ -57,6 +57,7 @@ class RecordedRequest:
     headers: Mapping[str, str]
     raw_body: bytes
     arrived_at: float
+    method: str = "POST"
     left: asyncio.Event = field(default_factory=asyncio.Event)
     left_at: float = 0.0
 
@@ -179,7 +180,8 @@ async def _read_request(reader: asyncio.StreamReader, begun: bytes) -> RecordedR
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return RecordedRequest(first.split(" ")[1], headers, body, arrived_at)
+    method, path, *_ = first.split(" ")
+    return RecordedRequest(path, headers, body, arrived_at, method)
 
 
 def _wire_form(behaviour: Behaviour, request: RecordedRequest) -> Body | NoResponse:

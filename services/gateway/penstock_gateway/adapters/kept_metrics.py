@@ -30,13 +30,28 @@ class IdempotencyMetrics:
 
 
 class BatchEndMetrics:
-    """Implements ``carrying.BatchObserver``."""
+    """Implements ``carrying.BatchObserver`` and ``handing.HandingObserver``."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         told = "Batches that have ended, by how: completed, failed, expired or cancelled."
         self._ended = Counters(registry, semconv.METRIC_BATCHES_ENDED, told, ("result",))
         told = "Lines of batches that have ended: completed, or failed, which are in the file of errors."
         self._lines = Counters(registry, semconv.METRIC_BATCH_LINES, told, ("result",))
+
+        told = (
+            "Lines of batches by what providers were handed of them: handed, answered, or left to be asked one by one."
+        )
+        self._handed = Counters(registry, semconv.METRIC_BATCH_LINES_OF_PROVIDERS, told, ("upstream", "result"))
+
+    def handed(self, upstream: str, lines: int) -> None:
+        """Count lines that a provider was handed."""
+        self._handed.add((upstream, "handed"), lines)
+
+    def came_back(self, upstream: str, answered: int, alone: int) -> None:
+        """Count the lines of a part that has ended."""
+        for result, lines in (("answered", answered), ("alone", alone)):
+            if lines:
+                self._handed.add((upstream, result), lines)
 
     def ended(self, state: BatchState, completed: int, failed: int) -> None:
         """Count the batch and its lines."""

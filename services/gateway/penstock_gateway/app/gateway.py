@@ -130,7 +130,7 @@ def surfaces_of(settings: Settings, channels: Channels, parts: Parts) -> tuple[S
     holders = Holders(keyring.directory, settings.configured_keys(keyring.pepper).values(), store, tokens)
     steps_in = compression, retrieval, _rules(settings, channels, embedder, parts)
     reception, prepare = _reception(settings, (keyring, store, holders, tokens), parts, steps_in)
-    tidying = _tidying(settings, parts, holders, (life, embeddings, _documents(knowledge, keyring, parts)))
+    tidying = _tidying(settings, parts, (holders, inference), (life, embeddings, _documents(knowledge, keyring, parts)))
     others = OtherLives.over(visits, router, QuestionClient(channels.inference))
     served = life, embeddings, others, models, stores_parts(settings, channels, knowledge, visits), usage
     gate, deferring, repeated, background = _deferred(settings, parts, models)
@@ -167,10 +167,11 @@ def _documents(knowledge: Knowledge, keyring: Keyring, parts: Parts) -> Knowledg
 def _tidying(
     settings: Settings,
     parts: Parts,
-    holders: Holders,
+    asked: tuple[Holders, InferenceClient],
     lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
 ) -> Tidying:
-    return have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), lives)
+    holders, providers = asked
+    return have_jobs_run(parts.jobs, settings, (holders, parts.ledger, parts.in_background), lives, providers)
 
 
 def _deferred(

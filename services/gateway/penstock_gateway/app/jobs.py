@@ -24,8 +24,10 @@ from penstock_gateway.adapters.sql.jobs.queue import SqlJobQueue
 from penstock_gateway.adapters.sql.jobs.store import SqlJobStore
 from penstock_gateway.adapters.sql.jobs.workers import SqlWorkers
 from penstock_gateway.adapters.sql.sealing import TenantSealer
-from penstock_gateway.app.batches import BatchParts, batch_execution, batch_parts
+from penstock_gateway.app.batches import BatchParts, batch_execution, batch_parts, handing_of
 from penstock_gateway.domain.access.holders import Holders
+from penstock_gateway.domain.batches.handed_chat import HandedChats
+from penstock_gateway.domain.batches.handing import BatchProviders
 from penstock_gateway.domain.jobs.bell import Bell
 from penstock_gateway.domain.jobs.executing import Arriving, ChatExecution, EmbeddingExecution
 from penstock_gateway.domain.jobs.ingesting import IngestExecution
@@ -107,6 +109,7 @@ def have_jobs_run(
     settings: Settings,
     who: tuple[Holders, Ledger, StartWork],
     lives: tuple[ChatLife, EmbeddingLife, KnowledgeAdministration],
+    providers: BatchProviders,
 ) -> Tidying:
     """Say how jobs are run: by the lives that requests have, through a door of their own; return who sees to the others."""
     (holders, ledger, in_background), (chat, embeddings, knowledge), own = who, lives, settings.jobs
@@ -115,9 +118,10 @@ def have_jobs_run(
     traces = TraceStarter(settings.telemetry.sample_ratio, random.Random())  # noqa: S311 - ids, not secrets
     arriving = Arriving(holders, door, traces, own.attempt_timeout)
     lost = parts.runner.lost = LostAttempts(parts.store, holders, ledger)
-    parts.runner.runs[JobKind.CHAT] = ChatExecution(arriving, chat, in_background)
+    handing = handing_of(parts.batches, settings, providers)
+    parts.runner.runs[JobKind.CHAT] = HandedChats(ChatExecution(arriving, chat, in_background), chat.parts, handing)
     parts.runner.runs[JobKind.EMBEDDING] = EmbeddingExecution(arriving, embeddings)
-    parts.runner.runs[JobKind.BATCH] = batch_execution(parts.batches, settings, holders, parts.bell)
+    parts.runner.runs[JobKind.BATCH] = batch_execution(parts.batches, settings, holders, (parts.bell, handing))
     parts.runner.runs[JobKind.INGEST] = IngestExecution(arriving, knowledge)
     tidying = Tidying(parts.queue, parts.bell, lost, TidyingTerms(every=own.reclaim_every, kept=own.kept))
     tidying.observer = parts.runner.observer

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock_inference.domain.batch_upstream import BatchUpstream
 from penstock_inference.domain.question_upstream import QuestionUpstream
 from penstock_inference.domain.relay_upstream import RelayUpstream
 from penstock_inference.domain.upstream import Upstream
@@ -27,3 +28,5 @@ class Endpoint(msgspec.Struct, frozen=True):
     """Who answers what is no conversation; None where nobody does."""
     relay: RelayUpstream | None = None
     """Who passes requests as they are; None where it is not open to that."""
+    batches: BatchUpstream | None = None
+    """Who answers many requests at once, later; None where it is not open to that."""

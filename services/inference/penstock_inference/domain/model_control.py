@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,11 +53,16 @@ class ModelAdministration:
     """Lists the catalogue's models; loads and unloads those whose upstream has a control. Both by the upstream's name."""
 
     def __init__(
-        self, catalogue: Catalogue, tellers: Mapping[str, ModelStates], controls: Mapping[str, ModelControl]
+        self,
+        catalogue: Catalogue,
+        tellers: Mapping[str, ModelStates],
+        controls: Mapping[str, ModelControl],
+        takes_batches: Callable[[Model], bool] = lambda _: False,
     ) -> None:
         self._catalogue = catalogue
         self._tellers = tellers
         self._controls = controls
+        self._takes_batches = takes_batches
 
     async def list(self) -> list[RunnableModel]:
         """Return all models; those of an upstream that does not answer are unavailable, with the reason."""
@@ -121,6 +126,7 @@ class ModelAdministration:
             state=status.state,
             state_reason=status.reason,
             is_controllable=model.candidate.upstream in self._controls,
+            takes_batches=self._takes_batches(model),
         )
 
 

@@ -12,6 +12,7 @@ from penstock_inference.domain.catalogue import Catalogue
 from penstock_inference.domain.generation import GenerationParts
 from penstock_inference.domain.model_control import ModelAdministration
 from penstock_inference.domain.relay import Relays
+from penstock_inference.domain.upstream_batches import UpstreamBatches
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,6 +23,7 @@ class Revision:
     parts: GenerationParts
     models: ModelAdministration
     relays: Relays
+    batches: UpstreamBatches
 
     def lacks(self, plan: Plan) -> bool:
         """Return whether a candidate of the plan is none of its models."""

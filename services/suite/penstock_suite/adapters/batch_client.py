@@ -55,6 +55,8 @@ def _row(batch: pb.Batch) -> BatchRow:
         total=batch.total,
         completed=batch.completed,
         failed=batch.failed,
+        handed=batch.handed,
+        answered_by_providers=batch.answered_by_providers,
         input_tokens=batch.input_tokens,
         output_tokens=batch.output_tokens,
         created_at=_moment(batch, "created_at"),

@@ -23,6 +23,8 @@ class BatchRow(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     completed: int
     failed: int
+    handed: int = 0
+    answered_by_providers: int = 0
     input_tokens: int
     output_tokens: int
     created_at: datetime | None

@@ -12,6 +12,7 @@ from penstock_common.contract.inference import (
     UpstreamOrder,
     UpstreamPlace,
 )
+from penstock_common.contract.wire.upstream_batches import kept_from, kept_to
 from penstock_common.contract.wire.upstreams import order_from, order_to, place_from, place_to
 from penstock_common.llm.convert import (
     candidate_from_proto,
@@ -56,6 +57,7 @@ def _generate_to(value: GenerateRequest) -> pb.GenerateRequest:
         priority=priority_to_proto(value.priority),
         given=[event_to_proto(event) for event in value.given],
         given_is_owed=value.given_is_owed,
+        kept=None if value.kept is None else kept_to(value.kept),
     )
 
 
@@ -70,6 +72,7 @@ def _generate_from(message: pb.GenerateRequest) -> GenerateRequest:
         priority=priority_from_proto(message.priority) or Priority.DEFAULT,
         given=tuple([event_from_proto(event) for event in message.given]),
         given_is_owed=message.given_is_owed,
+        kept=kept_from(message.kept) if message.HasField("kept") else None,
     )
 
 
@@ -89,6 +92,7 @@ def _model_to(model: RunnableModel) -> pb.Model:
         state=_STATE_TO[model.state],
         state_reason=model.state_reason,
         is_controllable=model.is_controllable,
+        takes_batches=model.takes_batches,
     )
 
 
@@ -102,6 +106,7 @@ def _model_from(message: pb.Model) -> RunnableModel:
         state=_STATE_FROM.get(message.state, ModelState.UNTOLD),
         state_reason=message.state_reason,
         is_controllable=message.is_controllable,
+        takes_batches=message.takes_batches,
     )
 
 

@@ -13,6 +13,16 @@ _UNSUPPORTED_TO_PROTO = {
 _UNSUPPORTED_FROM_PROTO = {number: unsupported for unsupported, number in _UNSUPPORTED_TO_PROTO.items()}
 
 
+def unsupported_to_proto(unsupported: t.UnsupportedFields) -> gen.UnsupportedFields:
+    """Return the wire form of what becomes of fields that an upstream does not take."""
+    return _UNSUPPORTED_TO_PROTO[unsupported]
+
+
+def unsupported_from_proto(number: gen.UnsupportedFields) -> t.UnsupportedFields:
+    """Return what becomes of fields that an upstream does not take; what is unknown refuses them."""
+    return _UNSUPPORTED_FROM_PROTO.get(number, t.UnsupportedFields.REFUSE)
+
+
 def candidate_to_proto(candidate: t.Candidate) -> gen.Candidate:
     """Return the wire form of a candidate."""
     return gen.Candidate(upstream=candidate.upstream, model=candidate.model)

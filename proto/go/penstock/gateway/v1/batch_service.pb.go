@@ -193,10 +193,13 @@ type Batch struct {
 	Faults   []*BatchFault     `protobuf:"bytes,18,rep,name=faults,proto3" json:"faults,omitempty"`
 	Metadata map[string]string `protobuf:"bytes,19,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// The job that carries it on.
-	Job           string `protobuf:"bytes,20,opt,name=job,proto3" json:"job,omitempty"`
-	RequestId     string `protobuf:"bytes,21,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Job       string `protobuf:"bytes,20,opt,name=job,proto3" json:"job,omitempty"`
+	RequestId string `protobuf:"bytes,21,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Lines that providers were handed as batches of their own, and those of them that these answered.
+	Handed              uint32 `protobuf:"varint,22,opt,name=handed,proto3" json:"handed,omitempty"`
+	AnsweredByProviders uint32 `protobuf:"varint,23,opt,name=answered_by_providers,json=answeredByProviders,proto3" json:"answered_by_providers,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
 }
 
 func (x *Batch) Reset() {
@@ -374,6 +377,20 @@ func (x *Batch) GetRequestId() string {
 		return x.RequestId
 	}
 	return ""
+}
+
+func (x *Batch) GetHanded() uint32 {
+	if x != nil {
+		return x.Handed
+	}
+	return 0
+}
+
+func (x *Batch) GetAnsweredByProviders() uint32 {
+	if x != nil {
+		return x.AnsweredByProviders
+	}
+	return 0
 }
 
 // See GetBatch.
@@ -701,7 +718,7 @@ const file_penstock_gateway_v1_batch_service_proto_rawDesc = "" +
 	"BatchFault\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12\x12\n" +
-	"\x04line\x18\x03 \x01(\rR\x04line\"\xbc\x06\n" +
+	"\x04line\x18\x03 \x01(\rR\x04line\"\x88\a\n" +
 	"\x05Batch\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06tenant\x18\x02 \x01(\tR\x06tenant\x12\x15\n" +
@@ -730,7 +747,9 @@ const file_penstock_gateway_v1_batch_service_proto_rawDesc = "" +
 	"\bmetadata\x18\x13 \x03(\v2(.penstock.gateway.v1.Batch.MetadataEntryR\bmetadata\x12\x10\n" +
 	"\x03job\x18\x14 \x01(\tR\x03job\x12\x1d\n" +
 	"\n" +
-	"request_id\x18\x15 \x01(\tR\trequestId\x1a;\n" +
+	"request_id\x18\x15 \x01(\tR\trequestId\x12\x16\n" +
+	"\x06handed\x18\x16 \x01(\rR\x06handed\x122\n" +
+	"\x15answered_by_providers\x18\x17 \x01(\rR\x13answeredByProviders\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +

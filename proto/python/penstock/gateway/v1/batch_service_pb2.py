@@ -26,7 +26,7 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/batch_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\nBatchFault\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"\xed\x04\n\x05\x42\x61tch\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.penstock.gateway.v1.BatchState\x12\x10\n\x08\x65ndpoint\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x12\n\ninput_file\x18\x07 \x01(\t\x12\x13\n\x0boutput_file\x18\x08 \x01(\t\x12\x12\n\nerror_file\x18\t \x01(\t\x12\r\n\x05total\x18\n \x01(\r\x12\x11\n\tcompleted\x18\x0b \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x0c \x01(\r\x12\x14\n\x0cinput_tokens\x18\r \x01(\x04\x12\x15\n\routput_tokens\x18\x0e \x01(\x04\x12.\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06\x66\x61ults\x18\x12 \x03(\x0b\x32\x1f.penstock.gateway.v1.BatchFault\x12:\n\x08metadata\x18\x13 \x03(\x0b\x32(.penstock.gateway.v1.Batch.MetadataEntry\x12\x0b\n\x03job\x18\x14 \x01(\t\x12\x12\n\nrequest_id\x18\x15 \x01(\t\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x0fGetBatchRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"=\n\x10GetBatchResponse\x12)\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Batch\"K\n\x12ListBatchesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x13ListBatchesResponse\x12+\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1a.penstock.gateway.v1.Batch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x12\x43\x61ncelBatchRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"@\n\x13\x43\x61ncelBatchResponse\x12)\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Batch*\x81\x02\n\nBatchState\x12\x1b\n\x17\x42\x41TCH_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42\x41TCH_STATE_VALIDATING\x10\x01\x12\x16\n\x12\x42\x41TCH_STATE_FAILED\x10\x02\x12\x1b\n\x17\x42\x41TCH_STATE_IN_PROGRESS\x10\x03\x12\x1a\n\x16\x42\x41TCH_STATE_FINALIZING\x10\x04\x12\x19\n\x15\x42\x41TCH_STATE_COMPLETED\x10\x05\x12\x17\n\x13\x42\x41TCH_STATE_EXPIRED\x10\x06\x12\x1a\n\x16\x42\x41TCH_STATE_CANCELLING\x10\x07\x12\x19\n\x15\x42\x41TCH_STATE_CANCELLED\x10\x08\x32\x8b\x03\n\x0c\x42\x61tchService\x12u\n\x08GetBatch\x12$.penstock.gateway.v1.GetBatchRequest\x1a%.penstock.gateway.v1.GetBatchResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/batches/{id}\x12y\n\x0bListBatches\x12\'.penstock.gateway.v1.ListBatchesRequest\x1a(.penstock.gateway.v1.ListBatchesResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/batches\x12\x88\x01\n\x0b\x43\x61ncelBatch\x12\'.penstock.gateway.v1.CancelBatchRequest\x1a(.penstock.gateway.v1.CancelBatchResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/batches/{id}:cancel:\x01*B2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'penstock/gateway/v1/batch_service.proto\x12\x13penstock.gateway.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"9\n\nBatchFault\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\r\"\x9c\x05\n\x05\x42\x61tch\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12.\n\x05state\x18\x04 \x01(\x0e\x32\x1f.penstock.gateway.v1.BatchState\x12\x10\n\x08\x65ndpoint\x18\x05 \x01(\t\x12\r\n\x05model\x18\x06 \x01(\t\x12\x12\n\ninput_file\x18\x07 \x01(\t\x12\x13\n\x0boutput_file\x18\x08 \x01(\t\x12\x12\n\nerror_file\x18\t \x01(\t\x12\r\n\x05total\x18\n \x01(\r\x12\x11\n\tcompleted\x18\x0b \x01(\r\x12\x0e\n\x06\x66\x61iled\x18\x0c \x01(\r\x12\x14\n\x0cinput_tokens\x18\r \x01(\x04\x12\x15\n\routput_tokens\x18\x0e \x01(\x04\x12.\n\ncreated_at\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x06\x66\x61ults\x18\x12 \x03(\x0b\x32\x1f.penstock.gateway.v1.BatchFault\x12:\n\x08metadata\x18\x13 \x03(\x0b\x32(.penstock.gateway.v1.Batch.MetadataEntry\x12\x0b\n\x03job\x18\x14 \x01(\t\x12\x12\n\nrequest_id\x18\x15 \x01(\t\x12\x0e\n\x06handed\x18\x16 \x01(\r\x12\x1d\n\x15\x61nswered_by_providers\x18\x17 \x01(\r\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"-\n\x0fGetBatchRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"=\n\x10GetBatchResponse\x12)\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Batch\"K\n\x12ListBatchesRequest\x12\x0e\n\x06tenant\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"[\n\x13ListBatchesResponse\x12+\n\x07\x62\x61tches\x18\x01 \x03(\x0b\x32\x1a.penstock.gateway.v1.Batch\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"0\n\x12\x43\x61ncelBatchRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06tenant\x18\x02 \x01(\t\"@\n\x13\x43\x61ncelBatchResponse\x12)\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1a.penstock.gateway.v1.Batch*\x81\x02\n\nBatchState\x12\x1b\n\x17\x42\x41TCH_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x42\x41TCH_STATE_VALIDATING\x10\x01\x12\x16\n\x12\x42\x41TCH_STATE_FAILED\x10\x02\x12\x1b\n\x17\x42\x41TCH_STATE_IN_PROGRESS\x10\x03\x12\x1a\n\x16\x42\x41TCH_STATE_FINALIZING\x10\x04\x12\x19\n\x15\x42\x41TCH_STATE_COMPLETED\x10\x05\x12\x17\n\x13\x42\x41TCH_STATE_EXPIRED\x10\x06\x12\x1a\n\x16\x42\x41TCH_STATE_CANCELLING\x10\x07\x12\x19\n\x15\x42\x41TCH_STATE_CANCELLED\x10\x08\x32\x8b\x03\n\x0c\x42\x61tchService\x12u\n\x08GetBatch\x12$.penstock.gateway.v1.GetBatchRequest\x1a%.penstock.gateway.v1.GetBatchResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/batches/{id}\x12y\n\x0bListBatches\x12\'.penstock.gateway.v1.ListBatchesRequest\x1a(.penstock.gateway.v1.ListBatchesResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/batches\x12\x88\x01\n\x0b\x43\x61ncelBatch\x12\'.penstock.gateway.v1.CancelBatchRequest\x1a(.penstock.gateway.v1.CancelBatchResponse\"&\x82\xd3\xe4\x93\x02 \"\x1b/api/v1/batches/{id}:cancel:\x01*B2Z0penstock.dev/proto/penstock/gateway/v1;gatewayv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,26 +42,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHSERVICE'].methods_by_name['ListBatches']._serialized_options = b'\202\323\344\223\002\021\022\017/api/v1/batches'
   _globals['_BATCHSERVICE'].methods_by_name['CancelBatch']._loaded_options = None
   _globals['_BATCHSERVICE'].methods_by_name['CancelBatch']._serialized_options = b'\202\323\344\223\002 \"\033/api/v1/batches/{id}:cancel:\001*'
-  _globals['_BATCHSTATE']._serialized_start=1207
-  _globals['_BATCHSTATE']._serialized_end=1464
+  _globals['_BATCHSTATE']._serialized_start=1254
+  _globals['_BATCHSTATE']._serialized_end=1511
   _globals['_BATCHFAULT']._serialized_start=127
   _globals['_BATCHFAULT']._serialized_end=184
   _globals['_BATCH']._serialized_start=187
-  _globals['_BATCH']._serialized_end=808
-  _globals['_BATCH_METADATAENTRY']._serialized_start=761
-  _globals['_BATCH_METADATAENTRY']._serialized_end=808
-  _globals['_GETBATCHREQUEST']._serialized_start=810
-  _globals['_GETBATCHREQUEST']._serialized_end=855
-  _globals['_GETBATCHRESPONSE']._serialized_start=857
-  _globals['_GETBATCHRESPONSE']._serialized_end=918
-  _globals['_LISTBATCHESREQUEST']._serialized_start=920
-  _globals['_LISTBATCHESREQUEST']._serialized_end=995
-  _globals['_LISTBATCHESRESPONSE']._serialized_start=997
-  _globals['_LISTBATCHESRESPONSE']._serialized_end=1088
-  _globals['_CANCELBATCHREQUEST']._serialized_start=1090
-  _globals['_CANCELBATCHREQUEST']._serialized_end=1138
-  _globals['_CANCELBATCHRESPONSE']._serialized_start=1140
-  _globals['_CANCELBATCHRESPONSE']._serialized_end=1204
-  _globals['_BATCHSERVICE']._serialized_start=1467
-  _globals['_BATCHSERVICE']._serialized_end=1862
+  _globals['_BATCH']._serialized_end=855
+  _globals['_BATCH_METADATAENTRY']._serialized_start=808
+  _globals['_BATCH_METADATAENTRY']._serialized_end=855
+  _globals['_GETBATCHREQUEST']._serialized_start=857
+  _globals['_GETBATCHREQUEST']._serialized_end=902
+  _globals['_GETBATCHRESPONSE']._serialized_start=904
+  _globals['_GETBATCHRESPONSE']._serialized_end=965
+  _globals['_LISTBATCHESREQUEST']._serialized_start=967
+  _globals['_LISTBATCHESREQUEST']._serialized_end=1042
+  _globals['_LISTBATCHESRESPONSE']._serialized_start=1044
+  _globals['_LISTBATCHESRESPONSE']._serialized_end=1135
+  _globals['_CANCELBATCHREQUEST']._serialized_start=1137
+  _globals['_CANCELBATCHREQUEST']._serialized_end=1185
+  _globals['_CANCELBATCHRESPONSE']._serialized_start=1187
+  _globals['_CANCELBATCHRESPONSE']._serialized_end=1251
+  _globals['_BATCHSERVICE']._serialized_start=1514
+  _globals['_BATCHSERVICE']._serialized_end=1909
 # @@protoc_insertion_point(module_scope)

@@ -41,7 +41,7 @@ class BatchFault(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ..., line: _Optional[int] = ...) -> None: ...
 
 class Batch(_message.Message):
-    __slots__ = ("id", "tenant", "key_id", "state", "endpoint", "model", "input_file", "output_file", "error_file", "total", "completed", "failed", "input_tokens", "output_tokens", "created_at", "expires_at", "ended_at", "faults", "metadata", "job", "request_id")
+    __slots__ = ("id", "tenant", "key_id", "state", "endpoint", "model", "input_file", "output_file", "error_file", "total", "completed", "failed", "input_tokens", "output_tokens", "created_at", "expires_at", "ended_at", "faults", "metadata", "job", "request_id", "handed", "answered_by_providers")
     class MetadataEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +70,8 @@ class Batch(_message.Message):
     METADATA_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    HANDED_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_BY_PROVIDERS_FIELD_NUMBER: _ClassVar[int]
     id: str
     tenant: str
     key_id: str
@@ -91,7 +93,9 @@ class Batch(_message.Message):
     metadata: _containers.ScalarMap[str, str]
     job: str
     request_id: str
-    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., key_id: _Optional[str] = ..., state: _Optional[_Union[BatchState, str]] = ..., endpoint: _Optional[str] = ..., model: _Optional[str] = ..., input_file: _Optional[str] = ..., output_file: _Optional[str] = ..., error_file: _Optional[str] = ..., total: _Optional[int] = ..., completed: _Optional[int] = ..., failed: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., faults: _Optional[_Iterable[_Union[BatchFault, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., job: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+    handed: int
+    answered_by_providers: int
+    def __init__(self, id: _Optional[str] = ..., tenant: _Optional[str] = ..., key_id: _Optional[str] = ..., state: _Optional[_Union[BatchState, str]] = ..., endpoint: _Optional[str] = ..., model: _Optional[str] = ..., input_file: _Optional[str] = ..., output_file: _Optional[str] = ..., error_file: _Optional[str] = ..., total: _Optional[int] = ..., completed: _Optional[int] = ..., failed: _Optional[int] = ..., input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., created_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., faults: _Optional[_Iterable[_Union[BatchFault, _Mapping]]] = ..., metadata: _Optional[_Mapping[str, str]] = ..., job: _Optional[str] = ..., request_id: _Optional[str] = ..., handed: _Optional[int] = ..., answered_by_providers: _Optional[int] = ...) -> None: ...
 
 class GetBatchRequest(_message.Message):
     __slots__ = ("id", "tenant")

@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from penstock.inference.v1 import upstream_batch_service_pb2 as penstock_dot_inference_dot_v1_dot_upstream__batch__service__pb2
 from penstock.llm.v1 import generation_pb2 as penstock_dot_llm_dot_v1_dot_generation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-penstock/inference/v1/inference_service.proto\x12\x15penstock.inference.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a penstock/llm/v1/generation.proto\"\xa5\x02\n\x0fGenerateRequest\x12/\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInput\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.penstock.llm.v1.Plan\x12\r\n\x05whole\x18\x03 \x01(\x08\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x08\x12\x13\n\x0bno_recovery\x18\x1e \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\x12\x12\n\nno_hedging\x18  \x01(\x08\x12/\n\x05given\x18! \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\x12\x15\n\rgiven_is_owed\x18\" \x01(\x08\"D\n\x10GenerateResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.penstock.inference.v1.Model\"A\n\x10LoadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"@\n\x11LoadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"C\n\x12UnloadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"B\n\x13UnloadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"\xef\x01\n\x05Model\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\x12\x1d\n\x15\x63ontext_window_tokens\x18\x02 \x01(\r\x12\x37\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32!.penstock.inference.v1.Capability\x12\x30\n\x05state\x18\x04 \x01(\x0e\x32!.penstock.inference.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x05 \x01(\t\x12\x17\n\x0fis_controllable\x18\x06 \x01(\x08\"\x16\n\x14ListUpstreamsRequest\"M\n\x15ListUpstreamsResponse\x12\x34\n\x06places\x18\x01 \x03(\x0b\x32$.penstock.inference.v1.UpstreamPlace\"\xbc\x01\n\x16\x43ontrolUpstreamRequest\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32%.penstock.inference.v1.UpstreamAction\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\"O\n\x17\x43ontrolUpstreamResponse\x12\x34\n\x06places\x18\x01 \x03(\x0b\x32$.penstock.inference.v1.UpstreamPlace\"\x9f\x03\n\rUpstreamPlace\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x30\n\x05state\x18\x04 \x01(\x0e\x32!.penstock.inference.v1.PlaceState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07latency\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tin_flight\x18\t \x01(\r\x12\x14\n\x07waiting\x18\n \x01(\rH\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x0b \x01(\rH\x01\x88\x01\x01\x12-\n\tprobed_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rprobe_outcome\x18\r \x01(\tB\n\n\x08_waitingB\x08\n\x06_limit*\x91\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODEL_STATE_READY\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x03\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x04*\x85\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_VISION\x10\x02\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x03\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x04\x12\x16\n\x12\x43\x41PABILITY_PREFILL\x10\x05\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x06\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x07\x12\x15\n\x11\x43\x41PABILITY_RERANK\x10\x08\x12\x19\n\x15\x43\x41PABILITY_MODERATION\x10\t*\x84\x01\n\x0eUpstreamAction\x12\x1f\n\x1bUPSTREAM_ACTION_UNSPECIFIED\x10\x00\x12\x19\n\x15UPSTREAM_ACTION_PROBE\x10\x01\x12\x19\n\x15UPSTREAM_ACTION_EJECT\x10\x02\x12\x1b\n\x17UPSTREAM_ACTION_RESTORE\x10\x03*\xb7\x01\n\nPlaceState\x12\x1b\n\x17PLACE_STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePLACE_STATE_OK\x10\x01\x12\x14\n\x10PLACE_STATE_SLOW\x10\x02\x12\x17\n\x13PLACE_STATE_COOLING\x10\x03\x12\x17\n\x13PLACE_STATE_EJECTED\x10\x04\x12\x17\n\x13PLACE_STATE_PROBING\x10\x05\x12\x17\n\x13PLACE_STATE_BY_HAND\x10\x06\x32\xf8\x04\n\x10InferenceService\x12]\n\x08Generate\x12&.penstock.inference.v1.GenerateRequest\x1a\'.penstock.inference.v1.GenerateResponse0\x01\x12\x61\n\nListModels\x12(.penstock.inference.v1.ListModelsRequest\x1a).penstock.inference.v1.ListModelsResponse\x12^\n\tLoadModel\x12\'.penstock.inference.v1.LoadModelRequest\x1a(.penstock.inference.v1.LoadModelResponse\x12\x64\n\x0bUnloadModel\x12).penstock.inference.v1.UnloadModelRequest\x1a*.penstock.inference.v1.UnloadModelResponse\x12j\n\rListUpstreams\x12+.penstock.inference.v1.ListUpstreamsRequest\x1a,.penstock.inference.v1.ListUpstreamsResponse\x12p\n\x0f\x43ontrolUpstream\x12-.penstock.inference.v1.ControlUpstreamRequest\x1a..penstock.inference.v1.ControlUpstreamResponseB6Z4penstock.dev/proto/penstock/inference/v1;inferencev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-penstock/inference/v1/inference_service.proto\x12\x15penstock.inference.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x32penstock/inference/v1/upstream_batch_service.proto\x1a penstock/llm/v1/generation.proto\"\xe4\x02\n\x0fGenerateRequest\x12/\n\x05input\x18\x01 \x01(\x0b\x32 .penstock.llm.v1.GenerationInput\x12#\n\x04plan\x18\x02 \x01(\x0b\x32\x15.penstock.llm.v1.Plan\x12\r\n\x05whole\x18\x03 \x01(\x08\x12\x0f\n\x07\x62\x61tches\x18\x04 \x01(\x08\x12\x13\n\x0bno_recovery\x18\x1e \x01(\x08\x12+\n\x08priority\x18\x1f \x01(\x0e\x32\x19.penstock.llm.v1.Priority\x12\x12\n\nno_hedging\x18  \x01(\x08\x12/\n\x05given\x18! \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\x12\x15\n\rgiven_is_owed\x18\" \x01(\x08\x12\x34\n\x04kept\x18# \x01(\x0b\x32!.penstock.inference.v1.KeptAnswerH\x00\x88\x01\x01\x42\x07\n\x05_kept\"D\n\x10GenerateResponse\x12\x30\n\x06\x65vents\x18\x01 \x03(\x0b\x32 .penstock.llm.v1.GenerationEvent\"\x13\n\x11ListModelsRequest\"B\n\x12ListModelsResponse\x12,\n\x06models\x18\x01 \x03(\x0b\x32\x1c.penstock.inference.v1.Model\"A\n\x10LoadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"@\n\x11LoadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"C\n\x12UnloadModelRequest\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\"B\n\x13UnloadModelResponse\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x1c.penstock.inference.v1.Model\"\x86\x02\n\x05Model\x12-\n\tcandidate\x18\x01 \x01(\x0b\x32\x1a.penstock.llm.v1.Candidate\x12\x1d\n\x15\x63ontext_window_tokens\x18\x02 \x01(\r\x12\x37\n\x0c\x63\x61pabilities\x18\x03 \x03(\x0e\x32!.penstock.inference.v1.Capability\x12\x30\n\x05state\x18\x04 \x01(\x0e\x32!.penstock.inference.v1.ModelState\x12\x14\n\x0cstate_reason\x18\x05 \x01(\t\x12\x17\n\x0fis_controllable\x18\x06 \x01(\x08\x12\x15\n\rtakes_batches\x18\x07 \x01(\x08\"\x16\n\x14ListUpstreamsRequest\"M\n\x15ListUpstreamsResponse\x12\x34\n\x06places\x18\x01 \x03(\x0b\x32$.penstock.inference.v1.UpstreamPlace\"\xbc\x01\n\x16\x43ontrolUpstreamRequest\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x35\n\x06\x61\x63tion\x18\x03 \x01(\x0e\x32%.penstock.inference.v1.UpstreamAction\x12+\n\x08\x64uration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\"O\n\x17\x43ontrolUpstreamResponse\x12\x34\n\x06places\x18\x01 \x03(\x0b\x32$.penstock.inference.v1.UpstreamPlace\"\x9f\x03\n\rUpstreamPlace\x12\x10\n\x08upstream\x18\x01 \x01(\t\x12\x10\n\x08\x65ndpoint\x18\x02 \x01(\t\x12\r\n\x05model\x18\x03 \x01(\t\x12\x30\n\x05state\x18\x04 \x01(\x0e\x32!.penstock.inference.v1.PlaceState\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12)\n\x05since\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x07latency\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tin_flight\x18\t \x01(\r\x12\x14\n\x07waiting\x18\n \x01(\rH\x00\x88\x01\x01\x12\x12\n\x05limit\x18\x0b \x01(\rH\x01\x88\x01\x01\x12-\n\tprobed_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rprobe_outcome\x18\r \x01(\tB\n\n\x08_waitingB\x08\n\x06_limit*\x91\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11MODEL_STATE_READY\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x03\x12\x1b\n\x17MODEL_STATE_UNAVAILABLE\x10\x04*\x85\x02\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41PABILITY_TOOLS\x10\x01\x12\x15\n\x11\x43\x41PABILITY_VISION\x10\x02\x12\x1a\n\x16\x43\x41PABILITY_JSON_SCHEMA\x10\x03\x12\x18\n\x14\x43\x41PABILITY_REASONING\x10\x04\x12\x16\n\x12\x43\x41PABILITY_PREFILL\x10\x05\x12\x13\n\x0f\x43\x41PABILITY_CHAT\x10\x06\x12\x19\n\x15\x43\x41PABILITY_EMBEDDINGS\x10\x07\x12\x15\n\x11\x43\x41PABILITY_RERANK\x10\x08\x12\x19\n\x15\x43\x41PABILITY_MODERATION\x10\t*\x84\x01\n\x0eUpstreamAction\x12\x1f\n\x1bUPSTREAM_ACTION_UNSPECIFIED\x10\x00\x12\x19\n\x15UPSTREAM_ACTION_PROBE\x10\x01\x12\x19\n\x15UPSTREAM_ACTION_EJECT\x10\x02\x12\x1b\n\x17UPSTREAM_ACTION_RESTORE\x10\x03*\xb7\x01\n\nPlaceState\x12\x1b\n\x17PLACE_STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0ePLACE_STATE_OK\x10\x01\x12\x14\n\x10PLACE_STATE_SLOW\x10\x02\x12\x17\n\x13PLACE_STATE_COOLING\x10\x03\x12\x17\n\x13PLACE_STATE_EJECTED\x10\x04\x12\x17\n\x13PLACE_STATE_PROBING\x10\x05\x12\x17\n\x13PLACE_STATE_BY_HAND\x10\x06\x32\xf8\x04\n\x10InferenceService\x12]\n\x08Generate\x12&.penstock.inference.v1.GenerateRequest\x1a\'.penstock.inference.v1.GenerateResponse0\x01\x12\x61\n\nListModels\x12(.penstock.inference.v1.ListModelsRequest\x1a).penstock.inference.v1.ListModelsResponse\x12^\n\tLoadModel\x12\'.penstock.inference.v1.LoadModelRequest\x1a(.penstock.inference.v1.LoadModelResponse\x12\x64\n\x0bUnloadModel\x12).penstock.inference.v1.UnloadModelRequest\x1a*.penstock.inference.v1.UnloadModelResponse\x12j\n\rListUpstreams\x12+.penstock.inference.v1.ListUpstreamsRequest\x1a,.penstock.inference.v1.ListUpstreamsResponse\x12p\n\x0f\x43ontrolUpstream\x12-.penstock.inference.v1.ControlUpstreamRequest\x1a..penstock.inference.v1.ControlUpstreamResponseB6Z4penstock.dev/proto/penstock/inference/v1;inferencev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,42 +36,42 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'penstock.inference.v1.infer
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'Z4penstock.dev/proto/penstock/inference/v1;inferencev1'
-  _globals['_MODELSTATE']._serialized_start=1932
-  _globals['_MODELSTATE']._serialized_end=2077
-  _globals['_CAPABILITY']._serialized_start=2080
-  _globals['_CAPABILITY']._serialized_end=2341
-  _globals['_UPSTREAMACTION']._serialized_start=2344
-  _globals['_UPSTREAMACTION']._serialized_end=2476
-  _globals['_PLACESTATE']._serialized_start=2479
-  _globals['_PLACESTATE']._serialized_end=2662
-  _globals['_GENERATEREQUEST']._serialized_start=172
-  _globals['_GENERATEREQUEST']._serialized_end=465
-  _globals['_GENERATERESPONSE']._serialized_start=467
-  _globals['_GENERATERESPONSE']._serialized_end=535
-  _globals['_LISTMODELSREQUEST']._serialized_start=537
-  _globals['_LISTMODELSREQUEST']._serialized_end=556
-  _globals['_LISTMODELSRESPONSE']._serialized_start=558
-  _globals['_LISTMODELSRESPONSE']._serialized_end=624
-  _globals['_LOADMODELREQUEST']._serialized_start=626
-  _globals['_LOADMODELREQUEST']._serialized_end=691
-  _globals['_LOADMODELRESPONSE']._serialized_start=693
-  _globals['_LOADMODELRESPONSE']._serialized_end=757
-  _globals['_UNLOADMODELREQUEST']._serialized_start=759
-  _globals['_UNLOADMODELREQUEST']._serialized_end=826
-  _globals['_UNLOADMODELRESPONSE']._serialized_start=828
-  _globals['_UNLOADMODELRESPONSE']._serialized_end=894
-  _globals['_MODEL']._serialized_start=897
-  _globals['_MODEL']._serialized_end=1136
-  _globals['_LISTUPSTREAMSREQUEST']._serialized_start=1138
-  _globals['_LISTUPSTREAMSREQUEST']._serialized_end=1160
-  _globals['_LISTUPSTREAMSRESPONSE']._serialized_start=1162
-  _globals['_LISTUPSTREAMSRESPONSE']._serialized_end=1239
-  _globals['_CONTROLUPSTREAMREQUEST']._serialized_start=1242
-  _globals['_CONTROLUPSTREAMREQUEST']._serialized_end=1430
-  _globals['_CONTROLUPSTREAMRESPONSE']._serialized_start=1432
-  _globals['_CONTROLUPSTREAMRESPONSE']._serialized_end=1511
-  _globals['_UPSTREAMPLACE']._serialized_start=1514
-  _globals['_UPSTREAMPLACE']._serialized_end=1929
-  _globals['_INFERENCESERVICE']._serialized_start=2665
-  _globals['_INFERENCESERVICE']._serialized_end=3297
+  _globals['_MODELSTATE']._serialized_start=2070
+  _globals['_MODELSTATE']._serialized_end=2215
+  _globals['_CAPABILITY']._serialized_start=2218
+  _globals['_CAPABILITY']._serialized_end=2479
+  _globals['_UPSTREAMACTION']._serialized_start=2482
+  _globals['_UPSTREAMACTION']._serialized_end=2614
+  _globals['_PLACESTATE']._serialized_start=2617
+  _globals['_PLACESTATE']._serialized_end=2800
+  _globals['_GENERATEREQUEST']._serialized_start=224
+  _globals['_GENERATEREQUEST']._serialized_end=580
+  _globals['_GENERATERESPONSE']._serialized_start=582
+  _globals['_GENERATERESPONSE']._serialized_end=650
+  _globals['_LISTMODELSREQUEST']._serialized_start=652
+  _globals['_LISTMODELSREQUEST']._serialized_end=671
+  _globals['_LISTMODELSRESPONSE']._serialized_start=673
+  _globals['_LISTMODELSRESPONSE']._serialized_end=739
+  _globals['_LOADMODELREQUEST']._serialized_start=741
+  _globals['_LOADMODELREQUEST']._serialized_end=806
+  _globals['_LOADMODELRESPONSE']._serialized_start=808
+  _globals['_LOADMODELRESPONSE']._serialized_end=872
+  _globals['_UNLOADMODELREQUEST']._serialized_start=874
+  _globals['_UNLOADMODELREQUEST']._serialized_end=941
+  _globals['_UNLOADMODELRESPONSE']._serialized_start=943
+  _globals['_UNLOADMODELRESPONSE']._serialized_end=1009
+  _globals['_MODEL']._serialized_start=1012
+  _globals['_MODEL']._serialized_end=1274
+  _globals['_LISTUPSTREAMSREQUEST']._serialized_start=1276
+  _globals['_LISTUPSTREAMSREQUEST']._serialized_end=1298
+  _globals['_LISTUPSTREAMSRESPONSE']._serialized_start=1300
+  _globals['_LISTUPSTREAMSRESPONSE']._serialized_end=1377
+  _globals['_CONTROLUPSTREAMREQUEST']._serialized_start=1380
+  _globals['_CONTROLUPSTREAMREQUEST']._serialized_end=1568
+  _globals['_CONTROLUPSTREAMRESPONSE']._serialized_start=1570
+  _globals['_CONTROLUPSTREAMRESPONSE']._serialized_end=1649
+  _globals['_UPSTREAMPLACE']._serialized_start=1652
+  _globals['_UPSTREAMPLACE']._serialized_end=2067
+  _globals['_INFERENCESERVICE']._serialized_start=2803
+  _globals['_INFERENCESERVICE']._serialized_end=3435
 # @@protoc_insertion_point(module_scope)

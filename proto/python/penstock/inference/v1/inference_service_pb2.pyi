@@ -1,5 +1,6 @@
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from penstock.inference.v1 import upstream_batch_service_pb2 as _upstream_batch_service_pb2
 from penstock.llm.v1 import generation_pb2 as _generation_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -75,7 +76,7 @@ PLACE_STATE_PROBING: PlaceState
 PLACE_STATE_BY_HAND: PlaceState
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority", "no_hedging", "given", "given_is_owed")
+    __slots__ = ("input", "plan", "whole", "batches", "no_recovery", "priority", "no_hedging", "given", "given_is_owed", "kept")
     INPUT_FIELD_NUMBER: _ClassVar[int]
     PLAN_FIELD_NUMBER: _ClassVar[int]
     WHOLE_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +86,7 @@ class GenerateRequest(_message.Message):
     NO_HEDGING_FIELD_NUMBER: _ClassVar[int]
     GIVEN_FIELD_NUMBER: _ClassVar[int]
     GIVEN_IS_OWED_FIELD_NUMBER: _ClassVar[int]
+    KEPT_FIELD_NUMBER: _ClassVar[int]
     input: _generation_pb2.GenerationInput
     plan: _generation_pb2.Plan
     whole: bool
@@ -94,7 +96,8 @@ class GenerateRequest(_message.Message):
     no_hedging: bool
     given: _containers.RepeatedCompositeFieldContainer[_generation_pb2.GenerationEvent]
     given_is_owed: bool
-    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., no_hedging: bool = ..., given: _Optional[_Iterable[_Union[_generation_pb2.GenerationEvent, _Mapping]]] = ..., given_is_owed: bool = ...) -> None: ...
+    kept: _upstream_batch_service_pb2.KeptAnswer
+    def __init__(self, input: _Optional[_Union[_generation_pb2.GenerationInput, _Mapping]] = ..., plan: _Optional[_Union[_generation_pb2.Plan, _Mapping]] = ..., whole: bool = ..., batches: bool = ..., no_recovery: bool = ..., priority: _Optional[_Union[_generation_pb2.Priority, str]] = ..., no_hedging: bool = ..., given: _Optional[_Iterable[_Union[_generation_pb2.GenerationEvent, _Mapping]]] = ..., given_is_owed: bool = ..., kept: _Optional[_Union[_upstream_batch_service_pb2.KeptAnswer, _Mapping]] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("events",)
@@ -137,20 +140,22 @@ class UnloadModelResponse(_message.Message):
     def __init__(self, model: _Optional[_Union[Model, _Mapping]] = ...) -> None: ...
 
 class Model(_message.Message):
-    __slots__ = ("candidate", "context_window_tokens", "capabilities", "state", "state_reason", "is_controllable")
+    __slots__ = ("candidate", "context_window_tokens", "capabilities", "state", "state_reason", "is_controllable", "takes_batches")
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_WINDOW_TOKENS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     STATE_REASON_FIELD_NUMBER: _ClassVar[int]
     IS_CONTROLLABLE_FIELD_NUMBER: _ClassVar[int]
+    TAKES_BATCHES_FIELD_NUMBER: _ClassVar[int]
     candidate: _generation_pb2.Candidate
     context_window_tokens: int
     capabilities: _containers.RepeatedScalarFieldContainer[Capability]
     state: ModelState
     state_reason: str
     is_controllable: bool
-    def __init__(self, candidate: _Optional[_Union[_generation_pb2.Candidate, _Mapping]] = ..., context_window_tokens: _Optional[int] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., state: _Optional[_Union[ModelState, str]] = ..., state_reason: _Optional[str] = ..., is_controllable: bool = ...) -> None: ...
+    takes_batches: bool
+    def __init__(self, candidate: _Optional[_Union[_generation_pb2.Candidate, _Mapping]] = ..., context_window_tokens: _Optional[int] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., state: _Optional[_Union[ModelState, str]] = ..., state_reason: _Optional[str] = ..., is_controllable: bool = ..., takes_batches: bool = ...) -> None: ...
 
 class ListUpstreamsRequest(_message.Message):
     __slots__ = ()

@@ -7,8 +7,16 @@ from datetime import timedelta
 
 from penstock_common.contract.inference import GenerateRequest, RunnableModel, UpstreamOrder, UpstreamPlace
 from penstock_common.contract.router import RouteRequest
+from penstock_common.contract.upstream_batches import (
+    BegunUpstreamBatch,
+    UpstreamBatch,
+    UpstreamBatchAnswer,
+    UpstreamBatchOrder,
+    UpstreamBatchPlace,
+)
 from penstock_common.contract.wire import inference as inference_wire
 from penstock_common.contract.wire import router as router_wire
+from penstock_common.contract.wire import upstream_batches as batches_wire
 from penstock_common.errors import DeadlineExceeded, ServiceUnavailable
 from penstock_common.llm.types import Batch, ModelInfo, Plan, RouteExplanation
 from penstock_common.rpc.client import Channel, ResponseStream, is_time_left
@@ -16,6 +24,8 @@ from penstock_common.telemetry.steps import Step
 
 _LIST_TIMEOUT_SECONDS = 2.0
 _CONTROL_TIMEOUT_SECONDS = 5.0
+# The upload of a part, and the download of its answers; then a look at how it stands.
+_BEGIN_TIMEOUT_SECONDS, _LOOK_TIMEOUT_SECONDS = 600.0, 60.0
 
 
 class RouterClient:
@@ -61,6 +71,22 @@ class InferenceClient:
     async def models(self) -> Sequence[RunnableModel]:
         """Return every model of every upstream."""
         return await self._channel.call(inference_wire.LIST_MODELS, None, timeout=_LIST_TIMEOUT_SECONDS)
+
+    async def begin_batch(self, order: UpstreamBatchOrder) -> BegunUpstreamBatch:
+        """Hand requests over."""
+        return await self._channel.call(batches_wire.BEGIN_UPSTREAM_BATCH, order, timeout=_BEGIN_TIMEOUT_SECONDS)
+
+    async def batch(self, place: UpstreamBatchPlace) -> UpstreamBatch:
+        """Return how a batch stands."""
+        return await self._channel.call(batches_wire.GET_UPSTREAM_BATCH, place, timeout=_LOOK_TIMEOUT_SECONDS)
+
+    async def cancel_batch(self, place: UpstreamBatchPlace) -> UpstreamBatch:
+        """Ask for a batch's end."""
+        return await self._channel.call(batches_wire.CANCEL_UPSTREAM_BATCH, place, timeout=_LOOK_TIMEOUT_SECONDS)
+
+    def read_batch(self, place: UpstreamBatchPlace) -> ResponseStream[tuple[UpstreamBatchAnswer, ...]]:
+        """Return what a batch was answered with."""
+        return self._channel.stream(batches_wire.READ_UPSTREAM_BATCH, place, timeout=_BEGIN_TIMEOUT_SECONDS)
 
     async def places(self) -> Sequence[UpstreamPlace]:
         """Return every model at every endpoint of every upstream."""

@@ -130,6 +130,8 @@ class Tenant:
     """Its IANA name: where the tenant's days and months begin."""
     stores_responses: bool = True
     """Whether its answers are kept for later requests, where they say nothing of that, or want it."""
+    hands_batches: bool = False
+    """Whether lines of its batches may be handed to providers that answer many at once, and keep them for days."""
 
 
 @dataclass(frozen=True, slots=True)

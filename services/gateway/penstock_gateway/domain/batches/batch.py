@@ -113,6 +113,10 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     lapsed: int = 0
     """Of those that failed, once the batch has ended: not executed within the window."""
     tokens: Tokens = Tokens()
+    handed: int = 0
+    """Lines that providers were handed as batches of their own."""
+    answered_by_providers: int = 0
+    """Of those, once the provider has ended."""
     submitted: int = 0
     read_to: int = 0
     read_lines: int = 0

@@ -23,6 +23,7 @@ from penstock_gateway.domain.access.identity import Caller
 from penstock_gateway.domain.batches.batch import Batch, BatchState, LineFault
 from penstock_gateway.domain.batches.closing import Closing
 from penstock_gateway.domain.batches.files import CHUNK_BYTES, FileStore, KeptFile, pieces_of
+from penstock_gateway.domain.batches.handing import Handing
 from penstock_gateway.domain.batches.lines import (
     Inspection,
     Line,
@@ -119,6 +120,8 @@ class BatchCarrier:
         self._find_caller = find_caller
         self._terms, self._bell = shared
         self._closing = Closing(store, files, formats)
+        self.handing: Handing | None = None
+        """Who hands lines to providers; None: nobody does."""
         self.observer: BatchObserver | None = None
         """Who counts ends."""
 
@@ -147,7 +150,9 @@ class BatchCarrier:
 
     async def _go_on(self, batch: Batch, asker: Asker | None) -> datetime | None:
         """Have jobs begin, or end; return when to look again, None where the files can be written."""
-        now = datetime.now(UTC)
+        now, parked = datetime.now(UTC), 0
+        if self.handing is not None:
+            parked = await self.handing.carry(batch, (await self._store.count(batch)).open, now)
         if batch.state is BatchState.CANCELLING:
             more = True
             while more:
@@ -155,7 +160,7 @@ class BatchCarrier:
         counts = await self._store.count(batch)
         is_whole = batch.state is BatchState.CANCELLING or batch.halted is not None or now >= batch.expires_at
         if not is_whole:
-            is_whole = await self._submit(batch, self._terms.max_waiting - counts.open, asker)
+            is_whole = await self._submit(batch, self._terms.max_waiting - (counts.open - parked), asker)
             counts = await self._store.count(batch)
         if not is_whole or counts.open:
             return now + self._poll(counts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -12,7 +12,7 @@ import msgspec
 
 from penstock_common.background import StartWork
 from penstock_common.errors import DeadlineExceeded
-from penstock_common.llm.types import GenerationEvent
+from penstock_common.llm.types import Batch, GenerationEvent
 from penstock_common.telemetry.steps import Steps
 from penstock_common.telemetry.trace_context import TraceStarter
 from penstock_gateway.domain.access.holders import Holders
@@ -22,7 +22,7 @@ from penstock_gateway.domain.jobs.job import Job
 from penstock_gateway.domain.jobs.orders import AnyOrder
 from penstock_gateway.domain.jobs.reports import Owner, Report
 from penstock_gateway.domain.jobs.results import AnyResult, chat_result, embedding_result
-from penstock_gateway.domain.life.chat import ChatLife
+from penstock_gateway.domain.life.chat import ChatExchange, ChatLife
 from penstock_gateway.domain.life.door import Door
 from penstock_gateway.domain.life.embeddings import EmbeddingLife
 from penstock_gateway.domain.life.order import Call, ChatOrder, EmbeddingOrder, Order
@@ -129,6 +129,10 @@ class Arriving:
         return Call(asked, caller, place, trace, Steps(), time.time_ns())
 
 
+HandOver = Callable[[Attempt, ChatExchange], Awaitable[bool]]
+"""Has others answer what an exchange, which has been entered, would ask a model; returns whether they do."""
+
+
 class ChatExecution:
     """Implements ``Execution``: an answer, streamed to those who watch unless its order wants it whole."""
 
@@ -139,18 +143,30 @@ class ChatExecution:
 
     async def run(self, attempt: Attempt) -> AnyResult:
         """Return the answer; see the port."""
+        return await self.run_by(self._life, attempt)
+
+    async def run_by(self, life: ChatLife, attempt: Attempt, hand_over: HandOver | None = None) -> AnyResult:
+        """Return the answer by a life, unless ``hand_over`` has others answer it once it has begun.
+
+        Raises:
+            NotYet: if it did.
+        """
         order, report, owner = _of(ChatOrder, attempt), attempt.report, attempt.owner
-        exchange = self._life.begin(await self._arriving.call(attempt, order))
+        exchange = life.begin(await self._arriving.call(attempt, order))
         if owner is not None:
             owner.began(exchange)
         events: list[GenerationEvent] = []
+        is_handed_over = False
         async with exchange:
-            async for batch in exchange.batches():
+            is_handed_over = hand_over is not None and await hand_over(attempt, exchange)
+            async for batch in exchange.batches() if not is_handed_over else nothing():
                 events += batch
                 if not order.whole:
                     report.generated(batch)
                 if owner is not None:
                     owner.given(batch)
+        if is_handed_over:
+            raise NotYet(attempt.job.deadline_at)
         self._in_background(exchange.afterwards())
         return chat_result(exchange, events)
 
@@ -170,6 +186,12 @@ class EmbeddingExecution:
         async with exchange:
             embedded = await exchange.embed()
         return embedding_result(exchange, embedded)
+
+
+async def nothing() -> AsyncGenerator[Batch]:
+    """Yield no events."""
+    for events in ():
+        yield events
 
 
 def _of(kind: type[OrderT], attempt: Attempt) -> OrderT:

@@ -91,6 +91,11 @@ def job_error(error: BaseException) -> JobError:
     raise AssertionError("every error of ours descends from PenstockError")
 
 
+def is_final(error: BaseException) -> bool:
+    """Return whether the same request, made again later, fails as well."""
+    return isinstance(error, _FINAL)
+
+
 def after_failure(
     job: Job, error: BaseException, now: datetime, backoff: Backoff, chance: Chance = _by_chance
 ) -> JobEnd | Requeued:

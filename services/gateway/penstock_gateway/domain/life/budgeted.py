@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from penstock_common.contract.inference import GenerateRequest
 from penstock_common.contract.knowledge import SearchResult
 from penstock_common.contract.router import RouteRequest, requirements_of
 from penstock_common.errors import PenstockError, QuotaExhausted
@@ -46,6 +47,7 @@ class BudgetedChat(Exchange[ChatOrder]):
         self._effective: GenerationInput = call.order.input
         self._owed: Bill | None = None  # for what nobody else is billed for, nor told of
         self._seat: Seat | None = None
+        self._source: AnswerSource | None = None
         self._stream: AnswerStream | None = None
         self.is_metered = False
         """Whether a hard limit of dollars binds it."""
@@ -55,6 +57,11 @@ class BudgetedChat(Exchange[ChatOrder]):
         self._spending: Spending | None = None
         self._refused: Refused | None = None
         self._spend_shadowed: list[Standing] = []  # of money, by what was demanded at first
+
+    @property
+    def to_be_asked(self) -> GenerateRequest | None:
+        """What a model is asked once the answer is read; None where the answer comes from elsewhere, or is to be held to rules."""
+        return self._source.request if type(self._source) is Generation else None
 
     @property
     def budget_told(self) -> str:
@@ -199,6 +206,11 @@ class BudgetedChat(Exchange[ChatOrder]):
         if reserved is not None:
             self._visits.limiter.cancel(reserved)
             self.standings = given_back(self.standings, reserved.demand)
+
+    def hand_over(self) -> None:
+        """Have others answer it later: nothing is used now, but what it owes, and nobody hears of it."""
+        self.is_handed_over = True
+        self._give_up()
 
     async def _search(self, asked: GenerationInput) -> Grounds:
         """Return what the answer is to rest on, where budgets have room for the search.

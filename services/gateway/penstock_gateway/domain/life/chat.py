@@ -59,11 +59,11 @@ class ChatLife:
     """Begins exchanges."""
 
     def __init__(self, parts: LifeParts) -> None:
-        self._parts = parts
+        self.parts = parts
 
     def begin(self, call: Call[ChatOrder]) -> ChatExchange:
         """Return the exchange of an authenticated request; nothing happens before it is entered."""
-        return ChatExchange(call, self._parts)
+        return ChatExchange(call, self.parts)
 
 
 class ChatExchange(GuardedChat):
@@ -81,7 +81,6 @@ class ChatExchange(GuardedChat):
         self.grounds: Grounds | None = None
         self._name, self._input_steps = call.order.generation_id, parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
-        self._source: AnswerSource | None = None
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
         self._was_left, self._followed_ns = False, 0

@@ -110,6 +110,8 @@ class Exchange(Generic[OrderT_co]):
         self._cancelling = 0
         self._expirations = 0
         self._went_well = False
+        self.is_handed_over = False
+        """Whether others answer it, later: then nobody hears of it now."""
         # Once it is settled.
         self._waited_ns: int | None = None
 
@@ -320,6 +322,8 @@ class Exchange(Generic[OrderT_co]):
             raise
         self._give_back(error, outcome)
         steps.stop()
+        if self.is_handed_over:
+            return
         ended_ns = steps.recorded[-1].end_ns
         said = () if outcome.guardrails is None else outcome.guardrails.all()
         told = outcome.decision, outcome.retrieval, said

@@ -99,6 +99,11 @@ class Generation:
         return Generation(self._generator, request, self._below, self._meter)
 
     @property
+    def request(self) -> GenerateRequest:
+        """What inference is asked."""
+        return self._request
+
+    @property
     def asked(self) -> GenerationInput:
         """What the model is asked."""
         return self._request.input

@@ -75,6 +75,8 @@ def batch_message(batch: Batch) -> pb.Batch:
         metadata=batch.metadata,
         job=batch.job,
         request_id=batch.request_id,
+        handed=batch.handed,
+        answered_by_providers=batch.answered_by_providers,
     )
     ended_at = batch.completed_at or batch.failed_at or batch.expired_at or batch.cancelled_at
     _set(message, "created_at", batch.created_at)

@@ -138,6 +138,7 @@ class OpenUpstreams:
                 keys[name] if has_several else "",
                 one.questions,
                 relay,
+                one.batches,
             )
             for name, one in opened
         ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock_inference.adapters.providers.upstream_settings import UpstreamSettings
+from penstock_inference.domain.batch_upstream import BatchUpstream
 from penstock_inference.domain.model_control import ModelControl, ModelStates
 from penstock_inference.domain.question_upstream import QuestionUpstream
 from penstock_inference.domain.upstream import Upstream
@@ -33,6 +34,8 @@ class OpenUpstream:
     models: ModelsOfUpstream | None = None
     questions: QuestionUpstream | None = None
     """Who answers what is no conversation."""
+    batches: BatchUpstream | None = None
+    """Who answers many requests at once, later."""
 
 
 @dataclass(frozen=True, slots=True)

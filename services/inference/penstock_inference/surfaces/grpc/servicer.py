@@ -56,7 +56,10 @@ class InferenceServicer:
         )
         revisions = self._revisions
         revision = revisions.of(request.plan) if revisions.earlier else revisions.newest
-        batches = Batches(generation, revision.parts, call.steps)
+        parts, kept = revision.parts, request.kept
+        if kept is not None:
+            parts = revision.batches.telling(request.plan.candidates[0], kept)
+        batches = Batches(generation, parts, call.steps)
         return batches if request.batches else one_by_one(batches)
 
     async def list_models(self, _: None, call: ServerCall) -> tuple[RunnableModel, ...]:

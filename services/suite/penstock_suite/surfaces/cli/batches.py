@@ -93,6 +93,7 @@ def _facts(batch: BatchRow) -> list[tuple[str, str]]:
         "endpoint": batch.endpoint,
         "model": batch.model,
         "lines": f"{batch.completed} completed and {batch.failed} failed of {batch.total}",
+        "providers": _by_providers(batch),
         "tokens": f"{batch.input_tokens} in, {batch.output_tokens} out",
         "input": batch.input_file,
         "output": batch.output_file,
@@ -106,6 +107,10 @@ def _facts(batch: BatchRow) -> list[tuple[str, str]]:
         **{f"fault {number}": words for number, words in enumerate(batch.faults, 1)},
     }
     return [(name, escape(value)) for name, value in facts.items() if value]
+
+
+def _by_providers(batch: BatchRow) -> str:
+    return f"{batch.answered_by_providers} answered of {batch.handed} handed over" if batch.handed else ""
 
 
 def _moment(moment: datetime | None) -> str:

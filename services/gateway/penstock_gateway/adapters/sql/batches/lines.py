@@ -12,6 +12,7 @@ from sqlalchemy import case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.secrecy import Unreadable
+from penstock_gateway.adapters.sql.batches.tables import PROVIDERS, handed
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.ending import anew, end_one, requeue
 from penstock_gateway.adapters.sql.jobs.lanes import add_lanes
@@ -60,11 +61,14 @@ async def end_waiting_lines(
     connection: AsyncConnection, database: JobDatabase, batch_id: str, now: datetime, limit: int
 ) -> int:
     """Cancel at most so many of a batch's jobs that wait, and ask all that run to end; return how many waited."""
-    runs = (_JOB.batch == batch_id, _JOB.state == JobState.RUNNING.value)
+    # What a provider was handed is told by it, and what it answered is given and billed.
+    is_a_providers = select(handed.c.job).where(handed.c.batch == batch_id, handed.c.state.in_(PROVIDERS)).subquery()
+    free = (_JOB.batch == batch_id, _JOB.id.not_in(select(is_a_providers.c.job)))
+    runs = (*free, _JOB.state == JobState.RUNNING.value)
     # In the order of all who write of several, so that no two wait for each other.
     await connection.execute(select(_JOB.id).where(*runs).order_by(_JOB.id).with_for_update())
     await connection.execute(update(jobs).where(*runs).values(cancels=True))
-    waits = (_JOB.batch == batch_id, _JOB.state == JobState.QUEUED.value)
+    waits = (*free, _JOB.state == JobState.QUEUED.value)
     query = select(_JOB.id).where(*waits).limit(limit).with_for_update(skip_locked=True)
     ids = (await connection.execute(query)).scalars().all()
     cancelled = JobEnd(state=JobState.CANCELLED)

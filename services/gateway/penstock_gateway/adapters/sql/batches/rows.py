@@ -81,18 +81,24 @@ def batch_of(row: Any, sealer: TenantSealer) -> Batch:
         failed=row.failed,
         cancelled=row.cancelled_lines,
         lapsed=row.lapsed_lines,
-        tokens=Tokens(
-            input=row.input_tokens,
-            cached=row.cached_tokens,
-            output=row.output_tokens,
-            reasoning=row.reasoning_tokens,
-        ),
+        tokens=_tokens_of(row),
+        handed=row.handed_lines,
+        answered_by_providers=row.provider_lines,
         submitted=row.submitted,
         read_to=row.read_to,
         read_lines=row.read_lines,
         refused=row.refused,
         epoch=row.epoch,
         halted=JobError(row.halted_reason, row.halted_message or "") if row.halted_reason else None,
+    )
+
+
+def _tokens_of(row: Any) -> Tokens:
+    return Tokens(
+        input=row.input_tokens,
+        cached=row.cached_tokens,
+        output=row.output_tokens,
+        reasoning=row.reasoning_tokens,
     )
 
 

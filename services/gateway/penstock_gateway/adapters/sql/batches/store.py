@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from penstock_common.errors import InvalidRequest, RateLimited, ServiceUnavailable
+from penstock_gateway.adapters.sql.batches.changing import change
 from penstock_gateway.adapters.sql.batches.files import forget, leave, publish
+from penstock_gateway.adapters.sql.batches.handed import forget_handed
 from penstock_gateway.adapters.sql.batches.lines import (
     counts_of_lines,
     end_waiting_lines,
@@ -155,7 +156,7 @@ class SqlBatches:
             "model": model[:256],
         }
         async with self._database.writing() as connection:
-            await _change(connection, batch, values, BatchState.VALIDATING)
+            await change(connection, batch, values, BatchState.VALIDATING)
 
     async def fail(self, batch: Batch, faults: Sequence[LineFault], now: datetime) -> None:
         """End a batch; see the port."""
@@ -167,7 +168,7 @@ class SqlBatches:
             "errors": self._database.sealer.seal(batch.tenant, place, faults_bytes(faults)),
         }
         async with self._database.writing() as connection:
-            await _change(connection, batch, values, BatchState.VALIDATING)
+            await change(connection, batch, values, BatchState.VALIDATING)
             await self._tell_of(connection, batch, BatchState.FAILED, now)
 
     async def submit(self, batch: Batch, part: Submitted) -> None:
@@ -181,19 +182,19 @@ class SqlBatches:
         }
         orders = sealed_orders(self._database, part.jobs)
         async with self._database.writing() as connection:
-            await _change(connection, batch, values, BatchState.IN_PROGRESS)
+            await change(connection, batch, values, BatchState.IN_PROGRESS)
             if part.jobs:
                 await keep_jobs(connection, self._database, part.jobs, orders)
 
     async def halt(self, batch: Batch, why: JobError) -> None:
         """Have no further lines become jobs; see the port."""
         async with self._database.writing() as connection:
-            await _change(connection, batch, halted_values(why), BatchState.IN_PROGRESS)
+            await change(connection, batch, halted_values(why), BatchState.IN_PROGRESS)
 
     async def end_lines(self, batch: Batch, now: datetime, limit: int) -> int:
         """Cancel jobs of lines; see the port."""
         async with self._database.writing() as connection:
-            await _change(connection, batch, {}, BatchState.CANCELLING)
+            await change(connection, batch, {}, BatchState.CANCELLING)
             return await end_waiting_lines(connection, self._database, batch.id, now, limit)
 
     async def count(self, batch: Batch) -> LineCounts:
@@ -203,19 +204,19 @@ class SqlBatches:
         values = {"completed": counts.succeeded, "failed": _BATCH.refused + counts.failed}
         if (counts.succeeded, batch.refused + counts.failed) != (batch.completed, batch.failed):
             async with self._database.writing() as connection:
-                await _change(connection, batch, values, batch.state, may_differ=True)
+                await change(connection, batch, values, batch.state, may_differ=True)
         return counts
 
     async def finalize(self, batch: Batch, now: datetime) -> None:
         """Have a batch be finalizing; see the port."""
         values = {"state": BatchState.FINALIZING.value, "finalizing_ms": ms_of(now)}
         async with self._database.writing() as connection:
-            await _change(connection, batch, values, batch.state)
+            await change(connection, batch, values, batch.state)
 
     async def clear_files(self, batch: Batch) -> None:
         """Delete what earlier attempts wrote; see the port."""
         async with self._database.writing() as connection:
-            await _change(connection, batch, {}, BatchState.FINALIZING)
+            await change(connection, batch, {}, BatchState.FINALIZING)
             left = await leave(connection, (files.c.batch == batch.id, files.c.state == BEGUN))
         await forget(self._database, left)
 
@@ -256,13 +257,14 @@ class SqlBatches:
             **token_values(end.tokens),
         }
         async with self._database.writing() as connection:
-            await _change(connection, batch, values, BatchState.FINALIZING)
+            await change(connection, batch, values, BatchState.FINALIZING)
             for written in (end.output, end.errors):
                 if written is not None:
                     await publish(connection, *written)
             # What an attempt before this one began too late for it to be cleared.
             left = await leave(connection, (files.c.batch == batch.id, files.c.state == BEGUN))
             await let_results_go(connection, batch.id, now)
+            await forget_handed(connection, batch.id)
             await self._tell_of(connection, batch, end.state, now)
         await forget(self._database, left)
 
@@ -282,15 +284,3 @@ async def _bind_input(connection: AsyncConnection, batch: Batch, own_bytes: int 
     there = select(files.c.id).where(files.c.id == batch.input_file, files.c.state == KEPT).with_for_update()
     if (await connection.execute(there)).first() is None:
         raise InvalidRequest(f"There is no file '{batch.input_file}' any more.", field="input_file_id")
-
-
-async def _change(
-    connection: AsyncConnection, batch: Batch, values: dict[str, Any], state: BatchState, *, may_differ: bool = False
-) -> None:
-    """Change a batch that is in that state, and carried on by the attempt that read it."""
-    mine = [_BATCH.id == batch.id, _BATCH.epoch == batch.epoch]
-    if not may_differ:
-        mine.append(_BATCH.state == state.value)
-    changed = await connection.execute(update(batches).where(*mine).values(values or {"epoch": batch.epoch}))
-    if changed.rowcount == 0:
-        raise CarriedElsewhere

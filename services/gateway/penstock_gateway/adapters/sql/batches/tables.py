@@ -37,6 +37,50 @@ pieces = Table(
     Column("sealed", LargeBinary, nullable=False),
 )
 
+PROVIDERS = ("handed", "answered")
+"""The states of lines of which a provider has the word."""
+
+handed = Table(
+    "batch_handed_lines",
+    metadata,
+    Column("job", String(40), primary_key=True),
+    Column("batch", String(64), nullable=False),
+    Column("tenant", String(64), nullable=False),
+    # "waiting", "handed", "answered" or "alone".
+    Column("state", String(8), nullable=False),
+    # Empty while it waits for one.
+    Column("part", String(64), nullable=False),
+    Column("upstream", String(128), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("unsupported", String(16), nullable=False),
+    Column("asked_bytes", Integer, nullable=False),
+    Column("parked_ms", BigInteger, nullable=False),
+    Column("asked", LargeBinary),
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary),
+    Index("ix_batch_handed_lines_batch", "batch", "state"),
+    Index("ix_batch_handed_lines_part", "part"),
+)
+
+parts = Table(
+    "batch_parts",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("batch", String(64), nullable=False),
+    Column("upstream", String(128), nullable=False),
+    Column("model", String(256), nullable=False),
+    Column("unsupported", String(16), nullable=False),
+    Column("is_open", Boolean, nullable=False),
+    # The provider's own name of it; empty until it is known.
+    Column("upstream_id", String(256), nullable=False),
+    Column("prepared_ms", BigInteger, nullable=False),
+    Column("next_ms", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("looks", Integer, nullable=False),
+    Column("is_cancelled", Boolean, nullable=False),
+    Index("ix_batch_parts_batch", "batch"),
+)
+
 batches = Table(
     "batches",
     metadata,
@@ -76,6 +120,9 @@ batches = Table(
     # Of those, why they were not executed.
     Column("cancelled_lines", Integer, nullable=False, server_default="0"),
     Column("lapsed_lines", Integer, nullable=False, server_default="0"),
+    # What providers were handed as batches of their own, and answered of it.
+    Column("handed_lines", Integer, nullable=False, server_default="0"),
+    Column("provider_lines", Integer, nullable=False, server_default="0"),
     Column("input_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),

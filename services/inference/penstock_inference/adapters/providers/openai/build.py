@@ -18,6 +18,7 @@ from penstock_inference.adapters.providers.openai_responses.request import Askin
 from penstock_inference.adapters.providers.provider import OpenUpstream
 from penstock_inference.adapters.questions.http_questions import HttpQuestions
 from penstock_inference.adapters.questions.rerank_formats import RERANK_FORMATS
+from penstock_inference.domain.batch_upstream import BatchUpstream
 from penstock_inference.domain.upstream import Upstream
 
 
@@ -34,9 +35,19 @@ async def open_upstream(settings: OpenAISettings, client: HttpPools) -> AsyncGen
         responses = ResponsesUpstream(client, url, key, asking_of(settings))
         bearer = settings.key_headers() or {}
         questions = HttpQuestions(client, url, key, bearer, RERANK_FORMATS[settings.rerank])
+        batches = batches_of(settings, client) if settings.batches else None
     except ValueError as error:
         raise ConfigurationError(f"'base_url' of the upstream '{settings.name}': {error}") from None
-    yield OpenUpstream(by_interface(settings, with_free_text(settings, chat), responses), questions=questions)
+    asked = by_interface(settings, with_free_text(settings, chat), responses)
+    yield OpenUpstream(asked, questions=questions, batches=batches)
+
+
+def batches_of(settings: OpenAISettings, client: HttpPools) -> BatchUpstream:
+    """Return who answers many requests at once, later."""
+    from penstock_inference.adapters.batches.openai_batches import OpenAIBatches
+
+    key, is_openai = settings.api_key.get_secret_value(), settings.provider == "openai"
+    return OpenAIBatches(client, settings.base_url, key, dialect_of(settings), takes_expiry=is_openai)
 
 
 def dialect_of(settings: OpenAISettings) -> Dialect:

@@ -20,15 +20,19 @@ class BothInterfaces:
 
     def ask(self, call: UpstreamCall) -> UpstreamAnswer:
         """Return the answer; see the port."""
-        value = call.input
-        if (
-            (value.tools and _tools_need_responses(value, call.facts))
-            # Models that take tools there alone have their greatest effort there alone, too.
-            or (value.sampling.reasoning_effort == _GREATEST_EFFORT and call.facts.tools_on_chat is Tools.NO)
-            or _history_needs_responses(value)
-        ):
+        if needs_responses(call.input, call.facts):
             return self._responses.ask(call)
         return self._chat.ask(call)
+
+
+def needs_responses(value: GenerationInput, facts: ModelFacts) -> bool:
+    """Return whether chat completions cannot be asked it."""
+    return (
+        (bool(value.tools) and _tools_need_responses(value, facts))
+        # Models that take tools there alone have their greatest effort there alone, too.
+        or (value.sampling.reasoning_effort == _GREATEST_EFFORT and facts.tools_on_chat is Tools.NO)
+        or _history_needs_responses(value)
+    )
 
 
 def _tools_need_responses(value: GenerationInput, facts: ModelFacts) -> bool:

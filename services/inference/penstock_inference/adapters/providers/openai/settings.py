@@ -12,6 +12,8 @@ from penstock_common.faults import refuse
 from penstock_inference.adapters.providers.http.settings import HttpUpstreamSettings
 from penstock_inference.adapters.providers.openai.dialect import DIALECTS, Dialect
 
+_WITH_BATCHES = ("openai", "openai_compatible")
+
 
 class OpenAISettings(HttpUpstreamSettings):
     """OpenAI itself, and servers that speak its format with differences."""
@@ -32,6 +34,10 @@ class OpenAISettings(HttpUpstreamSettings):
     """How models with the capability `rerank` are asked at `/rerank` behind ``base_url``: as Jina, vLLM and most others are, as
     Cohere's v2, as Voyage, or as Hugging Face's Text Embeddings Inference."""
 
+    batches: bool = False
+    """`openai` and `openai_compatible` only: its `/batches` may be handed the lines of batches that
+    [allow it](batches.md#batches-of-providers), of models that have a price in ``service_tiers.batch``."""
+
     @field_validator("manners_remembered")
     @classmethod
     def _not_in_the_past(cls, value: timedelta) -> timedelta:
@@ -47,6 +53,12 @@ class OpenAISettings(HttpUpstreamSettings):
                 for name in ("api", "reasoning_summary")
                 if getattr(self, name) not in (None, "auto", "chat")
             )
+        return self
+
+    @model_validator(mode="after")
+    def _of_batches(self) -> Self:
+        if self.batches and (self.provider not in _WITH_BATCHES or self.interface == "responses"):
+            refuse([(("batches",), f"it is for chat completions of {' and '.join(_WITH_BATCHES)}")])
         return self
 
     @property

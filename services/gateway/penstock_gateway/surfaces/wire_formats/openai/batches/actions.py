@@ -115,6 +115,7 @@ def batch_told(batch: Batch) -> wire.BatchObject:
             total_tokens=tokens.input + tokens.output,
         ),
         metadata=dict(batch.metadata) or None,
+        penstock=wire.ByProviders(batch.handed, batch.answered_by_providers) if batch.handed else msgspec.UNSET,
     )
 
 

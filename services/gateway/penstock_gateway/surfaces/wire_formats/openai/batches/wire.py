@@ -45,6 +45,13 @@ class BatchErrors(msgspec.Struct, kw_only=True):
     data: list[BatchError]
 
 
+class ByProviders(msgspec.Struct):
+    """Lines that providers were handed as batches of their own, and those of them that these have answered."""
+
+    handed_to_providers: int
+    answered_by_providers: int
+
+
 class RequestCounts(msgspec.Struct, kw_only=True):
     """How many lines there are, and how many have ended well and otherwise."""
 
@@ -100,3 +107,5 @@ class BatchObject(msgspec.Struct, kw_only=True):
     request_counts: RequestCounts
     usage: BatchUsage
     metadata: dict[str, str] | None
+    penstock: ByProviders | msgspec.UnsetType = msgspec.UNSET
+    """Where any were handed over."""
