@@ -30,14 +30,24 @@ class World:
         self.one, self.other = self.pool.places("m")
 
     def answer(
-        self, seconds: float, place: Place, *, whole: bool = False, output_tokens: int = 10, then: float = 0.0
+        self,
+        seconds: float,
+        place: Place,
+        *,
+        whole: bool = False,
+        output_tokens: int = 10,
+        then: float = 0.0,
+        shown: bool = False,
+        cached: int = 0,
+        thoughts: int = 0,
     ) -> None:
         call = UpstreamCall("m", VALUE, 3.0, lambda: None, lambda: None, whole)
         turn = Turn(self.health, place, self.pool.endpoints[0], call)
         self.now += seconds
         turn.content_came()
         self.now += then
-        turn.answered(Usage(input_tokens=100, output_tokens=output_tokens))
+        turn.shows_thoughts = shown
+        turn.answered(Usage(100, output_tokens, cached, reasoning_tokens=thoughts))
 
     @property
     def told(self) -> UpstreamState:
@@ -148,3 +158,31 @@ def test_an_upstream_that_counts_absurdly_is_not_believed(world: World, counted:
         world.answer(0.2, world.one, output_tokens=101, then=2.0)
     world.answer(0.2, world.one, output_tokens=counted, then=2.0)
     assert world.told.output_tokens == pytest.approx(101)
+
+
+def test_the_share_of_cached_input_is_that_of_late_answers(world: World) -> None:
+    for _ in range(4):
+        world.answer(0.1, world.one, cached=80)
+    assert summary(world.health) == []
+    world.answer(0.1, world.one, cached=80)
+    assert world.told.cached_share == pytest.approx(0.8)
+    for _ in range(200):
+        world.answer(0.1, world.one)
+    assert world.told.cached_share == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("counted", [-5, 10**12])
+def test_a_count_that_cannot_be_is_no_share_beyond_all(world: World, counted: int) -> None:
+    for _ in range(6):
+        world.answer(0.1, world.one, cached=counted)
+    assert world.told.cached_share == (0 if counted < 0 else 1)
+
+
+@pytest.mark.parametrize(("shown", "seconds"), [(False, 0.1), (True, 0.01)])
+def test_thoughts_that_nobody_sees_are_no_tokens_of_the_time_after_the_first(
+    world: World, shown: bool, seconds: float
+) -> None:
+    for _ in range(5):
+        world.answer(9.0, world.one, output_tokens=1001, thoughts=900, then=10.0, shown=shown)
+    assert world.told.token_seconds == pytest.approx(seconds)
+    assert world.told.output_tokens == 1001

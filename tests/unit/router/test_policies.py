@@ -71,6 +71,16 @@ def test_answers_that_were_seen_say_how_long_they_are_where_the_configuration_sa
     assert order(made, asked(Policy.COST, least_tokens=0)) == "ab"
 
 
+def test_input_that_an_upstream_has_cached_costs_what_cached_input_does():
+    remembers = UnitPrices(3 * ONE_USD, cached_input_nano_usd=3 * ONE_USD // 10)
+    made = router(UpstreamModel(A, "eu", 10_000_000, frozenset({"chat"}), remembers), entry(B, 2, 0))
+    assert order(made, asked(Policy.COST)) == "ba"
+    made.hear({A: UpstreamState(candidate=A, cached_share=0.9)})
+    plan = made.plan(asked(Policy.COST))
+    # A thousand tokens, nine hundred of them for a tenth.
+    assert plan.reason == "smart: a/m first by cost (a/m 0.00057 USD, b/m 0.002 USD)"
+
+
 def test_balanced_counts_the_time_of_an_answer_where_paces_are_known():
     made = router(entry(A), entry(B))
     made.hear(

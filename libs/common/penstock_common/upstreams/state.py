@@ -14,6 +14,8 @@ from penstock_common.llm.types import Candidate, Value
 Figure = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 """What a replica may say was measured; a figure below 0 would put a candidate before all others, free of charge and at once."""
 
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
 
 class Condition(Enum):
     """What a candidate is good for: what the best of its places is."""
@@ -52,6 +54,8 @@ class UpstreamState(Value, frozen=True):
     """The usual tokens of an answer, as the upstream counted; None where too few came."""
     token_seconds: Figure | None = None
     """The usual time from one token of streamed answers to the next; None where too few came."""
+    cached_share: Share | None = None
+    """Which part of the input of late answers the upstream had cached; None where too few came."""
 
 
 class Word(NamedTuple):
@@ -72,7 +76,7 @@ def merged(words: Iterable[Word]) -> dict[Candidate, UpstreamState]:
     """Return what all replicas together know of each candidate that any of them speaks of.
 
     Of several conditions the latest counts, as between the replicas themselves, and of those that are as old the worst.
-    Latency, length and pace are the means of theirs, and as fresh as the freshest.
+    Latency, length, pace and share are the means of theirs, and as fresh as the freshest.
     """
     told: dict[Candidate, list[UpstreamState]] = {}
     for age_seconds, states in words:
@@ -102,6 +106,7 @@ def _one_of(states: Sequence[UpstreamState]) -> UpstreamState:
         ),
         output_tokens=mean_of([state.output_tokens for state in states]),
         token_seconds=mean_of([state.token_seconds for state in states]),
+        cached_share=mean_of([state.cached_share for state in states]),
     )
 
 

@@ -148,6 +148,8 @@ class Attempt:
             elif type(event) is Unread:
                 self._unread = event.block
             elif type(event) is ReasoningDelta or type(event) is ToolCallDelta:
+                if type(event) is ReasoningDelta and event.text:
+                    self.turn.shows_thoughts = True
                 told.append(self._stamped(event))
             else:
                 told.append(event)

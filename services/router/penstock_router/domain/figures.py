@@ -111,7 +111,7 @@ class Estimates:
         )
 
     def _nano_usd(self, entry: UpstreamModel, request: RouteRequest, task: str) -> float | None:
-        """Return what an answer is likely to cost. That a provider remembers some of the input is not known before."""
+        """Return what an answer is likely to cost; of the input as much is cached as was of late."""
         input_tokens = max(1, request.requirements.likely_input_tokens)
         prices = entry.prices_of(input_tokens)
         if prices.is_unknown:
@@ -125,7 +125,9 @@ class Estimates:
         )
         if request.output_tokens:
             output_tokens = min(output_tokens, request.output_tokens)
-        total = input_tokens * prices.input_nano_usd + output_tokens * prices.output_nano_usd
+        cached_share = (state and state.cached_share) or 0.0
+        input_nano_usd = prices.input_nano_usd + cached_share * (prices.cached_input_nano_usd - prices.input_nano_usd)
+        total = input_tokens * input_nano_usd + output_tokens * prices.output_nano_usd
         return total / TOKENS_PER_PRICE_UNIT
 
     def _quality(self, entry: UpstreamModel, task: str) -> tuple[float, bool]:

@@ -22,18 +22,22 @@ class Pace:
         self._timed = 0
         self._token_seconds = 0.0
 
-    def observe(self, output_tokens: int, seconds: float | None) -> None:
-        """Note an answer: its tokens as the upstream counted, and the ``seconds`` after the first; None where it came whole."""
+    def observe(self, output_tokens: int, seconds: float | None, unseen_tokens: int = 0) -> None:
+        """Note an answer: its tokens as the upstream counted, and the ``seconds`` after the first; None where it came whole.
+
+        ``unseen_tokens`` of them, thoughts that are not shown, came before those seconds began.
+        """
         if not 0 <= output_tokens <= _MOST_TOKENS:
             return
         self._answers += 1
         weight = 1 / self._answers if self._answers * _WEIGHT < 1 else _WEIGHT
         self._output_tokens += weight * (output_tokens - self._output_tokens)
-        if seconds is None or output_tokens < _TOKENS_TIMED:
+        timed_tokens = output_tokens - unseen_tokens
+        if seconds is None or timed_tokens < _TOKENS_TIMED:
             return
         self._timed += 1
         weight = 1 / self._timed if self._timed * _WEIGHT < 1 else _WEIGHT
-        self._token_seconds += weight * (seconds / (output_tokens - 1) - self._token_seconds)
+        self._token_seconds += weight * (seconds / (timed_tokens - 1) - self._token_seconds)
 
     def usual_output_tokens(self) -> float | None:
         """Return the usual tokens of an answer; None where too few came."""

@@ -34,6 +34,8 @@ _SILENT_RATIO = 3
 """How many times longer than what is slow they must have waited, and a second at least, to be silence."""
 _DOUBT_SECONDS = 2.0
 """No sooner after a probe is another made of a place that is in use."""
+FORGOTTEN = 31 / 32
+"""What an answer's tokens count beside those of the next."""
 TIME_IS_OVER = "the time that was set is over"
 PROBE = "(probe)"
 """Who asks where the service itself does."""
@@ -100,6 +102,8 @@ class Place:
         self.in_flight = 0
         self.input_tokens = self.cached_input_tokens = 0
         """Of all answers, as the upstream counted."""
+        self.recent_input_tokens = self.recent_cached_tokens = 0.0
+        """Of the last answers: each earlier one counts ``FORGOTTEN`` times as much as the next."""
         self.spoke_at = 0.0
         self.tenant = self.other_tenant = ""
         self.tenant_at = self.other_tenant_at = -math.inf
@@ -145,6 +149,12 @@ class Place:
         """Note whose requests come, where it is another's than the last."""
         self.other_tenant, self.other_tenant_at = self.tenant, self.tenant_at
         self.tenant = tenant
+
+    def cached_share(self) -> float | None:
+        """Return which part of its input the upstream had cached of late; None where too few answers came."""
+        if self.pace.usual_output_tokens() is None or not self.recent_input_tokens:
+            return None
+        return min(1.0, max(0.0, self.recent_cached_tokens / self.recent_input_tokens))
 
     # What turns tell.
 

@@ -53,6 +53,7 @@ def _state_of(candidate: Candidate, places: Sequence[Place], now: float) -> Upst
         measured_seconds=None if latency is None else now - max(place.latency.peak_at for place in places),
         output_tokens=mean_of([place.pace.usual_output_tokens() for place in places]),
         token_seconds=mean_of([place.pace.usual_token_seconds() for place in places]),
+        cached_share=mean_of([place.cached_share() for place in places]),
     )
 
 

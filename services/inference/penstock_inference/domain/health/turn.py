@@ -7,7 +7,7 @@ from penstock_common.llm.types import Usage
 from penstock_inference.domain.endpoint import Endpoint
 from penstock_inference.domain.failure import AttemptFailed
 from penstock_inference.domain.health.latency import OUTPUT_BITS, SLOW_SHARE, WHOLE_CLASSES, size_class
-from penstock_inference.domain.health.place import Place
+from penstock_inference.domain.health.place import FORGOTTEN, Place
 from penstock_inference.domain.health.registry import Health
 from penstock_inference.domain.health.rules import State
 from penstock_inference.domain.upstream import NoAnswer, UpstreamAnswer, UpstreamCall
@@ -18,7 +18,7 @@ class Turn:
 
     __slots__ = (
         "_health", "_is_open", "_spoke_at", "began", "call", "cooled_seconds", "endpoint", "holds_probe", "is_retry", "place",
-        "tenant",
+        "shows_thoughts", "tenant",
     )  # fmt: skip
 
     def __init__(self, health: Health, place: Place, endpoint: Endpoint, call: UpstreamCall) -> None:
@@ -32,6 +32,8 @@ class Turn:
         """Whether it spends the retry budget."""
         self.holds_probe = False
         """Whether it stands in the place of a probe, of which there is one at a time."""
+        self.shows_thoughts = False
+        """Whether its first content may be the model's reasoning."""
         self.cooled_seconds = 0.0
         """For how long its end has made the quota cool."""
         now = self.began = health.clock()
@@ -92,9 +94,12 @@ class Turn:
         else:
             place.input_tokens += usage.input_tokens
             place.cached_input_tokens += usage.cached_input_tokens
+            place.recent_input_tokens = place.recent_input_tokens * FORGOTTEN + usage.input_tokens
+            place.recent_cached_tokens = place.recent_cached_tokens * FORGOTTEN + usage.cached_input_tokens
             size = usage.input_tokens.bit_length() >> 1
             whole = self.call.whole
-            place.pace.observe(usage.output_tokens, None if whole else self._health.clock() - now)
+            unseen = 0 if self.shows_thoughts else usage.reasoning_tokens
+            place.pace.observe(usage.output_tokens, None if whole else self._health.clock() - now, unseen)
             if whole:
                 size = WHOLE_CLASSES + (size << OUTPUT_BITS) + (usage.output_tokens.bit_length() >> 1)
         latency = place.latency
