@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from penstock_common.contract.upstream_batches import KeptAnswer, UpstreamBatchAnswer
 from penstock_common.llm.types import Candidate, GenerationInput, Message, Role, Text
@@ -132,3 +132,19 @@ async def test_a_cancel_leaves_what_a_provider_has_to_it(world, handed):
     assert await world.store.end_lines(batch, datetime.now(UTC), 100) == 1
     assert (await world.store.count(batch)).open == 2
     assert (await handed.find(found[2])).state is LineState.WAITING
+
+
+async def test_no_line_of_a_batch_that_is_being_cancelled_begins_because_its_provider_left_it(world, handed):
+    batch, found = await parked(world, handed, 3)
+    now = datetime.now(UTC)
+    async with world.engine.begin() as connection:
+        await connection.execute(update(jobs).where(jobs.c.batch == batch.id).values(due_ms=ms_of(now) + 3_600_000))
+    part = await handed.prepare(batch, "part_1", MOST, now)
+    await handed.begun(batch, part, "batch_1", [], now)
+    await handed.answered(batch, [UpstreamBatchAnswer(found[1].id, KeptAnswer(200, b"one"))])
+    await world.store.cancel(batch.tenant, batch.id, now)
+    batch = await world.store.take(batch.id, batch.epoch)
+    assert await handed.end(batch, part, now) == (1, 2)
+    assert await due(world, batch, now) == [2]
+    assert await world.store.end_lines(batch, now, 100) == 2
+    assert (await world.store.count(batch)).open == 1

@@ -17,7 +17,7 @@ from penstock_gateway.adapters.sql.batches.tables import batches, handed, parts
 from penstock_gateway.adapters.sql.jobs.database import JobDatabase
 from penstock_gateway.adapters.sql.jobs.rows import moment_of, ms_of
 from penstock_gateway.adapters.sql.jobs.tables import jobs
-from penstock_gateway.domain.batches.batch import Batch
+from penstock_gateway.domain.batches.batch import Batch, BatchState
 from penstock_gateway.domain.batches.handing import AskedLine, HandedLine, LineState, Part, Waiting
 from penstock_gateway.domain.jobs.job import Job, JobState
 
@@ -183,7 +183,9 @@ class SqlHandedLines:
             left = [row.job for row in rows if row.state == LineState.HANDED.value]
             for some in _several(left):
                 await _let_alone(connection, some)
-            for some in _several([row.job for row in rows]):
+            # Of a batch that is being cancelled no line is to begin before it is cancelled, too.
+            waits_for = LineState.HANDED.value if batch.state is BatchState.CANCELLING else ""
+            for some in _several([row.job for row in rows if row.state != waits_for]):
                 await _wake(connection, some, now)
             await connection.execute(update(parts).where(_PART.id == part.id).values(is_open=False))
         return answered, len(left)
