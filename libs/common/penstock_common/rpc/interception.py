@@ -21,7 +21,7 @@ from penstock_common.rpc.aborting import abort
 from penstock_common.rpc.method import END_OF_ANSWER, DuplexMethod, Handler
 from penstock_common.rpc.reading import ArrivingRequests, MessageReader
 from penstock_common.rpc.scope import RequestScope
-from penstock_common.rpc.sending import CallerLeftError, ResponseSender
+from penstock_common.rpc.sending import CallerLeftError, ResponseSender, Sendings
 from penstock_common.rpc.server_call import ServerCall
 from penstock_common.rpc.unread import UnreadAnswers
 from penstock_common.status import status_from_error
@@ -55,7 +55,7 @@ class Around:
     interceptors: tuple[ServerInterceptor, ...]
     reader: MessageReader
     unread: UnreadAnswers
-    write_timeout_seconds: float
+    sendings: Sendings
 
 
 def served_by_grpc(handler: Handler, around: Around) -> grpc.RpcMethodHandler[Any, Any]:
@@ -100,7 +100,7 @@ def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
     async def intercepted(_: Any, context: Any) -> None:
         call = _server_call(method.path, context)
         entered: list[ServerInterceptor] = []
-        sender = ResponseSender(context, around.write_timeout_seconds)
+        sender = ResponseSender(context, around.sendings)
         stream: Any = None
         requests: ArrivingRequests | None = None
         try:
@@ -126,7 +126,6 @@ def _stream(handler: Handler, around: Around) -> Callable[..., Any]:
             await _fail(entered, call, failure)
             raise
         finally:
-            sender.close()
             if requests is not None:
                 requests.close()
         _end(entered, call, None)
@@ -145,7 +144,7 @@ async def _agree_on_end(requests: ArrivingRequests, sender: ResponseSender, arou
         return
     try:
         await sender.send(END_OF_ANSWER)
-        async with asyncio.timeout(around.write_timeout_seconds):
+        async with asyncio.timeout(around.sendings.timeout_seconds):
             await requests.drop()
     except (CallerLeftError, errors.DeadlineExceeded, TimeoutError, grpc.aio.UsageError, grpc.aio.InternalError):
         # What the call has come to stands.

@@ -39,22 +39,45 @@ async def begun(context: Any, head: Metadata) -> None:
         raise CallerLeftError from failure
 
 
-class ResponseSender:
-    """Writes responses; one that is not taken within ``timeout_seconds`` ends the call's task, and the call.
+class Sendings:
+    """Ends every response of a listener that is not taken within ``timeout_seconds``; one timer watches them all."""
 
-    One timer watches a whole stream, and looks at most once in the timeout:
-    what is sent costs no timer of its own.
-    """
+    __slots__ = ("_timer", "begun_at", "timeout_seconds")
 
-    __slots__ = ("_context", "_since", "_stalled", "_task", "_timeout_seconds", "_timer", "waiting_bytes")
-
-    def __init__(self, context: Any, timeout_seconds: float) -> None:
-        self._context = context
-        self._timeout_seconds = timeout_seconds
-        self._since = 0.0
+    def __init__(self, timeout_seconds: float) -> None:
+        self.timeout_seconds = timeout_seconds
+        self.begun_at: dict[ResponseSender, float] = {}
+        """What is being sent, and since when: as all have the same time, in the order in which they are due."""
         self._timer: asyncio.TimerHandle | None = None
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look once the time of what is being sent is over, unless that is foreseen."""
+        if self._timer is None:
+            self._timer = loop.call_later(self.timeout_seconds, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer, now, stalled = None, loop.time(), list[ResponseSender]()
+        for sender, begun_at in self.begun_at.items():
+            left = begun_at + self.timeout_seconds - now
+            if left > 0:
+                self._timer = loop.call_later(max(left, 0.001), self._look, loop)
+                break
+            stalled.append(sender)
+        for sender in stalled:
+            del self.begun_at[sender]
+            sender.stall()
+
+
+class ResponseSender:
+    """Writes the responses of one call; one that is not taken in time ends the call's task, and the call."""
+
+    __slots__ = ("_context", "_is_stalled", "_sendings", "_task", "waiting_bytes")
+
+    def __init__(self, context: Any, sendings: Sendings) -> None:
+        self._context = context
+        self._sendings = sendings
         self._task: asyncio.Task[Any] | None = None
-        self._stalled = False
+        self._is_stalled = False
         self.waiting_bytes = 0
         """Of the response that is being sent."""
 
@@ -65,32 +88,24 @@ class ResponseSender:
             DeadlineExceeded: if the caller does not read.
             CallerLeftError: if there is none any more.
         """
-        loop = asyncio.get_running_loop()
-        self._since, self.waiting_bytes = loop.time(), len(response)
-        if self._timer is None:
+        loop, sendings = asyncio.get_running_loop(), self._sendings
+        self.waiting_bytes = len(response)
+        if self._task is None:
             self._task = asyncio.current_task()
-            self._timer = loop.call_later(self._timeout_seconds, self._look)
+        sendings.begun_at[self] = loop.time()
+        sendings.watch(loop)
         try:
             await written(self._context, response)
             self.waiting_bytes = 0
         except asyncio.CancelledError:
-            if not self._stalled or self._task is None or self._task.uncancel() > 0:
+            if not self._is_stalled or self._task is None or self._task.uncancel() > 0:
                 raise
             raise DeadlineExceeded("The answer was not read in time.") from None
         finally:
-            self._since = 0.0
+            sendings.begun_at.pop(self, None)
 
-    def close(self) -> None:
-        """Stop watching."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        loop = asyncio.get_running_loop()
-        left = self._since + self._timeout_seconds - loop.time() if self._since else self._timeout_seconds
-        if left <= 0 and self._task is not None:
-            self._stalled, self._timer = True, None
+    def stall(self) -> None:
+        """End what waits for the caller to read."""
+        self._is_stalled = True
+        if self._task is not None:
             self._task.cancel()
-            return
-        self._timer = loop.call_later(max(left, 0.001), self._look)

@@ -15,6 +15,7 @@ from penstock_common.rpc.interception import Around, ServerInterceptor, served_b
 from penstock_common.rpc.open_services import HEALTH, Health, OpenServices
 from penstock_common.rpc.reading import MessageReader, ReadingLimits
 from penstock_common.rpc.reflection import serve_reflection
+from penstock_common.rpc.sending import Sendings
 from penstock_common.rpc.unread import UnreadAnswers, UnreadLimits
 from penstock_common.service import Service
 
@@ -105,7 +106,7 @@ async def listening(
         tuple(interceptors),
         MessageReader(limits.reading),
         UnreadAnswers(limits.unread),
-        limits.write_timeout.total_seconds(),
+        Sendings(limits.write_timeout.total_seconds()),
     )
     names = _register(server, services, around)
     health = Health()

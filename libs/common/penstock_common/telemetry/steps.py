@@ -21,6 +21,8 @@ ATTEMPT = "attempt"
 AttributeValue = str | int | float | bool
 _NOTHING: dict[str, AttributeValue] = {}
 """Shared by all steps without attributes; nobody writes into it."""
+_NO_STEPS: list[Step] = []
+"""Shared by all steps that have ended without others within them; nobody writes into it."""
 
 
 class Step(msgspec.Struct):
@@ -50,7 +52,7 @@ class Steps(msgspec.Struct, eq=False):
         now_ns = time.time_ns()
         if self._running is not None:
             self._running.end_ns = now_ns
-        step = self._running = Step(name, now_ns)
+        step = self._running = Step(name, now_ns, attributes=_NOTHING)
         self.recorded.append(step)
         return step
 
@@ -76,7 +78,7 @@ class Steps(msgspec.Struct, eq=False):
         The cheap form, for what either ends well or fails the request.
         """
         now_ns = time.time_ns()
-        self.recorded.append(Step(name, began_ns, now_ns, "", attributes))
+        self.recorded.append(Step(name, began_ns, now_ns, "", attributes, _NO_STEPS))
         return now_ns
 
     def to_metadata(self) -> tuple[str, bytes]:

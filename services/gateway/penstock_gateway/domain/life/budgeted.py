@@ -37,6 +37,11 @@ from penstock_gateway.domain.structured.terms import Told
 class BudgetedChat(Exchange[ChatOrder]):
     """A chat, as far as limits and budgets go. A request without any has nothing of this but a few attributes."""
 
+    __slots__ = (
+        "_effective", "_owed", "_parts", "_refused", "_retries", "_seat", "_source", "_spend_shadowed", "_spending", "_stream",
+        "checked", "degraded", "is_metered", "progress",
+    )  # fmt: skip
+
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
         super().__init__(call, parts.visits)
         self.degraded: Degradation | None = None

@@ -69,21 +69,21 @@ class ChatLife:
 class ChatExchange(GuardedChat):
     """One chat's life."""
 
+    __slots__ = (
+        "_batches", "_followed_ns", "_generate", "_name", "_visit", "_was_left", "assigned", "compressed",
+        "decision", "grounds",
+    )  # fmt: skip
+
     def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
         super().__init__(call, parts)
-        self.age_seconds: int | None = None
-        """Of a stale answer."""
-        self.assigned: Assigned | None = None
-        """The request's part in an experiment, once it was admitted."""
-        self.decision: Decision | None = None
-        """Which model was chosen, where the caller left that to the router."""
+        self.assigned: Assigned | None = None  # the request's part in an experiment, once it was admitted
+        self.decision: Decision | None = None  # which model was chosen, where the caller left that to the router
         self.compressed: CompressionTold | None = None
         self.grounds: Grounds | None = None
-        self._name, self._input_steps = call.order.generation_id, parts.input_steps
         self._visit = CacheVisit(call, parts.cache, by_meaning=parts.matches_meaning)
         self._batches: AsyncGenerator[Batch, None] | None = None
         self._generate: Step | None = None
-        self._was_left, self._followed_ns = False, 0
+        self._was_left, self._followed_ns, self._name = False, 0, call.order.generation_id
 
     @property
     def may_degrade(self) -> bool:

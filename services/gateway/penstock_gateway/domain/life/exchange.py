@@ -95,6 +95,11 @@ class Exchange(Generic[OrderT_co]):
     ``_close``, ``_outcome`` and ``_afterwards`` what it has of its own.
     """
 
+    __slots__ = (
+        "_cancelling", "_expirations", "_is_admitted", "_is_estimated", "_reserved", "_steps", "_task", "_timer", "_visits",
+        "_waited_ns", "_went_well", "call", "is_handed_over", "shadowed", "standings",
+    )  # fmt: skip
+
     def __init__(self, call: Call[OrderT_co], visits: VisitParts) -> None:
         self.call = call
         self.standings: tuple[Standing, ...] = ()

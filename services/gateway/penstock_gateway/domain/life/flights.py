@@ -95,7 +95,7 @@ class Flight(msgspec.Struct, eq=False):
     """Tells other processes what is new."""
     on_wanted: Callable[[], None] | None = None
     """Has it generated whether or not the leader's own caller reads; None where nobody here leads."""
-    waiters: set[asyncio.Future[None]] = set()
+    waiters: dict[asyncio.Future[None], None] = {}
 
     def append(self, batch: Batch) -> None:
         """Take in what has come."""
@@ -139,15 +139,15 @@ class Flight(msgspec.Struct, eq=False):
     async def changed(self) -> None:
         """Return once something has come, or whoever leads or follows has changed."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.waiters.add(waiter)
+        self.waiters[waiter] = None
         try:
             await waiter
         finally:
-            self.waiters.discard(waiter)
+            self.waiters.pop(waiter, None)
 
     def wake(self) -> None:
         """Have everybody look who waits."""
-        waiters, self.waiters = self.waiters, set()
+        waiters, self.waiters = self.waiters, {}
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -30,6 +30,7 @@ from penstock_gateway.domain.life.cache_outcome import BYPASS, CacheOutcome
 from penstock_gateway.domain.life.descent import Descent
 from penstock_gateway.domain.life.effective import InputStep
 from penstock_gateway.domain.life.order import Call, ChatOrder
+from penstock_gateway.domain.life.parts import LifeParts
 from penstock_gateway.domain.life.ports import AnswerStream
 from penstock_gateway.domain.life.progress import Bill, Progress, and_also, attempts_made
 from penstock_gateway.domain.life.retrieval import GuardHits
@@ -61,12 +62,18 @@ class GuardStep:
 class GuardedChat(BudgetedChat):
     """A chat, as far as guardrails go. A request that no rule holds for has nothing of this but two attributes."""
 
-    guarding: Guarding | None = None
-    """What rules do with the request; None where none holds for it."""
-    _given: Recorded | None = None
-    _descent: Descent | None = None
-    cache_outcome: CacheOutcome = BYPASS
-    _input_steps: Sequence[InputStep]
+    __slots__ = ("_descent", "_given", "_input_steps", "age_seconds", "cache_outcome", "guarding")
+
+    def __init__(self, call: Call[ChatOrder], parts: LifeParts) -> None:
+        super().__init__(call, parts)
+        self.guarding: Guarding | None = None
+        """What rules do with the request; None where none holds for it."""
+        self._given: Recorded | None = None
+        self._descent: Descent | None = None
+        self.cache_outcome: CacheOutcome = BYPASS
+        self.age_seconds: int | None = None
+        """Of a stale answer."""
+        self._input_steps: Sequence[InputStep] = parts.input_steps
 
     @property
     def is_hit(self) -> bool:

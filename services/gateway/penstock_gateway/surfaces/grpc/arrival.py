@@ -60,6 +60,8 @@ class PolicyGuard:
         """
         context = call.context
         headers = {key: value for key, value in call.metadata if isinstance(value, str)}
+        # Once is enough: a stream would hold both for as long as it lasts.
+        call.metadata = ()
         arrival = self._reception.receive(_SURFACE, headers, lambda: _peer_of(context))
         try:
             policy = policy_of(call.path)

@@ -73,14 +73,17 @@ class ChatServicer:
                     yield event
             return
         exchange = self._begin(request, call, stream=True)
-        try:
-            async with aclosing(_events(exchange, call)) as events:
-                async for event in events:
-                    yield event
-        except Exception:
-            # A refusal's headers still say where the caller stands.
-            call.context.set_trailing_metadata(_head(exchange))
-            raise
+        async with _HeadOfRefusal(exchange, call), exchange:
+            # What stands in for an answer is known with its first event, and not before.
+            is_told = not exchange.may_degrade
+            if is_told:
+                await begun(call.context, _head(exchange))
+            async for batch in exchange.batches():
+                if not is_told:
+                    is_told = True
+                    await begun(call.context, _head(exchange))
+                for event in batch:
+                    yield event if exchange.grounds is None else _told(event, exchange)
         self._in_background(exchange.afterwards())
 
     async def _chat_once(self, request: ChatAsked, call: ServerCall) -> ChatTold:
@@ -131,18 +134,21 @@ class ChatServicer:
         return made
 
 
-async def _events(exchange: ChatExchange, call: ServerCall) -> AsyncGenerator[GenerationEvent | LastTold, None]:
-    async with exchange:
-        # What stands in for an answer is known with its first event, and not before.
-        is_told = not exchange.may_degrade
-        if is_told:
-            await begun(call.context, _head(exchange))
-        async for batch in exchange.batches():
-            if not is_told:
-                is_told = True
-                await begun(call.context, _head(exchange))
-            for event in batch:
-                yield event if exchange.grounds is None else _told(event, exchange)
+class _HeadOfRefusal:
+    """Has a refusal's trailing metadata say where the caller stands."""
+
+    __slots__ = ("_call", "_exchange")
+
+    def __init__(self, exchange: ChatExchange, call: ServerCall) -> None:
+        self._exchange = exchange
+        self._call = call
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception):
+            self._call.context.set_trailing_metadata(_head(self._exchange))
 
 
 def _head_of(joined: Joined, call: ServerCall) -> Metadata:
