@@ -218,8 +218,8 @@ class PlainSearcher:
         }
         found = await self.catalogue.chunks(index, list(near))
         hits = [
-            Hit(chunk=one.chunk, knowledge_base=index.base, title=one.document.title, score=near[id_])
-            for id_, one in found.items()
+            Hit(chunk=chunk, knowledge_base=index.base, title=document.title, score=near[id_])
+            for id_, (chunk, document) in ((id_, one.whole()) for id_, one in found.items())
         ]
         hits.sort(key=lambda hit: (-hit.score, hit.chunk.id))
         told = SearchedIndex(

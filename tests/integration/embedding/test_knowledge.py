@@ -157,7 +157,7 @@ async def test_labels_hold_from_their_acknowledgement_also_of_what_is_pending(wo
     hits = (await found(world, "alpha")).hits
     index = await world.catalogue.index(TENANT, "kb")
     chunks = await world.catalogue.chunks(index, [hit.chunk.id for hit in hits])
-    assert {tuple(one.document.labels) for one in chunks.values()} == {("hr",)}
+    assert {tuple(one.labels) for one in chunks.values()} == {("hr",)}
     await take_all(world)
     changed = calls.ChangeDocumentRequest(tenant=TENANT, base="kb", id="a", labels=[], replace_labels=True)
     assert (await world.documents.change_document(changed)).document.labels == ()

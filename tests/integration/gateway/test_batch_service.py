@@ -94,7 +94,7 @@ async def test_a_batch_is_seen_as_it_ends_and_by_nobody_else(suite):
 
 
 async def test_a_batch_is_ended_once_and_that_is_noted_where_it_is_anothers(suite, upstream, hold):
-    upstream.enqueue(*[Answer(tokens=["never"], hold={0: hold})] * 2)
+    upstream.otherwise = lambda _: Answer(tokens=["never"], hold={0: hold})
     own, operator = Caller(suite.channel, suite.KEY), Caller(suite.channel, suite.OPERATOR_KEY)
     batch_id = await begun(suite, line("a", "1"), line("b", "2"))
     await upstream.next_request()
