@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator
@@ -42,11 +43,11 @@ async def build(
         ConfigurationError: if the address of Redis cannot be one.
     """
     sight = Sight(settings.router.drift.rules(), time.monotonic)
-    servicer = RouterServicer(_router(settings), _chooser(settings, embedding), sight)
+    servicer = RouterServicer(_router(settings), await _chooser(settings, embedding), sight)
 
     async def prepare(changed: Settings) -> Commit:
         # Plans that are remembered are the earlier router's.
-        return partial(servicer.take_over, _router(changed), _chooser(changed, embedding))
+        return partial(servicer.take_over, _router(changed), await _chooser(changed, embedding))
 
     async with AsyncExitStack() as stack:
         of_states, of_quality = await _sources(settings, stack, board, quality)
@@ -91,14 +92,14 @@ def _router(settings: Settings) -> Router:
     return Router(catalogue_from(settings), chance, settings.router.rules(), settings.policy_rules())
 
 
-def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
+async def _chooser(settings: Settings, embedding: Channel | None) -> Chooser:
     forks = {model.name: fork_from(model) for model in settings.models if model.routes}
     languages = None
     if any(fork.needs_language for fork in forks.values()):
         # It reads a model that nobody else needs.
-        from penstock_router.adapters.language import LanguageReader
+        from penstock_router.adapters.language import language_reader
 
-        languages = LanguageReader()
+        languages = await asyncio.to_thread(language_reader)
     if not any(fork.needs_reading for fork in forks.values()):
         return Chooser(forks, None, None, languages=languages)
     own = settings.router.classifier

@@ -8,14 +8,14 @@ import pytest
 from py3langid import langid
 
 from penstock_common.languages import LANGUAGES
-from penstock_router.adapters.language import LanguageReader
+from penstock_router.adapters.language import language_reader
 
 PROMPTS = Path(__file__).parents[3] / "tools/train_router/data"
 
 
 @pytest.fixture(scope="module")
 def reader():
-    return LanguageReader()
+    return language_reader()
 
 
 def test_prompts_of_eighteen_languages_are_told_apart(reader):
@@ -48,3 +48,7 @@ def test_a_long_text_is_told_by_its_beginning(reader):
 def test_the_languages_that_rules_may_name_are_known_to_the_library(reader):
     everything = langid.LanguageIdentifier.from_modelpath(Path(langid.__file__).parent / langid.MODEL_FILE)
     assert set(everything.nb_classes) >= LANGUAGES
+
+
+def test_a_reload_reads_no_model_again(reader):
+    assert language_reader() is reader

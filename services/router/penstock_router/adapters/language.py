@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from py3langid import langid
@@ -14,8 +15,14 @@ _LEAST_CERTAIN = 0.3
 """Code, figures and addresses stay below 0.2; of questions in 18 languages 99 in 100 are above. See docs/routing.md."""
 
 
+@cache
+def language_reader() -> LanguageReader:
+    """Return the one of this process. Reading its model takes a second and 80 MiB: only who has rules by language does."""
+    return LanguageReader()
+
+
 class LanguageReader:
-    """Tells languages. Reading its model takes a second and 80 MiB: only who has rules by language makes one."""
+    """Tells languages."""
 
     def __init__(self) -> None:
         model = Path(langid.__file__).parent / langid.MODEL_FILE
