@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from penstock.gateway.v1 import chat_service_pb2 as chat_pb
 from penstock_common.testing.openai_upstream import Answer, OpenAIUpstream
@@ -20,6 +22,8 @@ HIT = re.compile(r"hit; tier=semantic; similarity=(0\.\d+|1\.00); id=([0-9a-f-]{
 # So many connections in a row reach every one of two workers.
 _IN_A_ROW = 20
 _NUMBERS = itertools.count(250, 10)
+_MATCHING: list[asyncio.subprocess.Process] = []
+"""The stacks that were seen to match by meaning."""
 
 
 @pytest.fixture
@@ -28,9 +32,23 @@ def number() -> int:
     return next(_NUMBERS)
 
 
-@pytest.fixture
-def by_meaning(stack, meaning_sections):
-    """The stack that most tests share; its cache matches by meaning where the model's weights are here."""
+@pytest_asyncio.fixture(loop_scope="session")
+async def by_meaning(stack, first, meaning_sections):
+    """The stack that most tests share; its cache matches by meaning where the model's weights are here.
+
+    The first answer after a start may be kept without its meaning, as its parts are still finding one another.
+    """
+    async with asyncio.timeout(SEEN_WITHIN_SECONDS):
+        while stack.process not in _MATCHING:
+            number = next(_NUMBERS)
+            await stack.ask(asked(number))
+            for _ in range(10):
+                told = await stack.ask(reworded(number), headers={"x-penstock-cache": "only-if-cached"})
+                if told.status == 200:
+                    _MATCHING.append(stack.process)
+                    break
+                await asyncio.sleep(0.2)
+    await first.forget()
     return stack
 
 
